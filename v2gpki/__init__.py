@@ -1,0 +1,1 @@
+"""Plug & Charge (ISO 15118) PKI toolkit and certificate authority."""

@@ -1,0 +1,121 @@
+"""The one exception type of v2gpki, and the table that maps each stable code to every outside.
+
+A code is dotted (``path.expired``), stable across releases, and stands in ``CODES`` with what it
+means outside: the exit code of the command line, the HTTP status of the services, the V2G
+ResponseCode per edition and the OCPP certificateStatus. A code that is raised without a row, or
+a row that nothing raises, fails a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+FactValue: TypeAlias = str | int | bool | None | Sequence[str]
+Severity = Literal["error", "warning", "info"]
+
+#: Exit codes of the command line (a contract).
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 3
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one code means to each outside; an empty string means that this outside never sees it."""
+
+    exit_code: int
+    http: int = 400
+    iso2: str = ""
+    iso20: str = ""
+    ocpp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a linter or a verifier noticed.
+
+    ``code`` is stable, ``where`` names the field in the reader's words (``subject.DC``), ``clause``
+    the rule's source, ``subject`` which certificate of several is meant.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    clause: str = ""
+    where: str = ""
+    subject: str = ""
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
+
+
+class V2GPKIError(Exception):
+    """Every refusal of v2gpki.
+
+    ``code`` is the stable identifier, ``message`` says what happened and where, ``hint`` what to do,
+    ``clause`` the rule behind it, ``facts`` machine-readable details, ``findings`` the list when
+    several things are wrong at once.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        clause: str = "",
+        facts: Mapping[str, FactValue] | None = None,
+        findings: Sequence[Finding] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.clause = clause
+        self.facts: Mapping[str, FactValue] = dict(facts or {})
+        self.findings = tuple(findings)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The row of ``CODES`` for this error."""
+        return CODES[self.code]
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]"
+
+
+def _refused(http: int = 400, iso2: str = "", iso20: str = "", ocpp: str = "") -> Outcome:
+    return Outcome(EXIT_REFUSED, http, iso2, iso20, ocpp)
+
+
+def _usage(http: int = 400) -> Outcome:
+    return Outcome(EXIT_USAGE, http)
+
+
+def _environment(http: int = 500) -> Outcome:
+    return Outcome(EXIT_ENVIRONMENT, http)
+
+
+#: One row per code, grouped by the room that raises it.
+CODES: Mapping[str, Outcome] = {
+    # command line
+    "usage.invalid": _usage(),
+    "internal.bug": Outcome(EXIT_BUG, 500),
+    "interrupted": Outcome(EXIT_INTERRUPTED, 503),
+    # files and environment
+    "file.unreadable": _environment(),
+    "file.unwritable": _environment(),
+    "file.exists": _refused(409),
+    # identifiers
+    # keys
+    # profiles
+    # certificates
+    # lint
+    # path
+    # store
+    # home
+    # issuing
+}

@@ -1,0 +1,152 @@
+"""The store in business words. SQLite is the embedded implementation; PostgreSQL follows and runs
+the same contract tests. Synchronous and safe from threads; every method that writes is one
+transaction, durable when it returns, and writes its audit rows in that same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from v2gpki.store.records import (
+    AuditEvent,
+    AuditHead,
+    AuditRow,
+    AuthorityRecord,
+    AuthorityState,
+    CertificateRecord,
+    CertificateState,
+    CrlRecord,
+    IntentRecord,
+    RevokedSerial,
+)
+
+
+class Store(Protocol):
+    """Where authorities, certificates, revocations and the audit log live."""
+
+    # -- issuing -----------------------------------------------------------------------------
+    def record_intents(self, intents: Sequence[IntentRecord]) -> None:
+        """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key)
+        pair that exists, raises ``store.conflict``."""
+        ...
+
+    def commit_results(
+        self,
+        certificates: Sequence[CertificateRecord],
+        references: Sequence[str],
+        *,
+        authority: AuthorityRecord | None = None,
+    ) -> None:
+        """Write certificates and close their intents (same order), all or none; ``authority`` is the new CA
+        generation when the one certificate is a CA's."""
+        ...
+
+    def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
+        """Close intents without a certificate: their serials are never used again and count as revoked."""
+        ...
+
+    def pending_intents(self) -> list[IntentRecord]:
+        """Intents that are neither done nor abandoned, oldest first."""
+        ...
+
+    def completed(self, caller: str, idempotence_key: str) -> CertificateRecord | None:
+        """The certificate that this caller got for this key, if any."""
+        ...
+
+    # -- looking up --------------------------------------------------------------------------
+    def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
+        """One certificate by its identity."""
+        ...
+
+    def find_certificates(
+        self,
+        *,
+        prefix: str = "",
+        issuer_id: str = "",
+        edition: str = "",
+        role: str = "",
+        identifier: str = "",
+        state: CertificateState | None = None,
+        expiring_before: datetime | None = None,
+        limit: int = 0,
+    ) -> Iterator[CertificateRecord]:
+        """Certificates in the order of issuance; ``prefix`` matches the start of the serial (hex) or of the
+        fingerprint (hex); ``limit`` 0 means all."""
+        ...
+
+    def authority(self, authority_id: str) -> AuthorityRecord | None:
+        """One generation by ``slug@n``, or the newest active one of a slug."""
+        ...
+
+    def authorities(self, *, edition: str = "", role: str = "", suite: str = "") -> list[AuthorityRecord]:
+        """All generations in the order of creation."""
+        ...
+
+    def set_authority_state(self, authority_id: str, state: AuthorityState, event: AuditEvent, at: datetime) -> None:
+        """Retire or revoke a generation."""
+        ...
+
+    # -- revoking ----------------------------------------------------------------------------
+    def revoke(
+        self, issuer_id: str, serial: int, at: datetime, reason: str, caller: str
+    ) -> CertificateRecord:
+        """Mark a certificate revoked. Unknown: ``store.unknown_certificate``; already revoked with another
+        reason: ``store.already_revoked``; with the same reason: no change, the record as it is."""
+        ...
+
+    def revoked_serials(self, issuer_id: str) -> Iterator[RevokedSerial]:
+        """What the issuer's CRL lists, ordered by serial, abandoned intents included."""
+        ...
+
+    def append_crl(self, crl: CrlRecord, caller: str) -> None:
+        """Keep a signed CRL. A number that is not above the issuer's last raises ``store.conflict``."""
+        ...
+
+    def latest_crl(self, issuer_id: str) -> CrlRecord | None:
+        """The CRL with the highest number."""
+        ...
+
+    # -- audit -------------------------------------------------------------------------------
+    def append_audit(self, events: Sequence[AuditEvent], at: datetime) -> None:
+        """Write events that belong to no other write."""
+        ...
+
+    def audit_rows(self, *, after: int = 0, limit: int = 0) -> Iterator[AuditRow]:
+        """Rows with a sequence above ``after``, ascending."""
+        ...
+
+    def audit_tip(self) -> tuple[int, bytes]:
+        """(sequence, chain value) of the newest row; (0, 32 zero octets) when empty."""
+        ...
+
+    def append_audit_head(self, head: AuditHead) -> None:
+        """Keep a signed head."""
+        ...
+
+    def audit_heads(self) -> Iterator[AuditHead]:
+        """Signed heads, ascending."""
+        ...
+
+    # -- the home ----------------------------------------------------------------------------
+    def setting(self, name: str) -> str | None:
+        """A value of the home that is set once (home id, audit key)."""
+        ...
+
+    def put_setting(self, name: str, value: str) -> None:
+        """Set a value once; a different value later raises ``store.conflict``."""
+        ...
+
+    def revision(self) -> int:
+        """Changes with every write of any process; cheap enough to ask once a second."""
+        ...
+
+    def lease(self, name: str, holder: str, at: datetime, seconds: int) -> AbstractContextManager[bool]:
+        """Hold a named job exclusively across processes; yields False when somebody else holds it."""
+        ...
+
+    def close(self) -> None:
+        """Release connections of the calling thread."""
+        ...
