@@ -31,13 +31,15 @@ class AttributeRule(Rule):
 
     ``type`` is a short name (CN, O, OU, C, ST, L, DC, serialNumber) whose OID stands in the edition's
     TOML; ``value`` a template: literal text and the holes ``{id}``, ``{org}``, ``{country}``, ``{name}``.
-    An optional attribute whose hole is not given is left out. ``string`` is the type that we write;
+    ``default`` fills ``{name}`` when no name is given (it may use ``{org}``). An optional attribute whose
+    hole is not given is left out. ``string`` is the type that we write;
     ``accept`` the types that lint accepts from others. ``fixed`` means that lint demands the value itself.
     """
 
     type: str
     oid: str
     value: str
+    default: str = ""
     string: StringType = "utf8"
     accept: tuple[StringType, ...] = ("utf8", "printable")
     presence: Presence = "required"
@@ -134,6 +136,13 @@ class UrlRule(Rule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativeNameRule(Rule):
+    """SubjectAlternativeName: one dNSName that is the identifier itself (servers that are found by host name)."""
+
+    presence: Presence = "required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoliciesRule(Rule):
     """CertificatePolicies: policy ``oids`` that we write (empty: no extension)."""
 
@@ -193,6 +202,7 @@ class Profile:
     ocsp: UrlRule
     crl: UrlRule
     policies: PoliciesRule
+    subject_alternative_name: AlternativeNameRule | None = None
     ocsp_nocheck: bool = False
     conformant: bool = True
     held: bool = False
