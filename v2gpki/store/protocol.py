@@ -38,10 +38,10 @@ class Store(Protocol):
         certificates: Sequence[CertificateRecord],
         references: Sequence[str],
         *,
-        authority: AuthorityRecord | None = None,
+        authorities: Sequence[AuthorityRecord] = (),
     ) -> None:
-        """Write certificates and close their intents (same order), all or none; ``authority`` is the new CA
-        generation when the one certificate is a CA's."""
+        """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
+        generations whose certificates are among them (one audit row each)."""
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
