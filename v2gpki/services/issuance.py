@@ -1,0 +1,458 @@
+"""The one issuance path. Command line, library, services and batches all come through here.
+
+profile -> template -> lint -> intent recorded -> signature -> result committed -> answer. A
+certificate that a caller has seen is in the store, whatever is killed when; an intent that never
+got its result is abandoned by ``recover`` and its serial counts as revoked. Subject and extensions
+come from the profile, never from a request: only the key and the identifier do.
+Clauses: RFC 5280 4.1.2.2 (serial), [V2G2-884] (every certificate meets its profile).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from v2gpki.certs import der
+from v2gpki.certs.lint import HOLE_CODES, lint_certificate
+from v2gpki.certs.lint.guard import HoleGuard
+from v2gpki.certs.template import SERIAL_OCTETS, CertificateTemplate, Constants, IssuerName
+from v2gpki.clock import Clock
+from v2gpki.errors import Finding, V2GPKIError
+from v2gpki.identifiers import Identifier
+from v2gpki.keys.signer import Signer
+from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
+from v2gpki.profile.model import Profile
+from v2gpki.store.protocol import Store
+from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
+
+SESSION_HEX = 16
+_REFERENCE_HEX = 32
+
+
+class KeyVault(Protocol):
+    """Where the authority's own private keys live."""
+
+    def signer(self, key_id: str) -> Signer:
+        """The signer of one key."""
+        ...
+
+    def add_many(self, keys: Mapping[str, PrivateKey]) -> None:
+        """Keep new keys, durable when it returns."""
+        ...
+
+    def remove(self, key_id: str) -> None:
+        """Delete a key that never signed anything visible."""
+        ...
+
+    def key_ids(self) -> set[str]:
+        """The keys that are there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewAuthority:
+    """Makes an order one for a certification authority: its slug and key generation."""
+
+    slug: str
+    generation: int = 1
+
+    @property
+    def id(self) -> str:
+        """``slug@generation``."""
+        return f"{self.slug}@{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One certificate to be issued.
+
+    ``issuer_id`` is the signing authority's generation, "" for a self-signed root. ``spki`` None asks for
+    a fresh key. ``key_id`` not empty keeps that fresh key in the vault under this name; otherwise it is
+    handed out with the answer and forgotten. ``not_after`` None takes the profile's default, cut at the
+    issuer's end. ``idempotence_key`` not empty gives the same certificate for the same (caller, key).
+    """
+
+    profile: Profile
+    issuer_id: str
+    constants: Constants
+    identifier: Identifier | None = None
+    spki: bytes | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    idempotence_key: str = ""
+    key_id: str = ""
+    authority: NewAuthority | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An answer: the stored record, the chain (this certificate first, no root), the private key if one
+    was made and not kept, and what lint noticed short of an error."""
+
+    record: CertificateRecord
+    chain: tuple[bytes, ...]
+    private_key: PrivateKey | None = field(default=None, repr=False)
+    findings: tuple[Finding, ...] = ()
+    authority: AuthorityRecord | None = None
+
+
+class _Line:
+    """The production line of one (profile, issuer, constants): compiled template, lint guard, signer's record."""
+
+    def __init__(self, profile: Profile, issuer: AuthorityRecord | None, constants: Constants) -> None:
+        self.profile = profile
+        self.issuer = issuer
+        name = None if issuer is None else IssuerName(issuer.subject_der, issuer.key_identifier)
+        self.template = CertificateTemplate(profile, name, constants)
+        self.guard = HoleGuard(
+            profile,
+            issuer_not_before=None if issuer is None else issuer.not_before,
+            issuer_not_after=None if issuer is None else issuer.not_after,
+            issuer_path_length=None if issuer is None else _path_length(issuer.der),
+        )
+        self.chain_above = () if issuer is None else _without_root(issuer)
+        self.times: dict[datetime, bytes] = {}
+
+    def lint_constant_part(self, not_before: datetime, not_after: datetime) -> tuple[Finding, ...]:
+        """Lint a sample, made of throw-away values, for everything that does not depend on the holes."""
+        sample = SUITES[self.profile.key.suite].generate().public_key()
+        tbs, _ = self.template.tbs(
+            serial=b"\x40" + bytes(SERIAL_OCTETS - 1),
+            not_before=der.time(not_before),
+            not_after=der.time(not_after),
+            identifier="A",
+            spki=spki_of(sample),
+        )
+        unsigned = self.template.assemble(tbs, bytes(self.template.signing_suite.signature_size))
+        return tuple(f for f in lint_certificate(unsigned, self.profile) if f.code not in HOLE_CODES)
+
+    def time(self, moment: datetime) -> bytes:
+        """``der.time``, remembered: a batch shares its times."""
+        encoded = self.times.get(moment)
+        if encoded is None:
+            if len(self.times) > 64:
+                self.times.clear()
+            encoded = self.times[moment] = der.time(moment)
+        return encoded
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """One order on its way to the signature."""
+
+    order: Order
+    line: _Line
+    intent: IntentRecord
+    tbs: bytes
+    subject_key: bytes
+    spki: bytes
+    private_key: PrivateKey | None
+    not_before: datetime
+    not_after: datetime
+    findings: tuple[Finding, ...]
+
+
+class Issuance:
+    """Issues certificates for every caller. Safe from threads as far as its store and vault are."""
+
+    def __init__(
+        self, store: Store, vault: KeyVault, clock: Clock, *, session: str, seal: Callable[[], None]
+    ) -> None:
+        """``session`` (16 hex digits) marks this process's intents; ``seal`` signs the audit log's head."""
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._session = session
+        self._seal = seal
+        self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
+
+    def issue(self, orders: Sequence[Order], *, caller: str) -> list[Issued]:
+        """Issue all orders in one group, or none of them.
+
+        Raises ``lint.failed`` (with findings), ``issuing.*`` or what store and keys raise. Everything that
+        an order alone can get wrong is found before the first intent is recorded.
+        """
+        now = self._clock.now().replace(microsecond=0)
+        answers: dict[int, Issued] = {}
+        for index, order in enumerate(orders):
+            if order.idempotence_key and (earlier := self._store.completed(caller, order.idempotence_key)):
+                answers[index] = self.issued(earlier)
+        fresh = [order for index, order in enumerate(orders) if index not in answers]
+        issued = iter(self._issue_fresh(fresh, now, caller) if fresh else [])
+        return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
+
+    def check(self, order: Order) -> tuple[bytes, tuple[Finding, ...]]:
+        """A dry run: everything but intent and signature. Returns (TBSCertificate DER, findings)."""
+        now = self._clock.now().replace(microsecond=0)
+        prepared = self._prepare([order], now, caller="dry-run")[0]
+        return prepared.tbs, prepared.findings
+
+    def issued(self, record: CertificateRecord) -> Issued:
+        """The answer for a certificate that is already in the store."""
+        issuer = self._store.authority(record.issuer_id)
+        above = () if issuer is None or issuer.der == record.der else _without_root(issuer)
+        return Issued(record, (record.der, *above))
+
+    def recover(self, is_alive: Callable[[str], bool]) -> int:
+        """Close the intents that dead processes left behind; ``is_alive`` tells for a session's hex name.
+
+        Returns how many were abandoned. Keys that were made for them are removed: they signed nothing
+        that anybody has seen.
+        """
+        dead = [
+            intent
+            for intent in self._store.pending_intents()
+            if intent.reference[:SESSION_HEX] != self._session and not is_alive(intent.reference[:SESSION_HEX])
+        ]
+        if not dead:
+            return 0
+        self._abandon(dead, "the process that recorded it ended before the result was committed")
+        return len(dead)
+
+    # -- the steps -----------------------------------------------------------------------------
+
+    def _issue_fresh(self, orders: Sequence[Order], now: datetime, caller: str) -> list[Issued]:
+        prepared = self._prepare(orders, now, caller)
+        intents = [item.intent for item in prepared]
+        self._store.record_intents(intents)
+        try:
+            held = {
+                item.intent.key_id: item.private_key
+                for item in prepared
+                if item.intent.key_id and item.private_key is not None
+            }
+            if held:
+                self._vault.add_many(held)
+            issued = self._sign(prepared, now, caller)
+            self._store.commit_results(
+                [answer.record for answer in issued],
+                [intent.reference for intent in intents],
+                authorities=[answer.authority for answer in issued if answer.authority is not None],
+            )
+        except V2GPKIError:
+            self._abandon(intents, "signing or recording the result failed")
+            raise
+        self._seal()
+        return issued
+
+    def _prepare(self, orders: Sequence[Order], now: datetime, caller: str) -> list[_Prepared]:
+        randomness = os.urandom(SERIAL_OCTETS * len(orders))
+        references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(orders)).hex()
+        prepared = []
+        for index, order in enumerate(orders):
+            random = randomness[index * SERIAL_OCTETS : (index + 1) * SERIAL_OCTETS]
+            serial = bytes((0x40 | (random[0] & 0x3F),)) + random[1:]
+            step = _REFERENCE_HEX - SESSION_HEX
+            reference = self._session + references[index * step : (index + 1) * step]
+            prepared.append(self._prepare_one(order, serial, reference, now, caller))
+        return prepared
+
+    def _prepare_one(self, order: Order, serial: bytes, reference: str, now: datetime, caller: str) -> _Prepared:
+        line, findings = self._line(order, now)
+        profile, template = order.profile, line.template
+        not_before, not_after = _validity(order, line.issuer, now)
+        private_key = None
+        spki = order.spki
+        if spki is None:
+            private_key = template.key_suite.generate()
+            spki = spki_of(private_key.public_key())
+        identifier = order.identifier
+        text = identifier.normal if identifier is not None else ""
+        tbs, subject_key = template.tbs(
+            serial=serial, not_before=line.time(not_before), not_after=line.time(not_after), identifier=text, spki=spki
+        )
+        holes = line.guard.check(
+            identifier=identifier,
+            not_before=not_before,
+            not_after=not_after,
+            spki=spki,
+            size=template.maximum_size(tbs),
+        )
+        if holes or findings:
+            findings = _judge(profile, text, findings + holes)
+        issuer_id = order.issuer_id or (order.authority.id if order.authority else "")
+        intent = IntentRecord(
+            reference,
+            issuer_id,
+            int.from_bytes(serial, "big"),
+            hashlib.sha256(tbs).digest(),
+            profile.edition,
+            profile.role,
+            text,
+            caller,
+            now,
+            order.idempotence_key,
+            order.key_id,
+        )
+        return _Prepared(
+            order, line, intent, tbs, subject_key, spki, private_key, not_before, not_after, findings
+        )
+
+    def _sign(self, prepared: Sequence[_Prepared], now: datetime, caller: str) -> list[Issued]:
+        signers: dict[str, Signer] = {}
+        issued = []
+        for item in prepared:
+            issuer = item.line.issuer
+            key_id = item.order.key_id if issuer is None else issuer.key_id
+            signer = signers.get(key_id)
+            if signer is None:
+                signer = signers[key_id] = self._vault.signer(key_id)
+            certificate = item.line.template.assemble(item.tbs, signer.sign(item.tbs))
+            intent, profile = item.intent, item.order.profile
+            record = CertificateRecord(
+                intent.issuer_id,
+                intent.serial,
+                hashlib.sha256(certificate).digest(),
+                intent.edition,
+                profile.suite,
+                intent.role,
+                intent.identifier,
+                item.line.template.subject_text(intent.identifier),
+                item.not_before,
+                item.not_after,
+                certificate,
+                profile.digest,
+                caller,
+                now,
+                intent.key_id,
+            )
+            authority = _authority(item, record) if item.order.authority is not None else None
+            private_key = None if intent.key_id else item.private_key
+            issued.append(
+                Issued(record, (certificate, *item.line.chain_above), private_key, item.findings, authority)
+            )
+        return issued
+
+    def _abandon(self, intents: Sequence[IntentRecord], reason: str) -> None:
+        self._store.abandon([intent.reference for intent in intents], self._clock.now(), reason)
+        kept = self._vault.key_ids() if any(intent.key_id for intent in intents) else set()
+        for intent in intents:
+            if intent.key_id in kept:
+                self._vault.remove(intent.key_id)
+        self._seal()
+
+    def _line(self, order: Order, now: datetime) -> tuple[_Line, tuple[Finding, ...]]:
+        key = (id(order.profile), order.issuer_id, order.constants)
+        known = self._lines.get(key)
+        if known is None:
+            issuer = self._issuer(order)
+            line = _Line(order.profile, issuer, order.constants)
+            known = line, line.lint_constant_part(*_validity(order, issuer, now))
+            self._lines[key] = known
+        issuer = known[0].issuer
+        if issuer is not None and not issuer.not_before <= now <= issuer.not_after:
+            raise V2GPKIError(
+                "issuing.issuer_expired",
+                f"{issuer.id} cannot issue at {now:%Y-%m-%d}: it is valid from {issuer.not_before:%Y-%m-%d} "
+                f"to {issuer.not_after:%Y-%m-%d}",
+                hint="renew the authority first, or name another issuer",
+                clause="RFC 5280 6.1.3 (a)(2)",
+                facts={"issuer": issuer.id},
+            )
+        return known
+
+    def _issuer(self, order: Order) -> AuthorityRecord | None:
+        profile = order.profile
+        if not order.issuer_id:
+            if profile.issuers:
+                raise V2GPKIError(
+                    "issuing.needs_issuer",
+                    f"{profile.role} of {profile.edition} cannot be self-signed",
+                    hint=f"name an issuer with one of the roles {', '.join(profile.issuers)}",
+                    clause=profile.clause,
+                )
+            return None
+        issuer = self._store.authority(order.issuer_id)
+        if issuer is None:
+            raise V2GPKIError(
+                "store.unknown_authority",
+                f"there is no authority {order.issuer_id}",
+                hint="v2gpki ca list shows the authorities of this home",
+                facts={"authority": order.issuer_id},
+            )
+        if issuer.state != "active":
+            raise V2GPKIError(
+                "issuing.issuer_not_active",
+                f"{issuer.id} is {issuer.state} and issues nothing",
+                hint="name an active authority",
+                facts={"issuer": issuer.id, "state": issuer.state},
+            )
+        if issuer.role not in profile.issuers or issuer.suite != profile.suite:
+            raise V2GPKIError(
+                "issuing.wrong_issuer",
+                f"{issuer.id} ({issuer.role}, {issuer.suite}) may not issue {profile.role} "
+                f"({profile.edition}, {profile.suite})",
+                hint=f"its issuer has one of the roles {', '.join(profile.issuers) or 'none: it is a root'}",
+                clause=profile.clause,
+                facts={"issuer": issuer.id, "role": profile.role},
+            )
+        return issuer
+
+
+def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tuple[datetime, datetime]:
+    rule = order.profile.validity
+    not_before = order.not_before or now - rule.backdate
+    not_after = order.not_after or not_before + rule.default
+    if issuer is not None:
+        if order.not_before is None:
+            not_before = max(not_before, issuer.not_before)
+        if order.not_after is None:
+            not_after = min(not_after, issuer.not_after)
+    return not_before.replace(microsecond=0), not_after.replace(microsecond=0)
+
+
+def _judge(profile: Profile, identifier: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Pass on what is not an error; refuse with one error that lists them all."""
+    wrong = [finding for finding in findings if finding.severity == "error"]
+    if not wrong:
+        return findings
+    what = f"{profile.role} ({profile.edition}, {profile.suite})" + (f" for {identifier}" if identifier else "")
+    raise V2GPKIError(
+        "lint.failed",
+        f"{what} is refused: {wrong[0].message}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""),
+        hint="nothing was signed; correct the request or the profile",
+        clause=wrong[0].clause,
+        facts={"role": profile.role, "edition": profile.edition, "identifier": identifier},
+        findings=findings,
+    )
+
+
+def _authority(item: _Prepared, record: CertificateRecord) -> AuthorityRecord:
+    order, profile, issuer = item.order, item.order.profile, item.line.issuer
+    if order.authority is None:
+        raise ValueError("not an order for an authority")
+    return AuthorityRecord(
+        id=order.authority.id,
+        slug=order.authority.slug,
+        generation=order.authority.generation,
+        edition=profile.edition,
+        suite=profile.suite,
+        role=profile.role,
+        subject=record.subject,
+        subject_der=item.line.template.subject_der(record.identifier),
+        key_identifier=item.subject_key,
+        issuer_id=record.issuer_id,
+        serial=record.serial,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        der=record.der,
+        chain=() if issuer is None else (issuer.der, *issuer.chain),
+        key_id=order.key_id,
+    )
+
+
+def _without_root(issuer: AuthorityRecord) -> tuple[bytes, ...]:
+    """The issuer's certificate and those above it, nearest first; the root at the end is left out."""
+    above = (issuer.der, *issuer.chain)
+    return above[:-1]
+
+
+def _path_length(certificate: bytes) -> int | None:
+    from cryptography import x509  # noqa: PLC0415  # once per line; most of the path never parses X.509
+
+    constraints = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.BasicConstraints)
+    return constraints.value.path_length
