@@ -105,13 +105,28 @@ CODES: Mapping[str, Outcome] = {
     "usage.invalid": _usage(),
     "internal.bug": Outcome(EXIT_BUG, 500),
     "interrupted": Outcome(EXIT_INTERRUPTED, 503),
+    "passphrase.missing": _environment(),
+    "passphrase.empty": _environment(),
+    "environment.failed": _environment(),
     # files and environment
     "file.unreadable": _environment(),
     "file.unwritable": _environment(),
     "file.exists": _refused(409),
     # identifiers
+    "identifier.invalid": _refused(400, "FAILED", "FAILED"),
     # keys
     # profiles
+    "profile.unreadable": _usage(),
+    "profile.unknown_key": _usage(),
+    "profile.missing_key": _usage(),
+    "profile.bad_value": _usage(),
+    "profile.bad_folder": _usage(),
+    "profile.bad_inheritance": _usage(),
+    "profile.unknown_edition": _usage(404),
+    "profile.unknown_role": _usage(404),
+    "profile.unknown_suite": _usage(404),
+    "profile.unknown_option": _usage(),
+    "profile.not_installed": _environment(),
     # certificates
     # lint
     # path
