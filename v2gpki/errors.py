@@ -128,9 +128,34 @@ CODES: Mapping[str, Outcome] = {
     "profile.unknown_option": _usage(),
     "profile.not_installed": _environment(),
     # certificates
+    "name.bad_character": _refused(),
+    "name.bad_length": _refused(),
+    "name.missing_value": _refused(),
+    "certificate.ambiguous": _refused(409),
     # lint
+    "lint.failed": _refused(422),
     # path
     # store
     # home
+    "home.missing": _environment(),
+    "home.unwritable": _environment(),
+    "home.locked": _environment(503),
+    "home.keys_missing": _environment(),
+    "settings.malformed": _environment(),
+    "settings.unknown_key": _environment(),
+    "settings.bad_value": _environment(),
     # issuing
+    "issuing.issuer_expired": _refused(409),
+    "issuing.needs_issuer": _refused(),
+    "issuing.issuer_not_active": _refused(409),
+    "issuing.wrong_issuer": _refused(),
+    "issuing.not_a_leaf": _refused(),
+    "issuing.needs_edition": _usage(),
+    "issuing.unwanted_identifier": _refused(),
+    "issuing.needs_identifier": _refused(),
+    "authority.exists": _refused(409),
+    "authority.not_a_ca": _refused(),
+    "authority.unknown_issuer": _refused(404),
+    "authority.ambiguous": _refused(409),
+    "revocation.unknown_reason": _usage(),
 }

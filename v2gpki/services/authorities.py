@@ -1,0 +1,166 @@
+"""Certification authorities of a home: creating one, or a whole ecosystem from a plan.
+
+An authority has a slug (``iso2-cpo-sub-ca-2``) and key generations (``slug@1``). Which roles exist, who
+may sign whom and what the subject looks like is profile data; this module names, orders and asks the
+one issuance path. A plan is resumed where it stopped: what exists is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from v2gpki.certs.template import Constants
+from v2gpki.errors import V2GPKIError
+from v2gpki.profile.hierarchy import Planned
+from v2gpki.profile.load import Catalogue
+from v2gpki.profile.model import Profile
+from v2gpki.services.directory import Directory
+from v2gpki.services.issuance import Issuance, NewAuthority, Order
+from v2gpki.store.protocol import Store
+from v2gpki.store.records import AuthorityRecord, CertificateRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the home writes into every certificate: organisation, country, and the URLs of its services."""
+
+    org: str
+    country: str = ""
+    ocsp_url: str = ""
+    crl_base: str = ""
+
+    def constants(self, *, issuer: str = "", name: str = "") -> Constants:
+        """The constants of one issuer's certificates; ``issuer`` is the signing authority's slug."""
+        crl_url = f"{self.crl_base}/{issuer}.crl" if self.crl_base and issuer else ""
+        return Constants(org=self.org, country=self.country, name=name, ocsp_url=self.ocsp_url, crl_url=crl_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """What carrying out a plan gave: new authorities and held certificates, and slugs that were there before."""
+
+    authorities: tuple[AuthorityRecord, ...]
+    held: tuple[CertificateRecord, ...]
+    existing: tuple[str, ...]
+
+
+class Authorities:
+    """Creates certification authorities."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, issuance: Issuance, naming: Naming) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._issuance = issuance
+        self._naming = naming
+        self._directory = Directory(store, catalogue)
+
+    def create(
+        self,
+        role: str,
+        *,
+        edition: str,
+        suite: str | None = None,
+        issuer: str = "",
+        name: str = "",
+        slug: str = "",
+        options: Mapping[str, str] | None = None,
+        caller: str,
+    ) -> AuthorityRecord:
+        """Create one authority with a fresh key.
+
+        ``issuer`` is a slug or generation; "" picks the one active authority that may sign the role. Raises
+        ``authority.exists`` with the fingerprint of the one that is there; nothing is changed then.
+        """
+        profile = self._catalogue.profile(edition, role, suite, options)
+        if profile.kind == "leaf":
+            raise V2GPKIError(
+                "authority.not_a_ca",
+                f"{role} of {edition} is an end-entity role, no authority",
+                hint=f"v2gpki cert issue {role}",
+                clause=profile.clause,
+            )
+        slug = slug or self._directory.slug(role, edition=edition, suite=profile.suite)
+        existing = self._store.authority(slug)
+        if existing is not None:
+            raise already_there(existing)
+        signing = self._directory.signing_authority(profile, issuer) if profile.issuers else None
+        order = self._order(profile, signing, NewAuthority(slug, self._next_generation(slug)), name)
+        authority = self._issuance.issue([order], caller=caller)[0].authority
+        if authority is None:
+            raise V2GPKIError("internal.bug", f"issuing {slug} gave no authority")
+        return authority
+
+    def carry_out(
+        self,
+        plan: Sequence[Planned],
+        *,
+        caller: str,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Founded:
+        """Create everything of a plan that is not there yet, one group of certificates a level.
+
+        ``progress`` is called with the number of certificates after each group. Interrupted and called
+        again, it goes on where it stopped.
+        """
+        known = {authority.slug: authority for authority in self._store.authorities() if authority.state == "active"}
+        held_keys = {certificate.key_id for certificate in self._store.held_certificates()}
+        existing = [p.slug for p in plan if p.slug in known or f"{p.slug}@1" in held_keys]
+        missing = [p for p in plan if p.slug not in known and f"{p.slug}@1" not in held_keys]
+        authorities: list[AuthorityRecord] = []
+        held: list[CertificateRecord] = []
+        while missing:
+            ready = [p for p in missing if not p.issuer_slug or p.issuer_slug in known]
+            if not ready:
+                raise V2GPKIError(
+                    "authority.unknown_issuer",
+                    f"nothing in this home or its plan signs {missing[0].slug}: {missing[0].issuer_slug} is missing",
+                    hint="check the lab file: issuers must be part of the same plan, or exist already",
+                    facts={"slug": missing[0].slug, "issuer": missing[0].issuer_slug},
+                )
+            for issued in self._issuance.issue([self._planned_order(p, known) for p in ready], caller=caller):
+                if issued.authority is not None:
+                    known[issued.authority.slug] = issued.authority
+                    authorities.append(issued.authority)
+                else:
+                    held.append(issued.record)
+            progress(len(ready))
+            done = {p.slug for p in ready}
+            missing = [p for p in missing if p.slug not in done]
+        return Founded(tuple(authorities), tuple(held), tuple(existing))
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _planned_order(self, planned: Planned, known: Mapping[str, AuthorityRecord]) -> Order:
+        profile = self._catalogue.profile(planned.edition, planned.role, planned.suite, planned.options)
+        issuer = known[planned.issuer_slug] if planned.issuer_slug else None
+        if planned.held:
+            constants = self._naming.constants(issuer=planned.issuer_slug, name=planned.name)
+            issuer_id = issuer.id if issuer is not None else ""
+            return Order(profile, issuer_id, constants, key_id=f"{planned.slug}@1")
+        generation = self._next_generation(planned.slug)
+        return self._order(profile, issuer, NewAuthority(planned.slug, generation), planned.name)
+
+    def _order(
+        self, profile: Profile, issuer: AuthorityRecord | None, authority: NewAuthority, name: str
+    ) -> Order:
+        constants = self._naming.constants(issuer=issuer.slug if issuer else "", name=name)
+        return Order(
+            profile, issuer.id if issuer else "", constants, key_id=authority.id, authority=authority
+        )
+
+    def _next_generation(self, slug: str) -> int:
+        return 1 + max((a.generation for a in self._store.authorities() if a.slug == slug), default=0)
+
+
+def already_there(authority: AuthorityRecord) -> V2GPKIError:
+    """The refusal to create what exists, with what a person needs to recognise it."""
+    import hashlib  # noqa: PLC0415  # only on refusal
+
+    fingerprint = hashlib.sha256(authority.der).hexdigest()
+    return V2GPKIError(
+        "authority.exists",
+        f"{authority.id} is already here: {authority.subject}, SHA-256 {fingerprint}; nothing was changed",
+        hint="--if-missing accepts what is there; another --home holds another PKI",
+        facts={"authority": authority.id, "subject": authority.subject, "fingerprint": fingerprint},
+    )

@@ -1,0 +1,396 @@
+"""``CertificateAuthority``: a home opened, its services joined, as one object for programs.
+
+It decides nothing: it turns names and files into the arguments of the services and keeps them together.
+Reading needs no passphrase; whatever signs (issuing, revoking, CRLs) needs the vault unlocked. Calls are
+synchronous and safe from threads. Nothing here prints, and no private key leaves but in an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from v2gpki.clock import Clock
+from v2gpki.errors import Finding, V2GPKIError
+from v2gpki.identifiers import Identifier, recognise
+from v2gpki.profile.hierarchy import load_lab
+from v2gpki.profile.load import Catalogue
+from v2gpki.profile.model import Profile
+from v2gpki.services.authorities import Authorities, Founded, Naming
+from v2gpki.services.directory import Directory
+from v2gpki.services.issuance import Issuance, Issued, Order
+from v2gpki.store.protocol import Store
+from v2gpki.store.records import AuthorityRecord, CertificateRecord, CrlRecord
+from v2gpki.wiring.home import Session
+from v2gpki.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from v2gpki.keys.vault import Vault
+
+DEFAULT_ORG = "Lab"
+MAIN_EDITIONS = ("iso15118-2", "iso15118-20")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateOrder:
+    """One certificate asked for by name: the arguments of ``CertificateAuthority.issue`` as a value."""
+
+    role: str
+    id: str | None = None
+    edition: str | None = None
+    suite: str | None = None
+    issuer: str = ""
+    csr: bytes | None = None
+    public_key: bytes | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    options: Mapping[str, str] | None = None
+    idempotence_key: str = ""
+    escrow: bool = False
+
+
+class CertificateAuthority:
+    """Every chain of one home: create authorities, issue, revoke, publish.
+
+    Made by ``v2gpki.open_authority``; a context manager. ``store``, ``catalogue`` and ``clock`` may be read freely;
+    ``vault`` is None until the passphrase was given.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        catalogue: Catalogue,
+        clock: Clock,
+        settings: Settings,
+        *,
+        vault: Vault | None,
+        caller: str,
+    ) -> None:
+        self.home = home
+        self.store = store
+        self.catalogue = catalogue
+        self.clock = clock
+        self.settings = settings
+        self.vault = vault
+        self.caller = caller
+        self._directory = Directory(store, catalogue)
+        self._session: Session | None = None
+        self._issuance: Issuance | None = None
+
+    # -- authorities ---------------------------------------------------------------------------
+
+    def create_authority(
+        self,
+        role: str,
+        *,
+        edition: str,
+        suite: str | None = None,
+        issuer: str = "",
+        name: str = "",
+        slug: str = "",
+        org: str = "",
+        country: str = "",
+        options: Mapping[str, str] | None = None,
+    ) -> AuthorityRecord:
+        """Create one certification authority with a fresh key, kept in the vault.
+
+        ``role`` is a CA role of the edition (``v2g-root``, ``cpo-sub-ca-1``, ..), ``name`` its common name, ``issuer`` the
+        signing authority ("" finds it). Raises ``authority.exists``, ``authority.unknown_issuer``, ``lint.failed``, ..
+        """
+        authorities = Authorities(
+            self.store, self.catalogue, self.issuance, self._naming(org=org, country=country)
+        )
+        return authorities.create(
+            role,
+            edition=edition,
+            suite=suite,
+            issuer=issuer,
+            name=name,
+            slug=slug,
+            options=options,
+            caller=self.caller,
+        )
+
+    def initialise(
+        self,
+        editions: Sequence[str] = MAIN_EDITIONS,
+        *,
+        org: str = "",
+        country: str = "",
+        lab: Path | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Founded:
+        """Create the whole ecosystem of the editions, as the lab file (default: the built-in one) describes it.
+
+        Idempotent; goes on where an interrupted call stopped. ``org`` and ``country`` are remembered for the home.
+        """
+        naming = self._naming(org=org, country=country)
+        for setting, value in (("org", org), ("country", country)):
+            if value:
+                self.store.put_setting(setting, value)
+        plan = load_lab(lab, self.catalogue).plan(editions)
+        authorities = Authorities(self.store, self.catalogue, self.issuance, naming)
+        return authorities.carry_out(plan, caller=self.caller, progress=progress)
+
+    def authority(self, name: str) -> AuthorityRecord:
+        """An authority by ``slug@n``, slug, unique prefix or start of its serial; else ``store.unknown_authority``."""
+        return self._directory.find(name)
+
+    # -- certificates --------------------------------------------------------------------------
+
+    def issue(
+        self,
+        role: str,
+        *,
+        id: str | None = None,  # noqa: A002  # the field's own word, as on the command line
+        edition: str | None = None,
+        suite: str | None = None,
+        issuer: str = "",
+        csr: bytes | None = None,
+        public_key: bytes | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        options: Mapping[str, str] | None = None,
+        idempotence_key: str = "",
+        escrow: bool = False,
+    ) -> Issued:
+        """Issue one end-entity certificate.
+
+        ``role`` is secc, cps, oem, contract, vehicle, ocsp, csms, station, ..; ``id`` the identifier that the role's
+        profile allows (EVSEID, EMAID, PCID, ..). The key comes from ``csr`` (PEM or DER; its signature is verified,
+        its subject is not taken over) or ``public_key`` (SubjectPublicKeyInfo, PEM or DER); else a fresh
+        one is made and handed out in the answer, kept only with ``escrow``. ``edition`` None takes the only
+        edition of this home that has such a role.
+        """
+        order = CertificateOrder(
+            role,
+            id,
+            edition,
+            suite,
+            issuer,
+            csr,
+            public_key,
+            not_before,
+            not_after,
+            options,
+            idempotence_key,
+            escrow,
+        )
+        return self.issue_many([order])[0]
+
+    def issue_many(self, orders: Sequence[CertificateOrder]) -> list[Issued]:
+        """Issue a group: one record of intents, one of results. All of them or none."""
+        return self.issuance.issue([self._order(order) for order in orders], caller=self.caller)
+
+    def dry_run(self, order: CertificateOrder) -> tuple[bytes, tuple[Finding, ...]]:
+        """What ``issue`` would sign: (TBSCertificate DER, findings). Nothing is recorded or signed."""
+        return self.issuance.check(self._order(order))
+
+    def find_certificate(self, name: str) -> CertificateRecord:
+        """One certificate by serial, fingerprint, a unique start of either, or its identifier.
+
+        Raises ``store.unknown_certificate``, or ``certificate.ambiguous`` with the candidates.
+        """
+        wanted = name.lower().replace(":", "").removeprefix("0x")
+        found = list(self.store.find_certificates(prefix=wanted, limit=9)) if _is_hex(wanted) else []
+        if not found:
+            found = list(self.store.find_certificates(identifier=name, limit=9))
+        if not found:
+            raise V2GPKIError(
+                "store.unknown_certificate",
+                f"this home has no certificate whose serial, fingerprint or id is or starts with {name!r}",
+                hint="v2gpki cert list shows what was issued",
+                facts={"certificate": name},
+            )
+        if len(found) > 1:
+            candidates = [f"{record.serial:x} ({record.role} {record.identifier})".rstrip() for record in found]
+            raise V2GPKIError(
+                "certificate.ambiguous",
+                f"{name!r} fits several certificates: {', '.join(candidates)}",
+                hint="give more digits of the serial",
+                facts={"certificate": name, "candidates": candidates},
+            )
+        return found[0]
+
+    def chain(self, record: CertificateRecord) -> tuple[bytes, ...]:
+        """The chain of a stored certificate: itself first, then Sub-CA 2, Sub-CA 1; no root."""
+        issuer = self.store.authority(record.issuer_id)
+        if issuer is None or issuer.der == record.der:
+            return (record.der,)
+        return (record.der, *(issuer.der, *issuer.chain)[:-1])
+
+    # -- revocation ----------------------------------------------------------------------------
+
+    def revoke(self, certificate: str, reason: str = "unspecified") -> CertificateRecord:
+        """Revoke the certificate that ``find_certificate`` gives for this name; ``reason`` as in RFC 5280 5.3.1."""
+        from v2gpki.services.revocation import Revocation  # noqa: PLC0415  # keeps start-up fast
+
+        record = self.find_certificate(certificate)
+        vault = self._unlocked()
+        revoked = Revocation(self.store, vault, self.clock).revoke(
+            record.issuer_id, record.serial, reason, caller=self.caller
+        )
+        self._seal()
+        return revoked
+
+    def publish_crl(self, authority: str) -> CrlRecord:
+        """Sign and keep the next CRL of an authority."""
+        from v2gpki.services.revocation import Revocation  # noqa: PLC0415  # keeps start-up fast
+
+        record = self.authority(authority)
+        crl = Revocation(self.store, self._unlocked(), self.clock).publish_crl(
+            record, self.settings.crl_lifetime, caller=self.caller
+        )
+        self._seal()
+        return crl
+
+    # -- life ----------------------------------------------------------------------------------
+
+    @property
+    def issuance(self) -> Issuance:
+        """The one issuance path; taking it unlocks nothing, but needs the vault to be unlocked."""
+        if self._issuance is None:
+            vault = self._unlocked()
+            self._session = Session(self.home)
+            self._issuance = Issuance(
+                self.store, vault, self.clock, session=self._session.name, seal=self._seal
+            )
+            self._issuance.recover(self._session.is_alive)
+        return self._issuance
+
+    def close(self) -> None:
+        """End the session and close the store."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+            self._issuance = None
+        self.store.close()
+
+    def __enter__(self) -> CertificateAuthority:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _unlocked(self) -> Vault:
+        if self.vault is None:
+            raise V2GPKIError(
+                "home.locked",
+                f"the keys of {self.home} are locked: this needs the passphrase",
+                hint="set V2GPKI_PASSPHRASE or V2GPKI_PASSPHRASE_FILE, or give --passphrase-file",
+                facts={"home": str(self.home)},
+            )
+        return self.vault
+
+    def _seal(self) -> None:
+        from v2gpki.wiring.sealing import seal  # noqa: PLC0415  # only after a write
+
+        seal(self.store, self._unlocked(), self.clock)
+
+    def _naming(self, *, org: str = "", country: str = "") -> Naming:
+        settings = self.settings
+        return Naming(
+            org=org or settings.org or self.store.setting("org") or DEFAULT_ORG,
+            country=country or settings.country or self.store.setting("country") or "",
+            ocsp_url=settings.ocsp_url,
+            crl_base=settings.crl_base,
+        )
+
+    def _order(self, order: CertificateOrder) -> Order:
+        profile = self._profile(order)
+        if profile.kind != "leaf":
+            raise V2GPKIError(
+                "issuing.not_a_leaf",
+                f"{order.role} is an authority, not an end-entity role",
+                hint=f"v2gpki ca create {order.role}",
+                clause=profile.clause,
+            )
+        issuer = self._directory.signing_authority(profile, order.issuer)
+        spki, requested = _key_of(order)
+        key_id = ""
+        if spki is None and (order.escrow or profile.held):
+            key_id = f"{'held' if profile.held else 'escrow'}-{profile.role}-{os.urandom(6).hex()}"
+        return Order(
+            profile,
+            issuer.id,
+            self._naming().constants(issuer=issuer.slug),
+            identifier=_identifier(profile, order.id, requested),
+            spki=spki,
+            not_before=order.not_before,
+            not_after=order.not_after,
+            idempotence_key=order.idempotence_key,
+            key_id=key_id,
+        )
+
+    def _profile(self, order: CertificateOrder) -> Profile:
+        if order.edition is not None:
+            return self.catalogue.profile(order.edition, order.role, order.suite, order.options)
+        if order.issuer:
+            issuer = self._directory.find(order.issuer)
+            return self.catalogue.profile(issuer.edition, order.role, order.suite or issuer.suite, order.options)
+        here = {(authority.edition, authority.suite) for authority in self.store.authorities()}
+        editions = sorted({edition for edition, _ in here if order.role in self.catalogue.roles(edition)})
+        if len(editions) != 1:
+            raise V2GPKIError(
+                "issuing.needs_edition",
+                f"{order.role} exists in several editions of this home: {', '.join(editions)}"
+                if editions
+                else f"no edition of this home has the role {order.role!r}",
+                hint="name one with --edition" if editions else "v2gpki init first, or check the role's name",
+                facts={"role": order.role, "editions": editions},
+            )
+        return self.catalogue.profile(editions[0], order.role, order.suite, order.options)
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) >= 4 and all(character in "0123456789abcdef" for character in text)
+
+
+def _key_of(order: CertificateOrder) -> tuple[bytes | None, tuple[str, ...]]:
+    """(SubjectPublicKeyInfo or None, the common names of a CSR)."""
+    from v2gpki.certs import csr  # noqa: PLC0415  # only for keys from outside
+
+    if order.csr is not None and order.public_key is not None:
+        raise V2GPKIError("usage.invalid", "a CSR and a public key were both given", hint="give one of them")
+    if order.csr is not None:
+        request = csr.load_csr(order.csr)
+        return request.spki, request.subject_identifiers
+    if order.public_key is not None:
+        return csr.load_public_key_file(order.public_key), ()
+    return None, ()
+
+
+def _identifier(profile: Profile, given: str | None, requested: Sequence[str]) -> Identifier | None:
+    """The identifier for the subject: the given one, else the CSR's common name if the profile allows it."""
+    kinds = profile.identifier.kinds
+    if not kinds:
+        if given:
+            raise V2GPKIError(
+                "issuing.unwanted_identifier",
+                f"{profile.role} of {profile.edition} takes no id, but {given!r} was given",
+                hint="leave --id out",
+                clause=profile.identifier.clause,
+            )
+        return None
+    text = given if given is not None else (requested[0] if len(requested) == 1 else None)
+    if text is None:
+        if not profile.identifier.required:
+            return None
+        raise V2GPKIError(
+            "issuing.needs_identifier",
+            f"{profile.role} of {profile.edition} needs an id: {' or '.join(kinds)}",
+            hint="give it with --id, or as the one common name of the CSR",
+            clause=profile.identifier.clause,
+            facts={"role": profile.role, "kinds": kinds},
+        )
+    return recognise(kinds, text)
