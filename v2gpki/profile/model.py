@@ -7,8 +7,10 @@ disagree, a note. A rule that is ``None`` on the profile does not apply.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["root", "sub-ca", "leaf"]
@@ -210,3 +212,70 @@ class Profile:
     note: str = ""
     options: tuple[tuple[str, str], ...] = field(default=())
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option(Rule):
+    """A point where sources disagree: its choices, and the one that applies when nothing is said."""
+
+    name: str
+    default: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialRule(Rule):
+    """Serial numbers: how many random octets, the first of them within ``first_minimum``..``first_maximum``."""
+
+    octets: int
+    first_minimum: int
+    first_maximum: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryRule(Rule):
+    """How long before its end a certificate begins to count as expiring soon."""
+
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One branch of an edition, in role names: its lawful roots (the usual one first), its sub-CAs from
+    the root downwards, its leafs."""
+
+    name: str
+    title: str
+    roots: tuple[str, ...]
+    sub_cas: tuple[str, ...] = ()
+    leafs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One edition: what all of its roles share, and the names that its TOML uses.
+
+    ``suites`` are the key families, the default first, ``suite_names`` how subjects call them (``{family}``
+    in the TOML); ``short`` starts the slugs of its authorities;
+    ``ocsp_role`` and ``cross_role`` name the roles of delegated OCSP signers and of cross-certificates
+    (empty: none). ``attribute_types``, ``key_purposes`` and ``policy_names`` map names to dotted OIDs.
+    ``folders`` are where its files stand, a later one over an earlier one. ``conformant`` False: usable
+    only when named.
+    """
+
+    name: str
+    short: str
+    title: str
+    suites: tuple[str, ...]
+    suite_names: Mapping[str, str]
+    serial: SerialRule
+    expiring_soon: ExpiryRule
+    branches: Mapping[str, Branch]
+    attribute_types: Mapping[str, str]
+    key_purposes: Mapping[str, str]
+    policy_names: Mapping[str, str]
+    folders: tuple[Path, ...]
+    ocsp_role: str = ""
+    cross_role: str = ""
+    conformant: bool = True
+    note: str = ""
