@@ -1,0 +1,41 @@
+# Every target sets up .venv first: at once when it is there, some 20 seconds when it is not.
+.DEFAULT_GOAL := help
+.PHONY: help set-up demo test interop lint bench clean distclean
+
+# Settings of the caller's shell that would make our programs slower or other than they are.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
+
+python := .venv/bin/python
+# More arguments for pytest: make test PYTEST="-k vault -n 2"
+PYTEST ?=
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+set-up:  ## the environment .venv and nothing else
+	@scripts/set-up
+
+demo: set-up  ## the whole Plug & Charge PKI, shown and proved, in a folder of its own
+	@$(python) examples/demo.py
+
+test: set-up  ## the unit tests; they need no foreign program
+	@$(python) -m pytest --ignore=tests/interop $(PYTEST)
+
+interop: set-up  ## the tests against foreign programs (tests/interop/needs.toml)
+	@$(python) -m pytest tests/interop $(PYTEST)
+
+lint: set-up  ## ruff, mypy --strict, import contracts
+	@$(python) -m ruff check .
+	@$(python) -m mypy
+	@$(python) -m mypy --strict scripts
+	@.venv/bin/lint-imports --no-logo
+
+bench: set-up  ## our figures beside limits and peers of the same run
+	@set -e; for benchmark in benchmarks/[a-z]*.py; do $(python) $$benchmark; done
+
+clean:  ## remove what builds, tests and demo leave behind; keeps .venv
+	@rm -rf dist build .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find v2gpki tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## the same, and the environments
+	@rm -rf .venv .venvs .interop
