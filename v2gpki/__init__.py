@@ -2,7 +2,7 @@
 
 >>> import v2gpki
 >>> with v2gpki.open_authority("lab", passphrase="correct horse", create=True) as ca:
-...     ca.initialise(["iso15118-2"], org="Acme")
+...     ca.initialise(ca.plan(["iso15118-2"]), org="Acme")
 ...     secc = ca.issue("secc", id="DE*ACM*E0001")
 
 Names are loaded when they are first used, so that importing the package costs nothing.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier, recognise
-from v2gpki.profile.hierarchy import load_lab
+from v2gpki.profile.hierarchy import Planned, load_lab
 from v2gpki.profile.load import Catalogue
 from v2gpki.profile.model import Profile
 from v2gpki.services.authorities import Authorities, Founded, Naming
@@ -100,8 +100,8 @@ class CertificateAuthority:
     ) -> AuthorityRecord:
         """Create one certification authority with a fresh key, kept in the vault.
 
-        ``role`` is a CA role of the edition (``v2g-root``, ``cpo-sub-ca-1``, ..), ``name`` its common name, ``issuer`` the
-        signing authority ("" finds it). Raises ``authority.exists``, ``authority.unknown_issuer``, ``lint.failed``, ..
+        ``role`` is a CA role of the edition (``v2g-root``, ``cpo-sub-ca-1``, ..), ``name`` its common name,
+        ``issuer`` the signing authority ("" finds it). Raises ``authority.exists``, ``authority.unknown_issuer``, ``lint.failed``, ..
         """
         authorities = Authorities(
             self.store, self.catalogue, self.issuance, self._naming(org=org, country=country)
@@ -117,24 +117,27 @@ class CertificateAuthority:
             caller=self.caller,
         )
 
+    def plan(self, editions: Sequence[str] = MAIN_EDITIONS, lab: Path | None = None) -> tuple[Planned, ...]:
+        """The certificates of a whole ecosystem as the lab file (default: the built-in one) describes it."""
+        return load_lab(lab, self.catalogue).plan(editions)
+
     def initialise(
         self,
-        editions: Sequence[str] = MAIN_EDITIONS,
+        plan: Sequence[Planned],
         *,
         org: str = "",
         country: str = "",
-        lab: Path | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Founded:
-        """Create the whole ecosystem of the editions, as the lab file (default: the built-in one) describes it.
+        """Create everything that ``plan`` lists and that is not there yet.
 
-        Idempotent; goes on where an interrupted call stopped. ``org`` and ``country`` are remembered for the home.
+        Idempotent; goes on where an interrupted call stopped. ``org`` and ``country`` are remembered for the home;
+        ``progress`` is called with the number of certificates after each group.
         """
         naming = self._naming(org=org, country=country)
         for setting, value in (("org", org), ("country", country)):
             if value:
                 self.store.put_setting(setting, value)
-        plan = load_lab(lab, self.catalogue).plan(editions)
         authorities = Authorities(self.store, self.catalogue, self.issuance, naming)
         return authorities.carry_out(plan, caller=self.caller, progress=progress)
 
@@ -318,8 +321,8 @@ class CertificateAuthority:
         issuer = self._directory.signing_authority(profile, order.issuer)
         spki, requested = _key_of(order)
         key_id = ""
-        if spki is None and (order.escrow or profile.held):
-            key_id = f"{'held' if profile.held else 'escrow'}-{profile.role}-{os.urandom(6).hex()}"
+        if spki is None and order.escrow:
+            key_id = f"escrow-{profile.role}-{os.urandom(6).hex()}"
         return Order(
             profile,
             issuer.id,
