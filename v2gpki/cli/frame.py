@@ -23,7 +23,7 @@ from v2gpki.clock import rfc3339
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from v2gpki.services.authorities import CertificateAuthority
+    from v2gpki.wiring import CertificateAuthority
 
 #: The width of text that nobody watches: wide enough that no table is cut.
 PIPE_WIDTH = 240
@@ -77,9 +77,13 @@ class Frame:
 
     def passphrase(self, *, confirm: bool = False) -> str:
         """The home's passphrase; raises ``passphrase.missing``, ``passphrase.empty`` or ``file.unreadable``."""
+        from v2gpki import wiring
         from v2gpki.cli import passphrase
 
-        return passphrase.of_home(self.passphrase_file, confirm=confirm, warn=self.warn)
+        folder = self.home_folder
+        named = wiring.load_settings(folder / wiring.SETTINGS_FILE).passphrase_file
+        configured = folder / Path(named).expanduser() if named else None
+        return passphrase.of_home(self.passphrase_file, configured=configured, confirm=confirm, warn=self.warn)
 
     def now(self, at: datetime | None = None) -> datetime:
         """``at``, else the current time in whole seconds."""

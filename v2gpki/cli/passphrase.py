@@ -21,15 +21,22 @@ FILE_VARIABLE = "V2GPKI_PASSPHRASE_FILE"
 LARGEST_FILE = 65536
 
 
-def of_home(file: Path | None, *, confirm: bool, warn: Callable[[str], None]) -> str:
+def of_home(
+    file: Path | None, *, configured: Path | None, confirm: bool, warn: Callable[[str], None]
+) -> str:
     """The home's passphrase: ``--passphrase-file``, else V2GPKI_PASSPHRASE, else V2GPKI_PASSPHRASE_FILE,
-    else a prompt when a person is there. Raises ``passphrase.missing`` or ``passphrase.empty``."""
+    else the file that the home's settings name, else a prompt when a person is there.
+
+    Raises ``passphrase.missing`` or ``passphrase.empty``.
+    """
     if file is not None:
         return of_file(file, warn=warn)
     if VARIABLE in os.environ:
         return _not_empty(os.environ[VARIABLE], f"the variable {VARIABLE}")
     if os.environ.get(FILE_VARIABLE):
         return of_file(Path(os.environ[FILE_VARIABLE]), warn=warn)
+    if configured is not None:
+        return of_file(configured, warn=warn)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise V2GPKIError(
             "passphrase.missing",

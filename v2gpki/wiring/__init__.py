@@ -18,11 +18,13 @@ from v2gpki.wiring.settings import Settings, load_settings
 
 __all__ = [
     "DEFAULT_ORG",
+    "SETTINGS_FILE",
     "CertificateAuthority",
     "CertificateOrder",
     "Settings",
     "SystemClock",
     "home_folder",
+    "load_settings",
     "open_authority",
 ]
 
