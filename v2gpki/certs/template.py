@@ -81,6 +81,7 @@ class CertificateTemplate:
         self._constants = constants
         self._attributes = tuple(_present(profile.subject.attributes, constants))
         self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        self._subject(0)
         self._subject_text = _subject_text(self._attributes, constants)
 
     @property
