@@ -135,6 +135,35 @@ CODES: Mapping[str, Outcome] = {
     # lint
     "lint.failed": _refused(422),
     # path
+    "chain.empty": _refused(),
+    "chain.malformed": _refused(400, "FAILED", "WARNING_CertificateValidationError", "CertChainError"),
+    "chain.ambiguous": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "chain.broken": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "chain.too_long": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "crl.malformed": _refused(),
+    "crl.invalid": _refused(),
+    "crl.wrong_signer": _refused(),
+    "ocsp.malformed": _refused(),
+    "path.bad_signature": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.no_anchor": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.broken": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.name_mismatch": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.not_a_ca": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.path_length": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.key_usage": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.order": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.weak_algorithm": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.unknown_critical_extension": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.constraint": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.status_unknown": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.expired": _refused(422, "FAILED_CertificateExpired", "WARNING_CertificateExpired", "CertificateExpired"),
+    # ISO 15118-4 answers an expired sub-CA otherwise than an expired leaf.
+    "path.issuer_expired": _refused(422, "FAILED", "WARNING_CertificateExpired", "CertificateExpired"),
+    # No -2 code says "not yet valid"; field stacks answer as for expired.
+    "path.not_yet_valid": _refused(
+        422, "FAILED_CertificateExpired", "WARNING_CertificateNotYetValid", "CertChainError"
+    ),
+    "path.revoked": _refused(422, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"),
     # store
     # home
     "home.missing": _environment(),
