@@ -24,9 +24,9 @@ class Origin:
     file: str
     prefix: str = ""
 
-    def inside(self, table: str) -> Origin:
-        """The origin of a table further down."""
-        return Origin(self.file, f"{self.prefix}{table}.")
+    def inside(self, prefix: str) -> Origin:
+        """The origin of what stands below a dotted prefix (with its final dot)."""
+        return Origin(self.file, self.prefix + prefix)
 
 
 @dataclass(slots=True)

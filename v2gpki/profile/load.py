@@ -212,7 +212,7 @@ class Catalogue:
 
     def _overlay(self, layered: Layered, path: tuple[str, ...]) -> None:
         """Lay the table at ``path`` over the top of the same tree, each part charged to the file that it came from."""
-        _lay_inner(layered, layered.copy(), path)
+        _lay_inner(layered, layered, path)
 
     # -- editions ------------------------------------------------------------------------------
 
@@ -375,7 +375,7 @@ def _lay_inner(onto: Layered, source: Layered, path: Iterable[str]) -> None:
     if not isinstance(node, dict):
         return
     file, _ = source.where(prefix.rstrip("."))
+    origins = [(dotted, origin) for dotted, origin in source.origins.items() if dotted.startswith(prefix)]
     onto.lay(node, Origin(file, prefix))
-    for dotted, origin in source.origins.items():
-        if dotted.startswith(prefix):
-            onto.origins[dotted[len(prefix) :]] = Origin(origin.file, origin.prefix + prefix)
+    for dotted, origin in origins:
+        onto.origins[dotted[len(prefix) :]] = origin.inside(prefix)

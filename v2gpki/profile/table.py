@@ -14,6 +14,7 @@ from typing import NoReturn
 from v2gpki.profile.duration import duration
 from v2gpki.profile.layers import Layered, Node, did_you_mean, refuse
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -56,7 +57,7 @@ class Table:
             return self._missing(key) if default is None else default
         if not isinstance(value, str):
             self.refuse(key, f"a string is expected, not {_toml_type(value)}")
-        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        if _CONTROL.search(value):
             self.refuse(key, "control characters and line breaks are not allowed")
         if among and value not in among:
             self.refuse(key, f'"{value}" is not known here', hint=did_you_mean(value, list(among)))
