@@ -91,6 +91,11 @@ def _refused(http: int = 400, iso2: str = "", iso20: str = "", ocpp: str = "") -
     return Outcome(EXIT_REFUSED, http, iso2, iso20, ocpp)
 
 
+def _untrusted(iso2: str = "FAILED_CertChainError", ocpp: str = "CertChainError") -> Outcome:
+    """A chain that nobody may rely on."""
+    return _refused(422, iso2, "WARNING_CertificateValidationError", ocpp)
+
+
 def _usage(http: int = 400) -> Outcome:
     return Outcome(EXIT_USAGE, http)
 
@@ -137,32 +142,30 @@ CODES: Mapping[str, Outcome] = {
     # path
     "chain.empty": _refused(),
     "chain.malformed": _refused(400, "FAILED", "WARNING_CertificateValidationError", "CertChainError"),
-    "chain.ambiguous": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "chain.broken": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "chain.too_long": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "chain.ambiguous": _untrusted(),
+    "chain.broken": _untrusted(),
+    "chain.too_long": _untrusted(),
     "crl.malformed": _refused(),
     "crl.invalid": _refused(),
     "crl.wrong_signer": _refused(),
     "ocsp.malformed": _refused(),
-    "path.bad_signature": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.no_anchor": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.broken": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.name_mismatch": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.not_a_ca": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.path_length": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.key_usage": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.order": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.weak_algorithm": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.unknown_critical_extension": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.constraint": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
-    "path.status_unknown": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError", "CertChainError"),
+    "path.bad_signature": _untrusted(),
+    "path.no_anchor": _untrusted(),
+    "path.broken": _untrusted(),
+    "path.name_mismatch": _untrusted(),
+    "path.not_a_ca": _untrusted(),
+    "path.path_length": _untrusted(),
+    "path.key_usage": _untrusted(),
+    "path.order": _untrusted(),
+    "path.weak_algorithm": _untrusted(),
+    "path.unknown_critical_extension": _untrusted(),
+    "path.constraint": _untrusted(),
+    "path.status_unknown": _untrusted(),
     "path.expired": _refused(422, "FAILED_CertificateExpired", "WARNING_CertificateExpired", "CertificateExpired"),
     # ISO 15118-4 answers an expired sub-CA otherwise than an expired leaf.
     "path.issuer_expired": _refused(422, "FAILED", "WARNING_CertificateExpired", "CertificateExpired"),
     # No -2 code says "not yet valid"; field stacks answer as for expired.
-    "path.not_yet_valid": _refused(
-        422, "FAILED_CertificateExpired", "WARNING_CertificateNotYetValid", "CertChainError"
-    ),
+    "path.not_yet_valid": _refused(422, "FAILED_CertificateExpired", "WARNING_CertificateNotYetValid", "CertChainError"),
     "path.revoked": _refused(422, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"),
     # store
     # home
