@@ -165,7 +165,9 @@ CODES: Mapping[str, Outcome] = {
     # ISO 15118-4 answers an expired sub-CA otherwise than an expired leaf.
     "path.issuer_expired": _refused(422, "FAILED", "WARNING_CertificateExpired", "CertificateExpired"),
     # No -2 code says "not yet valid"; field stacks answer as for expired.
-    "path.not_yet_valid": _refused(422, "FAILED_CertificateExpired", "WARNING_CertificateNotYetValid", "CertChainError"),
+    "path.not_yet_valid": Outcome(
+        EXIT_REFUSED, 422, "FAILED_CertificateExpired", "WARNING_CertificateNotYetValid", "CertChainError"
+    ),
     "path.revoked": _refused(422, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"),
     # store
     # home
