@@ -75,7 +75,7 @@ def _of_click(problem: click.ClickException) -> V2GPKIError:
     if isinstance(problem, click.UsageError) and problem.ctx is not None:
         hint = f"see {problem.ctx.command_path} --help"
     if isinstance(problem, click.exceptions.NoArgsIsHelpError):
-        return V2GPKIError("usage.invalid", "a command is missing", hint=hint)
+        return V2GPKIError("usage.invalid", "missing command", hint=hint)
     return V2GPKIError("usage.invalid", _sentence(problem), hint=hint)
 
 

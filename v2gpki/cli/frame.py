@@ -34,13 +34,13 @@ class Frame:
     """The state of one run.
 
     ``home`` is the option as given (None: V2GPKI_HOME or the default), ``json`` whether output and errors
-    are JSON, ``profiles`` the user's own profile folders, ``passphrase_file`` the option as given,
-    ``warnings`` what was noticed besides (with ``--json`` they stand in the result).
+    are JSON, ``given_profiles`` and ``passphrase_file`` the options as given, ``warnings`` what was noticed
+    besides (with ``--json`` they stand in the result).
     """
 
     home: str | None = None
     json: bool = False
-    profiles: tuple[Path, ...] = ()
+    given_profiles: tuple[Path, ...] = ()
     passphrase_file: Path | None = None
     debug: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -51,6 +51,12 @@ class Frame:
         from v2gpki import wiring
 
         return wiring.home_folder(self.home)
+
+    @property
+    def profiles(self) -> tuple[Path, ...]:
+        """The user's own profile folders: ``--profiles``, else those of V2GPKI_PROFILES."""
+        listed = os.environ.get("V2GPKI_PROFILES", "").split(os.pathsep)
+        return self.given_profiles or tuple(Path(folder) for folder in listed if folder)
 
     def authority(self, *, unlock: bool = False, create: bool = False) -> CertificateAuthority:
         """Open the home; closed when the command ends.

@@ -55,8 +55,8 @@ def _into_frame(name: str) -> Callable[[click.Context, click.Parameter, object],
         frame = ctx.ensure_object(Frame)
         if value is None or value is False or value == ():
             return
-        if name == "profiles" and isinstance(value, tuple):
-            frame.profiles = (*frame.profiles, *value)
+        if isinstance(value, tuple):
+            frame.given_profiles = (*frame.given_profiles, *value)
         else:
             setattr(frame, name, value)
 
@@ -78,10 +78,9 @@ def _global_options(*, hidden: bool) -> list[click.Option]:
             type=folder,
             multiple=True,
             metavar="DIR",
-            envvar=None if hidden else "V2GPKI_PROFILES",
             hidden=hidden,
             help="A folder of own profiles; may be repeated (V2GPKI_PROFILES).",
-            callback=_into_frame("profiles"),
+            callback=_into_frame("given_profiles"),
         ),
         click.Option(
             ["--passphrase-file"],
