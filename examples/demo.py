@@ -1,0 +1,176 @@
+"""The main job from nothing: a whole Plug & Charge PKI, proven, used, revoked, published.
+
+Run by ``make demo``. Everything stands in a folder that is made anew (default: ``.demo``); the commands
+are the ones that a person would type, and each is printed before it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from v2gpki.cli import run
+
+EDITIONS = {"iso15118-2": ("p256",), "iso15118-20": ("p521", "ed448")}
+LEAFS = {
+    "iso15118-2": (("secc", "DE*ACM*E0001*1"), ("oem", "WACME000000000001"), ("contract", "DEACMC123456780")),
+    "iso15118-20": (
+        ("secc", "DE*ACM*E0001*1"),
+        ("oem", "WACME000000000001"),
+        ("vehicle", "WACME000000000001"),
+        ("contract", "DEACMC123456780"),
+    ),
+}
+
+
+def main() -> int:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo").absolute()
+    prepare(folder)
+    title("1. Every chain of the ecosystem, ISO 15118-2 and -20")
+    v2gpki("init", "--edition", "both", "--org", "Acme")
+    v2gpki("init", "--edition", "both", "--org", "Acme")
+    v2gpki("tree")
+    v2gpki("tree", "--svg", "hierarchy.svg", "--force")
+
+    title("2. Certificates for a station, a vehicle and a contract; keys handed out encrypted")
+    issued = []
+    for edition, families in EDITIONS.items():
+        for suite in families:
+            for role, identifier in LEAFS[edition]:
+                out = f"{edition}-{suite}-{role}"
+                v2gpki(
+                    *("cert", "issue", role, "--id", identifier, "--edition", edition, "--suite", suite),
+                    *("--key-passphrase-file", "handed-out.txt", "--out", out),
+                )
+                issued.append((edition, suite, role, out))
+
+    title("3. A certificate request from outside: its key is certified, its wishes are not")
+    request_from_outside(folder / "station.csr")
+    v2gpki(
+        *("cert", "issue", "secc", "--id", "DE*ACM*E0002", "--edition", "iso15118-2"),
+        *("--csr", "station.csr", "--out", "outside"),
+    )
+    issued.append(("iso15118-2", "p256", "secc", "outside"))
+
+    title("4. Proof by OpenSSL, and by our own role rules")
+    for edition, suite, role, out in issued:
+        root = root_of(edition, suite, role)
+        v2gpki("ca", "cert", root, "--out", f"{root}.pem", "--force", quiet=True)
+        proven_by_openssl(folder / f"{root}.pem", folder / out)
+    v2gpki(
+        *("verify", "iso15118-2-p256-contract/chain.pem", "--anchor", "iso2-mo-root.pem"),
+        *("--role", "contract", "--edition", "iso15118-2"),
+    )
+
+    title("5. Revocation, and the CRL that tells everybody")
+    v2gpki("cert", "revoke", "DE*ACM*E0002", "--reason", "keyCompromise", "--yes")
+    v2gpki("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "cpo.crl")
+    refused = v2gpki(
+        *("verify", "outside/chain.pem", "--anchor", "iso2-v2g-root.pem", "--crl", "cpo.crl"),
+        *("--role", "secc", "--edition", "iso15118-2"),
+        expected=1,
+    )
+
+    title("6. The audit log, from the first certificate to the revocation")
+    v2gpki("audit", "verify")
+    print(f"\nDone: {len(issued)} certificates proven, {refused} refused as it should be. Everything is in {folder}")
+    return 0
+
+
+def prepare(folder: Path) -> None:
+    """An empty folder with two passphrases that nobody has to know."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    os.chdir(folder)
+    for name in ("passphrase.txt", "handed-out.txt"):
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+    for variable in [name for name in os.environ if name.startswith("V2GPKI_")]:
+        del os.environ[variable]
+    os.environ["V2GPKI_HOME"] = "home"
+    os.environ["V2GPKI_PASSPHRASE_FILE"] = "passphrase.txt"
+
+
+def title(text: str) -> None:
+    print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
+
+
+def v2gpki(*arguments: str, expected: int = 0, quiet: bool = False) -> int:
+    """Print a command as one would type it, run it, and stop the demo if it does not end as expected.
+
+    Returns 1 when it was refused as expected, else 0.
+    """
+    if not quiet:
+        shown = " ".join(f"'{word}'" if "*" in word else word for word in arguments)
+        print(f"$ v2gpki {shown}", flush=True)
+    status = run(arguments)
+    if status != expected:
+        raise SystemExit(f"demo: v2gpki {arguments[0]} ended with {status}, expected was {expected}")
+    return int(expected == 1)
+
+
+def root_of(edition: str, suite: str, role: str) -> str:
+    """The slug of the root that the default hierarchies put above a role."""
+    prefix = "iso2" if edition == "iso15118-2" else f"iso20-{suite}"
+    return f"{prefix}-{ {'contract': 'mo', 'oem': 'oem', 'vehicle': 'oem'}.get(role, 'v2g') }-root"
+
+
+def request_from_outside(place: Path) -> None:
+    """A CSR as a station makes it, by the openssl program if it is there, else by the library."""
+    if program := shutil.which("openssl"):
+        key = place.with_suffix(".key")
+        subject = "/CN=DE*ACM*E0002/O=Somebody Else/C=DE"
+        command = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject]
+        print(f"$ openssl {' '.join(command)} ..", flush=True)
+        subprocess.run(
+            [program, *command, "-keyout", key, "-out", place], check=True, capture_output=True
+        )
+        return
+    from v2gpki.certs.csr import build_csr
+    from v2gpki.keys.suites import SUITES
+
+    print("(no openssl program here: the request is made by the library)")
+    place.write_bytes(build_csr(SUITES["p256"].generate(), "DE*ACM*E0002", organization="Somebody Else"))
+
+
+def proven_by_openssl(root: Path, folder: Path) -> None:
+    """``openssl verify -x509_strict`` by the program if it is there, else by the OpenSSL library."""
+    if program := shutil.which("openssl"):
+        done = subprocess.run(
+            [program, "verify", "-x509_strict", "-CAfile", root, "-untrusted", folder / "chain.pem", folder / "cert.pem"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"demo: openssl refuses {folder.name}: {done.stderr.strip()}")
+        how = "openssl program"
+    else:
+        library_verify(root, folder)
+        how = "OpenSSL library; no openssl program here"
+    print(f"  {folder.name:<28} OK under {root.stem} ({how}, -x509_strict)", flush=True)
+
+
+def library_verify(root: Path, folder: Path) -> None:
+    """The same check by the OpenSSL that pyOpenSSL brings; raises when it refuses."""
+    from cryptography import x509
+    from OpenSSL import crypto
+
+    def load(place: Path) -> list[crypto.X509]:
+        return [crypto.X509.from_cryptography(c) for c in x509.load_pem_x509_certificates(place.read_bytes())]
+
+    store = crypto.X509Store()
+    store.set_flags(crypto.X509StoreFlags.X509_STRICT)
+    for anchor in x509.load_pem_x509_certificates(root.read_bytes()):
+        store.add_cert(crypto.X509.from_cryptography(anchor))
+    chain = load(folder / "chain.pem")
+    crypto.X509StoreContext(store, chain[0], chain[1:]).verify_certificate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
