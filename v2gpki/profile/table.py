@@ -50,6 +50,15 @@ class Table:
             self.refuse(key, "a table is expected")
         return Table(self._layered, value, f"{self.path}{key}.")
 
+    def tables(self, key: str) -> list[Table]:
+        """An array of tables ([[key]]); an absent one is empty."""
+        value = self._ask(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            self.refuse(key, f"an array of tables is expected: [[{key}]]")
+        return [Table(self._layered, entry, f"{self.path}{key}[{index}].") for index, entry in enumerate(value)]
+
     def text(self, key: str, default: str | None = None, among: Sequence[str] = ()) -> str:
         """A string without control characters; ``among`` limits it, ``default`` None makes it mandatory."""
         value = self._ask(key)
