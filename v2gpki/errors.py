@@ -192,4 +192,11 @@ CODES: Mapping[str, Outcome] = {
     "authority.unknown_issuer": _refused(404),
     "authority.ambiguous": _refused(409),
     "revocation.unknown_reason": _usage(),
+    # export
+    "export.unknown_layout": _usage(404),
+    "export.wrong_edition": _usage(),
+    "export.unwanted_id": _usage(),
+    "export.bad_password": _usage(),
+    "export.chain_too_short": _refused(409),
+    "export.key_elsewhere": _refused(409),
 }
