@@ -26,9 +26,9 @@ def main() -> int:
         empty = place / "empty"
         _run([sys.executable, "-m", "venv", "--without-pip", str(empty)], place)
         inside = str(empty / "bin" / "python")
-        install = [sys.executable, "-m", "pip", "--python", inside, "install", "-q", "-c", str(_ROOT / "constraints.txt")]
-        _run([*install, str(wheel)], place)
-        _run([sys.executable, "-m", "pip", "--python", inside, "check"], place)
+        pip = [sys.executable, "-m", "pip", "--python", inside]
+        _run([*pip, "install", "-q", "-c", str(_ROOT / "constraints.txt"), str(wheel)], place)
+        _run([*pip, "check"], place)
         command = str(empty / "bin" / "v2gpki")
         _run([command, "--version"], place)
         _run([command, "init", "--edition", "iso15118-2"], place)
