@@ -13,7 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography import x509
+from OpenSSL import crypto
+
+from v2gpki.certs.csr import build_csr
 from v2gpki.cli import run
+from v2gpki.keys.suites import SUITES
 
 EDITIONS = {"iso15118-2": ("p256",), "iso15118-20": ("p521", "ed448")}
 LEAFS = {
@@ -132,6 +137,7 @@ def request_from_outside(place: Path) -> None:
         )
         return
     from v2gpki.certs.csr import build_csr
+
     from v2gpki.keys.suites import SUITES
 
     print("(no openssl program here: the request is made by the library)")
@@ -141,8 +147,9 @@ def request_from_outside(place: Path) -> None:
 def proven_by_openssl(root: Path, folder: Path) -> None:
     """``openssl verify -x509_strict`` by the program if it is there, else by the OpenSSL library."""
     if program := shutil.which("openssl"):
+        trust = ["-CAfile", root, "-untrusted", folder / "chain.pem"]
         done = subprocess.run(
-            [program, "verify", "-x509_strict", "-CAfile", root, "-untrusted", folder / "chain.pem", folder / "cert.pem"],
+            [program, "verify", "-x509_strict", *trust, folder / "cert.pem"],
             capture_output=True,
             text=True,
             check=False,
@@ -158,8 +165,6 @@ def proven_by_openssl(root: Path, folder: Path) -> None:
 
 def library_verify(root: Path, folder: Path) -> None:
     """The same check by the OpenSSL that pyOpenSSL brings; raises when it refuses."""
-    from cryptography import x509
-    from OpenSSL import crypto
 
     def load(place: Path) -> list[crypto.X509]:
         return [crypto.X509.from_cryptography(c) for c in x509.load_pem_x509_certificates(place.read_bytes())]
