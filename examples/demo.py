@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cryptography import x509
 from OpenSSL import crypto
-
 from v2gpki.certs.csr import build_csr
+
 from v2gpki.cli import run
 from v2gpki.keys.suites import SUITES
 
@@ -136,10 +136,6 @@ def request_from_outside(place: Path) -> None:
             [program, *command, "-keyout", key, "-out", place], check=True, capture_output=True
         )
         return
-    from v2gpki.certs.csr import build_csr
-
-    from v2gpki.keys.suites import SUITES
-
     print("(no openssl program here: the request is made by the library)")
     place.write_bytes(build_csr(SUITES["p256"].generate(), "DE*ACM*E0002", organization="Somebody Else"))
 
