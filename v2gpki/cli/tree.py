@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +64,11 @@ def tree(frame: Frame, *, edition: str, leaves: bool, svg: Path | None, at: date
         write_output(svg, tree_svg(roots, at=moment, title=title).encode(), force=force)
         if str(svg) == "-":
             return
-    value: dict[str, object] = {"schema": "v2gpki/tree/1", "at": moment, "roots": [_value(node, moment) for node in roots]}
+    value: dict[str, object] = {
+        "schema": "v2gpki/tree/1",
+        "at": moment,
+        "roots": [_value(node, moment) for node in roots],
+    }
     if svg is not None:
         value["svg"] = svg
 
@@ -85,28 +89,33 @@ def tree(frame: Frame, *, edition: str, leaves: bool, svg: Path | None, at: date
 
 def _forest(authority: CertificateAuthority, *, edition: str, leaves: bool) -> tuple[TreeNode, ...]:
     """The authorities below their issuers, roots first in the order of creation."""
-    records = authority.store.authorities(edition=edition)
+    everything = authority.store.authorities()
+    records = [record for record in everything if edition in ("", record.edition)]
     known = {record.id for record in records}
+    certified = Counter(record.issuer_id for record in everything)
     below: dict[str, list[AuthorityRecord]] = defaultdict(list)
     for record in records:
         if record.issuer_id != record.id:
             below[record.issuer_id].append(record)
     branches = _Branches(authority.catalogue)
-    drawn = _leaves(authority, records, branches) if leaves else {}
+    drawn = _leaves(authority, records, everything, branches) if leaves else {}
 
     def node(record: AuthorityRecord) -> TreeNode:
         children = (*(node(child) for child in below[record.id]), *drawn.get(record.id, ()))
-        issued = 0 if leaves else authority.store.count_certificates(issuer_id=record.id)
-        return branches.authority(record, children, 0 if leaves else issued - len(below[record.id]))
+        issued = authority.store.count_certificates(issuer_id=record.id) - certified[record.id]
+        return branches.authority(record, children, 0 if leaves else issued)
 
     tops = [record for record in records if record.issuer_id == record.id or record.issuer_id not in known]
     return tuple(node(record) for record in tops)
 
 
 def _leaves(
-    authority: CertificateAuthority, records: Iterable[AuthorityRecord], branches: _Branches
+    authority: CertificateAuthority,
+    records: Iterable[AuthorityRecord],
+    everything: Iterable[AuthorityRecord],
+    branches: _Branches,
 ) -> Mapping[str, list[TreeNode]]:
-    authorities = {(record.issuer_id, record.serial) for record in records}
+    authorities = {(record.issuer_id, record.serial) for record in everything}
     drawn: dict[str, list[TreeNode]] = defaultdict(list)
     for issuer_id in {record.id for record in records}:
         for certificate in authority.store.find_certificates(issuer_id=issuer_id):

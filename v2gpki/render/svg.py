@@ -210,7 +210,7 @@ def _pill(text: str, right: float, top: float, colour: str) -> str:
 
 def _legend(nodes: Sequence[TreeNode], width: float, top: float) -> tuple[str, float]:
     """Swatches of what occurs in the picture, wrapped to its width; gives the text and its height."""
-    entries = list(dict.fromkeys(_branch(node.branch) for node in nodes))
+    entries = [*dict.fromkeys(_branch(node.branch) for node in nodes), ("none", "")]
     words: list[tuple[Standing, str]] = [
         ("valid", "valid"),
         ("expiring", "expires soon"),
@@ -220,9 +220,12 @@ def _legend(nodes: Sequence[TreeNode], width: float, top: float) -> tuple[str, f
     x, y = float(MARGIN), top + 22
     parts = [f'<line class="rule" x1="{MARGIN}" x2="{width - MARGIN:g}" y1="{top:g}" y2="{top:g}"/>']
     for colour, text in entries:
-        room = _width(text, 11) + 34
+        room = _width(text, 11) + 34 if text else 16
         if x + room > width - MARGIN:
             x, y = float(MARGIN), y + 20
+        if not text:  # the gap between branches and validity
+            x += room
+            continue
         parts.append(
             f'<rect fill="{colour}" x="{x:g}" y="{y - 8:g}" width="10" height="10" rx="3"/>'
             f'<text class="small" x="{x + 15:g}" y="{y + 1:g}">{_safe(text)}</text>'
@@ -252,12 +255,16 @@ def _fit(text: str, room: float, size: float) -> str:
 
 
 def _width(text: str, size: float) -> float:
-    """An upper estimate of a text's width: wide characters, capitals, narrow ones, the rest."""
-    units = (
-        1.0 if ord(mark) > 0x2FF else 0.35 if mark in " .,:;!|ijltfI'()" else 0.72 if mark.isupper() or mark in "mwMW&@" else 0.58
-        for mark in text
-    )
-    return sum(units) * size
+    """An upper estimate of a text's width."""
+    return sum(map(_units, text)) * size
+
+
+def _units(mark: str) -> float:
+    if ord(mark) > 0x2FF:
+        return 1.0
+    if mark in " .,:;!|ijltfI'()":
+        return 0.35
+    return 0.72 if mark.isupper() or mark in "mw&@" else 0.58
 
 
 def _safe(text: str) -> str:
