@@ -94,7 +94,7 @@ def _basic_constraints(reader: Reader, values: Values) -> None:
     if at < stop and reader.data[at] == BOOLEAN:
         ca, at = reader.boolean(at, stop, "basicConstraints.cA")
         if not ca:
-            reader.flaws.append("basicConstraints.cA is written although it has its default value")
+            reader.defaults.append("basicConstraints.cA")
     path_length = None
     if at < stop:
         path_length, at = reader.integer(at, stop, "basicConstraints.pathLenConstraint")

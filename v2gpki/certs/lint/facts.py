@@ -75,7 +75,8 @@ class Extension:
 class Facts:
     """What one certificate says. ``version`` counts from 1; ``issuer`` and ``subject`` are DER Names,
     ``inner_algorithm`` and ``outer_algorithm`` DER AlgorithmIdentifiers, ``serial_size`` the octets of the
-    serial's content, ``trailing`` the octets behind the certificate, ``flaws`` what is no DER."""
+    serial's content, ``trailing`` the octets behind the certificate, ``flaws`` what is no DER, in words,
+    ``defaults`` the fields that DER would leave out."""
 
     der: bytes
     tbs: bytes
@@ -98,6 +99,7 @@ class Facts:
     values: Values
     trailing: int
     flaws: tuple[str, ...]
+    defaults: tuple[str, ...]
 
     def has(self, extension: str) -> Extension | None:
         """The first extension of that name, None when there is none."""
@@ -156,6 +158,7 @@ def read_facts(der: bytes) -> Facts:
         values=values,
         trailing=len(der) - stop,
         flaws=tuple(reader.flaws),
+        defaults=tuple(reader.defaults),
     )
 
 
@@ -167,7 +170,7 @@ def _version(reader: Reader, at: int, end: int) -> tuple[int, int]:
     version, position = reader.integer(inner, stop, "version")
     reader.close(position, stop, "version")
     if version == 0:
-        reader.flaws.append("version is written although it has its default value")
+        reader.defaults.append("version")
     return version + 1, stop
 
 
@@ -272,7 +275,7 @@ def _extensions(reader: Reader, at: int, end: int, values: Values) -> tuple[tupl
         if inner < position and data[inner] == BOOLEAN:
             critical, inner = reader.boolean(inner, position, "critical")
             if not critical:
-                reader.flaws.append("critical is written although it has its default value")
+                reader.defaults.append(f"critical of {dotted_oid(oid)}")
         start, inner = reader.expect(OCTET_STRING, inner, position, "extnValue")
         reader.close(inner, position, "an extension")
         known = KNOWN.get(oid)
@@ -280,7 +283,7 @@ def _extensions(reader: Reader, at: int, end: int, values: Values) -> tuple[tupl
         found.append(Extension(oid, name, critical))
         if known and oid not in seen:
             try:
-                known[1](Reader(data[start:inner], reader.flaws), values)
+                known[1](Reader(data[start:inner], reader), values)
             except MalformedError as problem:
                 values.broken[name] = str(problem)
         seen.add(oid)

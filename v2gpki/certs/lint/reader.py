@@ -40,12 +40,15 @@ def context(number: int, *, constructed: bool) -> int:
 class Reader:
     """Reads one buffer; positions are octet offsets, ``end`` and ``stop`` lie behind the last octet."""
 
-    __slots__ = ("data", "flaws")
+    __slots__ = ("data", "defaults", "flaws")
 
-    def __init__(self, data: bytes, flaws: list[str] | None = None) -> None:
+    def __init__(self, data: bytes, parent: Reader | None = None) -> None:
+        """``parent`` is the reader whose notes are shared, when ``data`` was wrapped in its own."""
         self.data = data
         #: What is readable but no DER, in words.
-        self.flaws: list[str] = [] if flaws is None else flaws
+        self.flaws: list[str] = parent.flaws if parent else []
+        #: Fields that are written although they have their default value: no DER either, but frequent.
+        self.defaults: list[str] = parent.defaults if parent else []
 
     def take(self, at: int, end: int, what: str) -> tuple[int, int, int]:
         """The value that starts at ``at``: its identifier octet, and where its content starts and stops."""

@@ -68,7 +68,7 @@ def _name_check(profile: Profile) -> Check:
             case.report.add(
                 "lint.issuer.self", "the certificate names itself as its issuer", "issuer", profile.clause
             )
-        if case.issuer is not None and facts.issuer != case.issuer.facts.subject:
+        if case.issuer is not None and case.issuer.facts is not facts and facts.issuer != case.issuer.facts.subject:
             case.report.add(
                 "lint.issuer.name",
                 "the issuer's name is not, octet by octet, the subject of the issuer's certificate",

@@ -48,6 +48,9 @@ def _check_der(case: Case) -> None:
     facts = case.facts
     for flaw in facts.flaws:
         case.report.add("lint.der.not_canonical", flaw, "certificate", "X.690 10, RFC 5280 4.1")
+    for name in facts.defaults:
+        message = f"{name} is written although it has its default value"
+        case.report.add("lint.der.default_written", message, "certificate", "X.690 11.5")
     if facts.trailing:
         case.report.add(
             "lint.der.trailing",
