@@ -18,7 +18,7 @@ from threading import Lock
 
 from v2gpki.certs import pkix
 from v2gpki.certs.evidence import ANCHOR, CertificateStatus, Evidence
-from v2gpki.certs.path_building import Candidate, about, candidates
+from v2gpki.certs.path_building import Candidate, about, candidates, weak
 from v2gpki.certs.view import CertificateView, view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding, V2GPKIError
@@ -241,7 +241,8 @@ def _judged(
         for index in range(1, len(path)):
             findings += _of_issuer(path, index, at, anchor=index == len(path) - 1 and not candidate.gap)
             statuses.append(_status(path, index, candidate, evidence, at))
-        findings += [candidate.gap] if candidate.gap else []
+        if candidate.gap is not None and candidate.gap not in findings:
+            findings.append(candidate.gap)
     findings += _of_statuses(path, statuses, require_evidence)
     if kept is None and not [finding for finding in findings if finding.code != "path.status_unknown"]:
         problem = pkix.objection(path, at)
@@ -331,16 +332,7 @@ def _of_content(certificate: CertificateView, *, anchor: bool) -> list[Finding]:
         findings.append(about("path.constraint", message, certificate, clause="RFC 5937"))
     # An anchor's signature over itself proves nothing and is not relied on, its key is.
     own_signature = "" if anchor else certificate.weak_signature
-    findings += [
-        about(
-            "path.weak_algorithm",
-            f"{certificate.subject_text} {weakness}, which is too weak to rely on",
-            certificate,
-            clause="[V2G2-006], [V2G2-007]",
-        )
-        for weakness in (own_signature, certificate.weak_key)
-        if weakness
-    ]
+    findings += [weak(certificate, weakness) for weakness in (own_signature, certificate.weak_key) if weakness]
     return findings
 
 

@@ -68,6 +68,12 @@ def about(
     return Finding(code, "error", message, clause, where, subject.subject_text, details)
 
 
+def weak(subject: CertificateView, weakness: str) -> Finding:
+    """The finding for a signature or key that is too weak."""
+    message = f"{subject.subject_text} {weakness}, which is too weak to rely on"
+    return about("path.weak_algorithm", message, subject, clause="[V2G2-006], [V2G2-007]")
+
+
 def _leaf(chain: Sequence[CertificateView]) -> CertificateView:
     try:
         return leaf_of(chain)
@@ -108,6 +114,9 @@ def _gap(
     named = [one for one in others if one.subject == top.issuer]
     for one in named:
         if one.identified_by(top):
+            if top.weak_signature:
+                # The library does not even check such a signature.
+                return weak(top, top.weak_signature)
             flaw = flaw_of_signature(top.der, one.der)
             message = f"{top.subject_text} names {one.subject_text} as its issuer, but {flaw}"
             return about("path.bad_signature", message, top, clause="RFC 5280 6.1.3 (a)(1)", where="signature")

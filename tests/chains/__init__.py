@@ -1,0 +1,1 @@
+"""The chain corpus: cases as data, minted anew in every run."""
