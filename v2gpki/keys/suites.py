@@ -20,6 +20,11 @@ from v2gpki.errors import V2GPKIError
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey | x448.X448PrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | x448.X448PublicKey
 
+_UNCOMPRESSED = b"\x04"
+#: The field and the constant of Ed448 (RFC 8032 5.2); X448 has the same field (RFC 7748 4.2).
+_P448 = 2**448 - 2**224 - 1
+_D448 = -39081
+
 
 @dataclass(frozen=True, slots=True)
 class Suite:
@@ -87,14 +92,73 @@ def suite_of(key: PublicKey | PrivateKey) -> Suite:
         for suite in SUITES.values():
             if suite.curve is not None and suite.curve.name == key.curve.name:
                 return suite
-        found = f"the curve {key.curve.name}"
-    elif isinstance(key, ed448.Ed448PublicKey | ed448.Ed448PrivateKey):
+        raise unsupported(f"a key on the curve {key.curve.name}")
+    if isinstance(key, ed448.Ed448PublicKey | ed448.Ed448PrivateKey):
         return SUITES["ed448"]
-    elif isinstance(key, x448.X448PublicKey | x448.X448PrivateKey):
-        return SUITES["x448"]
-    else:
-        found = f"a key of type {type(key).__name__}"
+    return SUITES["x448"]
+
+
+def suite_of_spki(spki: bytes) -> Suite:
+    """The suite of a DER SubjectPublicKeyInfo that is to be certified as it stands, by its form alone: no point check.
+
+    Raises ``key.point_form`` for a compressed EC point, which the V2G messages cannot carry
+    (``load_public_key`` reads it, ``spki_of`` writes it uncompressed), else what ``load_public_key`` raises.
+    """
+    for suite in SUITES.values():
+        start = suite.spki_prefix if suite.curve is None else suite.spki_prefix + _UNCOMPRESSED
+        if len(spki) == len(suite.spki_prefix) + suite.point_size and spki.startswith(start):
+            return suite
+    found = suite_of(load_public_key(spki))
     raise V2GPKIError(
+        "key.point_form",
+        f"the {found.name} public key holds a compressed point",
+        hint="write it uncompressed: openssl ec -pubin -conv_form uncompressed",
+        clause="RFC 5480 2.2",
+        facts={"suite": found.name},
+    )
+
+
+def load_public_key(spki: bytes) -> PublicKey:
+    """Parse a DER SubjectPublicKeyInfo with a named curve, its EC point uncompressed or compressed.
+
+    Raises ``key.unsupported`` for RSA and other curves, ``key.malformed`` for what is no DER, for explicit curve
+    parameters (RFC 5480 2.1.1), hybrid points, the point at infinity, points that are not on their curve, and X448
+    points of small order (RFC 7748 6.2), with which every key agrees on the same secret.
+    """
+    try:
+        key = serialization.load_der_public_key(spki)
+    except UnsupportedAlgorithm as problem:
+        raise unsupported("a public key of an unknown algorithm or curve") from problem
+    except ValueError as problem:
+        raise _malformed("no valid SubjectPublicKeyInfo, or a point that is not on its curve") from problem
+    if not isinstance(key, ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | x448.X448PublicKey):
+        raise unsupported(kind_of(key))
+    suite_of(key)
+    if spki_of(key) != spki and not (isinstance(key, ec.EllipticCurvePublicKey) and spki == _compressed(key)):
+        raise _malformed("explicit curve parameters, a hybrid point, or not the shortest encoding")
+    if isinstance(key, ed448.Ed448PublicKey) and not _is_ed448_point(key.public_bytes_raw()):
+        raise _malformed("the octets are no point of Ed448, or one of small order")
+    if isinstance(key, x448.X448PublicKey):
+        coordinate = int.from_bytes(key.public_bytes_raw(), "little")
+        if coordinate in {0, 1} or coordinate >= _P448 - 1:
+            raise _malformed("the X448 point has a small order or is no field element")
+    return key
+
+
+def spki_of(key: PublicKey) -> bytes:
+    """DER SubjectPublicKeyInfo, EC points uncompressed."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def kind_of(key: object) -> str:
+    """How a key that is none of ours is named in an error: ``an RSA key``."""
+    name = type(key).__name__.lstrip("_").removesuffix("PublicKey").removesuffix("PrivateKey")
+    return f"{'an' if name[:1] in 'AEIORX' else 'a'} {name} key"
+
+
+def unsupported(found: str) -> V2GPKIError:
+    """The refusal of a key that no edition uses; ``found`` says which (``an RSA key``)."""
+    return V2GPKIError(
         "key.unsupported",
         f"{found} is not used in ISO 15118",
         hint="use P-256 for ISO 15118-2; P-521, Ed448 or X448 for ISO 15118-20",
@@ -103,38 +167,34 @@ def suite_of(key: PublicKey | PrivateKey) -> Suite:
     )
 
 
-def suite_of_spki(spki: bytes) -> Suite:
-    """The suite of a DER SubjectPublicKeyInfo, by its prefix alone: no point check."""
-    for suite in SUITES.values():
-        if len(spki) == len(suite.spki_prefix) + suite.point_size and spki.startswith(suite.spki_prefix):
-            return suite
-    return suite_of(load_public_key(spki))
+def _malformed(why: str) -> V2GPKIError:
+    return V2GPKIError(
+        "key.malformed",
+        f"the public key cannot be used: {why}",
+        hint="give a SubjectPublicKeyInfo with a named curve (openssl pkey -pubout)",
+        clause="RFC 5280 4.1.2.7, RFC 5480 2, RFC 8410 4",
+    )
 
 
-def load_public_key(spki: bytes) -> PublicKey:
-    """Parse a DER SubjectPublicKeyInfo; a broken or foreign one raises ``key.malformed`` or ``key.unsupported``."""
-    try:
-        key = serialization.load_der_public_key(spki)
-    except (ValueError, UnsupportedAlgorithm) as problem:
-        raise V2GPKIError(
-            "key.malformed",
-            "the public key cannot be read: no valid SubjectPublicKeyInfo, or a point that is not on its curve",
-            hint="give a DER or PEM SubjectPublicKeyInfo (openssl pkey -pubout)",
-            clause="RFC 5280 4.1.2.7",
-        ) from problem
-    if not isinstance(
-        key, ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | x448.X448PublicKey
-    ):
-        raise V2GPKIError(
-            "key.unsupported",
-            f"a key of type {type(key).__name__.removesuffix('PublicKey').lstrip('_')} is not used in ISO 15118",
-            hint="use P-256 for ISO 15118-2; P-521, Ed448 or X448 for ISO 15118-20",
-            clause="[V2G2-006], [V2G20-2674], [V2G20-2319]",
-        )
-    suite_of(key)
-    return key
+def _compressed(key: ec.EllipticCurvePublicKey) -> bytes:
+    """SubjectPublicKeyInfo with the compressed point: the same header with shorter lengths."""
+    point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    prefix = suite_of(key).spki_prefix
+    algorithm = prefix[prefix.index(b"\x30", 1) :]
+    algorithm = algorithm[: 2 + algorithm[1]]
+    content = algorithm + bytes((0x03, len(point) + 1, 0)) + point
+    return bytes((0x30, len(content))) + content
 
 
-def spki_of(key: PublicKey) -> bytes:
-    """DER SubjectPublicKeyInfo, EC points uncompressed."""
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+def _is_ed448_point(octets: bytes) -> bool:
+    """Whether 57 octets decode to a curve point that is good for a key (RFC 8032 5.2.3).
+
+    x^2 = (y^2 - 1) / (d y^2 - 1) must have a root. A point of small order would let anybody sign.
+    """
+    y = int.from_bytes(octets[:56], "little")
+    if y >= _P448 or octets[56] & 0x7F:
+        return False
+    numerator, denominator = (y * y - 1) % _P448, (_D448 * y * y - 1) % _P448
+    square = numerator * pow(denominator, -1, _P448) % _P448
+    small_order = y in {0, 1, _P448 - 1}  # the points (1, 0), (-1, 0), (0, 1) and (0, -1)
+    return not small_order and pow(square, (_P448 - 1) // 2, _P448) == 1
