@@ -18,7 +18,7 @@ from typing import Literal
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.layers import Layered, Origin, did_you_mean
 from v2gpki.profile.load import Catalogue, parse_toml
-from v2gpki.profile.model import Branch, Edition
+from v2gpki.profile.model import Branch, Edition, Profile
 from v2gpki.profile.table import Table
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -266,20 +266,19 @@ def _check_lawful(table: Table, plan: BranchPlan, edition: Edition, branch: Bran
         return
     chain = (plan.root, *sub_cas)
     for issuer, role in zip(chain, sub_cas, strict=False):
-        _check_issuer(table, "root", issuer, role, edition, catalogue)
+        _check_issuer(table, "root", issuer, catalogue.profile(edition.name, role))
     able = [leaf for leaf in branch.leafs if chain[-1] in catalogue.profile(edition.name, leaf).issuers]
     for leaf in plan.held or (() if able else branch.leafs):
         if leaf in branch.leafs:
-            _check_issuer(table, "sub_cas", chain[-1], leaf, edition, catalogue)
+            _check_issuer(table, "sub_cas", chain[-1], catalogue.profile(edition.name, leaf))
 
 
-def _check_issuer(table: Table, key: str, issuer: str, role: str, edition: Edition, catalogue: Catalogue) -> None:
-    profile = catalogue.profile(edition.name, role)
+def _check_issuer(table: Table, key: str, issuer: str, profile: Profile) -> None:
     if issuer not in profile.issuers:
         table.refuse(
             key,
-            f"{issuer} would have to certify {role} of {edition.name}, which it may not",
-            hint=f"{role} is certified by: {', '.join(profile.issuers)}",
+            f"{issuer} would have to certify {profile.role} of {profile.edition}, which it may not",
+            hint=f"{profile.role} is certified by: {', '.join(profile.issuers)}",
             clause=profile.clause,
         )
 

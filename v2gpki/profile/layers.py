@@ -52,6 +52,11 @@ class Layered:
             return (self.files[-1] if self.files else ""), dotted
         return origin.file, origin.prefix + dotted
 
+    def latest(self, keys: list[str]) -> tuple[str, str]:
+        """File and full dotted key of the one whose file was laid last; the first one when they stand in one file."""
+        laid = [key for key in keys if key in self.origins]
+        return self.where(max(laid, key=lambda key: self.files.index(self.origins[key].file), default=keys[0]))
+
     def copy(self) -> Layered:
         """An independent copy to lay further tables on."""
         return Layered(_deep(self.tree), dict(self.origins), list(self.files))

@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from v2gpki.identifiers import KINDS as IDENTIFIER_KINDS
 from v2gpki.keys.suites import SUITES
 from v2gpki.profile.layers import Layered
 from v2gpki.profile.model import (
@@ -45,7 +46,6 @@ from v2gpki.profile.table import Table
 #: The holes of subject templates; ``{family}`` is filled when the profile loads, the others when a certificate is made.
 HOLES = ("id", "org", "country", "name")
 KINDS: Mapping[str, Kind] = {"root": "root", "sub-ca": "sub-ca", "leaf": "leaf"}
-IDENTIFIER_KINDS = ("emaid", "pcid", "evseid", "seccid", "evccid", "cpid", "text")
 #: RFC 5280 4.2.1.3, in bit order.
 KEY_USAGE_BITS = (
     "digitalSignature",
@@ -125,12 +125,13 @@ def _subject(table: Table, edition: Edition, suite: str, identifier: IdentifierR
     rules = {label: _attribute(attributes, label, edition, suite) for label in attributes.labels()}
     for label in order:
         if label not in rules:
-            table.refuse("order", f'"{label}" has no table [subject.attribute.{label}]')
+            table.refuse("order", f'"{label}" has no table [subject.attribute.{label}]', against=("subject.attribute",))
     for label, rule in rules.items():
         if label not in order and rule.presence != "forbidden":
-            attributes.refuse(label, "this attribute stands in no subject.order and is not forbidden")
+            reason = f"{label} does not stand in subject.order and is not forbidden"
+            attributes.refuse(label, reason, against=("subject.order",))
         if "{id}" in rule.value and not identifier.kinds:
-            attributes.refuse(label, "{id} is used, but identifier.kinds is empty")
+            attributes.refuse(label, "{id} is used, but identifier.kinds is empty", against=("identifier.kinds",))
     written = tuple(rules[label] for label in order if rules[label].presence != "forbidden")
     if not written:
         table.refuse("order", "a subject needs at least one attribute", clause="RFC 5280 4.1.2.6")
@@ -161,7 +162,7 @@ def _attribute(attributes: Table, label: str, edition: Edition, suite: str) -> A
     if presence != "forbidden" and not value:
         table.refuse("value", "an attribute that may be written needs a value")
     if fixed and "{" in value:
-        table.refuse("fixed", "a fixed value cannot have holes")
+        table.refuse("fixed", "a fixed value cannot have holes", against=(f"{table.path}value",))
     family = edition.suite_names.get(suite, suite)
     rule = AttributeRule(
         type=kind,
@@ -187,7 +188,8 @@ def _identifier(table: Table) -> IdentifierRule:
         note=table.text("note", ""),
     )
     if rule.required and not rule.kinds:
-        table.refuse("required", "an identifier cannot be required while kinds is empty")
+        reason = "an identifier cannot be required while kinds is empty"
+        table.refuse("required", reason, against=("identifier.kinds",))
     table.done()
     return rule
 
@@ -199,9 +201,9 @@ def _validity(table: Table) -> ValidityRule:
     if not default:
         table.refuse("default", "the validity must be longer than nothing")
     if maximum is not None and default > maximum:
-        table.refuse("default", "the default is longer than the maximum")
+        table.refuse("default", "the default is longer than the maximum", against=("validity.maximum",))
     if minimum is not None and default < minimum:
-        table.refuse("default", "the default is shorter than the minimum")
+        table.refuse("default", "the default is shorter than the minimum", against=("validity.minimum",))
     rule = ValidityRule(
         default=default,
         maximum=maximum,
@@ -240,9 +242,10 @@ def _basic_constraints(table: Table, kind: Kind) -> BasicConstraintsRule:
     ca = table.flag("ca")
     path_length = table.number("path_length", 0, 9) if table.has("path_length") else None
     if ca != (kind != "leaf"):
-        table.refuse("ca", f"{str(ca).lower()} does not fit the kind {kind}")
+        table.refuse("ca", f"ca = {str(ca).lower()} does not fit the kind {kind}", against=("kind",))
     if path_length is not None and not ca:
-        table.refuse("path_length", "only a CA has a path length", clause="RFC 5280 4.2.1.9")
+        reason, against = "only a CA has a path length", ("basic_constraints.ca",)
+        table.refuse("path_length", reason, clause="RFC 5280 4.2.1.9", against=against)
     rule = BasicConstraintsRule(
         ca=ca,
         path_length=path_length,
@@ -270,7 +273,8 @@ def _key_usage(table: Table) -> KeyUsageRule:
         table.refuse("bits", "at least one bit must be set", clause="RFC 5280 4.2.1.3")
     for bit in rule.required:
         if bit not in bits:
-            table.refuse("required", f"{bit} is required, but not among the bits that we write")
+            reason = f"{bit} is required, but not among the bits that we write"
+            table.refuse("required", reason, against=("key_usage.bits",))
     table.done()
     return rule
 
@@ -286,10 +290,12 @@ def _extended_key_usage(table: Table, edition: Edition) -> ExtendedKeyUsageRule:
         note=table.text("note", ""),
     )
     if rule.oids and rule.presence == "forbidden":
-        table.refuse("write", "the extension is forbidden, so nothing can be written")
+        table.refuse(
+            "write", "the extension is forbidden, so nothing can be written", against=(f"{table.path}presence",)
+        )
     for oid in rule.required:
         if oid not in rule.oids:
-            table.refuse("required", f"{oid} is required, but not written")
+            table.refuse("required", f"{oid} is required, but not written", against=(f"{table.path}write",))
     table.done()
     return rule
 
@@ -313,7 +319,9 @@ def _url(table: Table) -> UrlRule:
         note=table.text("note", ""),
     )
     if rule.write and rule.presence == "forbidden":
-        table.refuse("write", "the extension is forbidden, so it cannot be written")
+        table.refuse(
+            "write", "the extension is forbidden, so it cannot be written", against=(f"{table.path}presence",)
+        )
     table.done()
     return rule
 

@@ -135,9 +135,15 @@ class Table:
                 hint = did_you_mean(key, sorted(self._asked))
                 raise refuse("profile.unknown_key", file, dotted, "this key is not known", hint=hint)
 
-    def refuse(self, key: str, reason: str, *, hint: str = "", clause: str = "") -> NoReturn:
-        """Raise ``profile.bad_value`` for a key of this table."""
-        file, dotted = self._layered.where(f"{self.path}{key}")
+    def refuse(
+        self, key: str, reason: str, *, hint: str = "", clause: str = "", against: Sequence[str] = ()
+    ) -> NoReturn:
+        """Raise ``profile.bad_value`` for a key of this table.
+
+        ``against`` are full dotted keys that it contradicts: the one that was laid last is named instead, because
+        a later file is more likely to be wrong than the one that it is laid over.
+        """
+        file, dotted = self._layered.latest([f"{self.path}{key}", *against])
         raise refuse("profile.bad_value", file, dotted, reason, hint=hint, clause=clause)
 
     def refuse_name(self, key: str, label: str, name: str, known: list[str]) -> NoReturn:
