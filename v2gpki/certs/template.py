@@ -107,7 +107,7 @@ class CertificateTemplate:
         subject_key = extensions.key_identifier(self.profile.subject_key_identifier.form, spki, point_size)
         authority_key = subject_key if self._issuer is None else self._issuer.key_identifier
         values = (serial, not_before, not_after, text, point, subject_key, authority_key)
-        return b"".join([values[piece] if piece.__class__ is int else piece for piece in shape.pieces]), subject_key  # type: ignore[index,misc]  # the class test narrows the union; isinstance is slower here
+        return b"".join([values[piece] if piece.__class__ is int else piece for piece in shape.pieces]), subject_key  # type: ignore[misc]  # the class test narrows the union; isinstance is slower here
 
     def maximum_size(self, tbs: bytes) -> int:
         """The largest DER size that the certificate around ``tbs`` can have: ECDSA signatures vary by a few octets."""

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Protocol
 
 from v2gpki.certs import der
-from v2gpki.certs.lint import HOLE_CODES, HoleGuard, lint_certificate, refuse
+from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
 from v2gpki.certs.template import SERIAL_OCTETS, CertificateTemplate, Constants, IssuerName
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
@@ -406,9 +406,19 @@ def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tu
 
 def _judge(profile: Profile, identifier: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Pass on what is no error; refuse with one error that lists them all."""
+    wrong = [finding for finding in findings if finding.severity == "error"]
+    if not wrong:
+        return findings
     what = f"{profile.role} ({profile.edition}, {profile.suite})" + (f" for {identifier}" if identifier else "")
-    refuse(findings, what=what)
-    return findings
+    explanation = explanations().get(wrong[0].code)
+    raise V2GPKIError(
+        "lint.failed",
+        f"{what} is refused: {wrong[0].message}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""),
+        hint=explanation.action if explanation else "correct the request or the profile",
+        clause=wrong[0].clause,
+        facts={"role": profile.role, "edition": profile.edition, "identifier": identifier},
+        findings=findings,
+    )
 
 
 def _authority(item: _Prepared, record: CertificateRecord) -> AuthorityRecord:

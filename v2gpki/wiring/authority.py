@@ -136,7 +136,7 @@ class CertificateAuthority:
         """
         naming = self._naming(org=org, country=country)
         for setting, value in (("org", org), ("country", country)):
-            if value:
+            if value and self.store.setting(setting) is None:
                 self.store.put_setting(setting, value)
         authorities = Authorities(self.store, self.catalogue, self.issuance, naming)
         return authorities.carry_out(plan, caller=self.caller, progress=progress)
