@@ -208,6 +208,16 @@ def test_sizes_and_windows() -> None:
     assert (serial.octets, serial.first_minimum, serial.first_maximum) == (20, 0x40, 0x7F)
 
 
+@pytest.mark.parametrize("edition", ["iso15118-2", "iso15118-20", "ocpp"])
+def test_key_identifiers(edition: str) -> None:
+    """Both are demanded everywhere, but a self-signed root may leave out the authority's (RFC 5280 4.2.1.1)."""
+    for role in CATALOGUE.roles(edition):
+        found = profile(edition, role)
+        assert found.subject_key_identifier.presence == "required"
+        expected = "optional" if found.kind == "root" else "required"
+        assert found.authority_key_identifier.presence == expected
+
+
 def test_vehicle() -> None:
     """[V2G20-2598], [V2G20-2331]; Table B.8; id-kp-clientAuth is 1.3.6.1.5.5.7.3.2 (RFC 5280 4.2.1.12)."""
     found = profile("iso15118-20", "vehicle", "p521")

@@ -210,8 +210,8 @@ class TestDigest:
         assert [len(digest) for digest in digests] == [64, 64]
 
     def test_order_of_keys_does_not_matter(self, tmp_path: Path) -> None:
-        one = folder(tmp_path / "a", iso15118_2__secc="[size]\nmaximum = 700\n[validity]\ndefault = 'P50D'\n")
-        two = folder(tmp_path / "b", iso15118_2__secc="[validity]\ndefault = 'P50D'\n[size]\nmaximum = 700\n")
+        one = folder(tmp_path / "a", iso15118_2__secc="[key]\nsuite = 'p256'\nnote = 'one'\n")
+        two = folder(tmp_path / "b", iso15118_2__secc="[key]\nnote = 'one'\nsuite = 'p256'\n")
         digests = {Catalogue([place]).profile("iso15118-2", "secc").digest for place in (one, two)}
         assert len(digests) == 1
 

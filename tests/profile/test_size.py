@@ -31,7 +31,8 @@ def name(profile: Profile, identifier: str) -> x509.Name:
     for rule in profile.subject.attributes:
         if "{country}" in rule.value:
             continue
-        text = rule.value.replace("{name}", rule.default or f"{ORG} V2G Root CA").replace("{org}", ORG).replace("{id}", identifier)
+        text = rule.value.replace("{name}", rule.default or f"{ORG} V2G Root CA")
+        text = text.replace("{org}", ORG).replace("{id}", identifier)
         attributes.append(x509.NameAttribute(x509.ObjectIdentifier(rule.oid), text, STRINGS[rule.string]))
     return x509.Name(attributes)
 
