@@ -21,7 +21,6 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
 from v2gpki.certs import der
@@ -248,8 +247,7 @@ def _distribution_points(certificate: CertificateView) -> list[x509.Distribution
 
 
 def _check_signer(ca: CertificateView, signer: Signer) -> None:
-    key = ca.x509.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key != signer.spki:
+    if ca.spki != signer.spki:
         problem = "the signing key is not the key of that certificate"
     elif ca.key_usage is not None and "cRLSign" not in ca.key_usage:
         problem = "its KeyUsage does not allow to sign CRLs (cRLSign is missing)"

@@ -17,6 +17,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
 from v2gpki.errors import V2GPKIError
@@ -60,7 +61,7 @@ class CertificateView:
     """What one certificate says.
 
     ``subject`` and ``issuer`` are DER names, ``subject_text`` the subject by RFC 4514, ``serial`` the
-    serial number, ``fingerprint`` the SHA-256 of ``der``. ``path_length`` is None without a limit;
+    serial number, ``spki`` the key as DER SubjectPublicKeyInfo (points uncompressed), ``fingerprint`` the SHA-256 of ``der``. ``path_length`` is None without a limit;
     ``key_usage`` None without the extension, else RFC 5280 bit names. ``authority_serial`` is the serial
     that the AuthorityKeyIdentifier names, with ``authority_names`` as DER.
     """
@@ -73,6 +74,7 @@ class CertificateView:
     subject_text: str
     issuer_text: str
     serial: int
+    spki: bytes
     not_before: datetime
     not_after: datetime
     ca: bool
@@ -184,6 +186,7 @@ def _read(der: bytes) -> CertificateView:
         subject_text=certificate.subject.rfc4514_string(),
         issuer_text=certificate.issuer.rfc4514_string(),
         serial=certificate.serial_number,
+        spki=certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         ca=constraints is not None and constraints.ca,
