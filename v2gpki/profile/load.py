@@ -161,7 +161,7 @@ class Catalogue:
         files = self._role_files(edition, role, ())
         if not files:
             known = list(self.roles(edition))
-            raise refuse_unknown("role", role, known, f"edition {edition}")
+            raise refuse_unknown("profile.unknown_role", role, known, f"edition {edition}")
         kind = next((file.table["kind"] for file in reversed(files) if "kind" in file.table), "")
         layered = Layered()
         for name in dict.fromkeys([file.edition for file in files] + [edition]):
@@ -221,7 +221,7 @@ class Catalogue:
         if layered is not None:
             return layered
         if name not in self._places:
-            raise refuse_unknown("edition", name, list(self._places), "")
+            raise refuse_unknown("profile.unknown_edition", name, list(self._places), "")
         parent = self._parent(name)
         if parent in (*seen, name):
             raise refuse("profile.bad_inheritance", f"{name}/{_EDITION_FILE}", "inherits", f"a circle with {parent}")
@@ -273,7 +273,7 @@ class Catalogue:
         if suite is None:
             return families[0]
         if suite not in families:
-            raise refuse_unknown("suite", suite, list(families), f"{edition}/{role}")
+            raise refuse_unknown("profile.unknown_suite", suite, list(families), f"{edition}/{role}")
         return suite
 
     # -- files ---------------------------------------------------------------------------------
@@ -341,11 +341,12 @@ def parse_toml(path: Path) -> Node:
     raise refuse("profile.unreadable", str(path), "", reason)
 
 
-def refuse_unknown(what: str, given: str, known: list[str], where: str) -> V2GPKIError:
-    """The error for an edition, role, suite or option that does not exist."""
+def refuse_unknown(code: str, given: str, known: list[str], where: str) -> V2GPKIError:
+    """The error for an edition, role, suite or option (the last word of ``code``) that does not exist."""
+    what = code.rpartition("_")[2]
     place = f" in {where}" if where else ""
     return V2GPKIError(
-        f"profile.unknown_{what}",
+        code,
         f'there is no {what} "{given}"{place}',
         hint=did_you_mean(given, known),
         facts={what: given, "known": tuple(sorted(known))},
@@ -354,7 +355,7 @@ def refuse_unknown(what: str, given: str, known: list[str], where: str) -> V2GPK
 
 def _check_choice(offered: Mapping[str, Option], name: str, choice: str, where: str) -> None:
     if name not in offered:
-        raise refuse_unknown("option", name, list(offered), where)
+        raise refuse_unknown("profile.unknown_option", name, list(offered), where)
     if choice not in offered[name].choices:
         raise V2GPKIError(
             "profile.unknown_option",
