@@ -156,7 +156,7 @@ CODES: Mapping[str, Outcome] = {
     "csr.bad_subject": _refused(),
     "pkcs12.unsupported_key": _refused(),
     "pkcs12.wrong_key": _refused(),
-    "pkcs12.bad_name": _refused(),
+    "pkcs12.bad_passphrase": _refused(),
     "name.bad_character": _refused(),
     "name.bad_length": _refused(),
     "name.missing_value": _refused(),

@@ -30,7 +30,7 @@ class Store(Protocol):
     # -- issuing -----------------------------------------------------------------------------
     def record_intents(self, intents: Sequence[IntentRecord]) -> None:
         """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key)
-        pair that exists, raises ``store.conflict``."""
+        pair that exists, raises ``store.conflict``; its facts say which. An abandoned intent frees its pair."""
         ...
 
     def commit_results(
@@ -45,7 +45,8 @@ class Store(Protocol):
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
-        """Close intents without a certificate: their serials are never used again and count as revoked."""
+        """Close intents without a certificate: their serials are never used again and count as revoked. One
+        that is no longer pending raises ``store.conflict`` and nothing is written."""
         ...
 
     def pending_intents(self) -> list[IntentRecord]:
@@ -77,6 +78,24 @@ class Store(Protocol):
         fingerprint (hex); ``limit`` 0 means all."""
         ...
 
+    def count_certificates(
+        self,
+        *,
+        issuer_id: str = "",
+        edition: str = "",
+        role: str = "",
+        identifier: str = "",
+        state: CertificateState | None = None,
+        expiring_before: datetime | None = None,
+    ) -> int:
+        """How many certificates ``find_certificates`` would give."""
+        ...
+
+    def held_certificates(self, role: str = "", issuer_id: str = "") -> list[CertificateRecord]:
+        """End-entity certificates that are not revoked and whose private key is in the vault (OCSP and CPS
+        signers, escrowed keys), newest first. Whether they are within their validity is the caller's to judge."""
+        ...
+
     def authority(self, authority_id: str) -> AuthorityRecord | None:
         """One generation by ``slug@n``, or the newest active one of a slug."""
         ...
@@ -86,7 +105,8 @@ class Store(Protocol):
         ...
 
     def set_authority_state(self, authority_id: str, state: AuthorityState, event: AuditEvent, at: datetime) -> None:
-        """Retire or revoke a generation."""
+        """Retire or revoke a generation. Unknown: ``store.unknown_authority``; a revoked one stays revoked:
+        ``store.conflict``. The audit row takes caller and details from the event, action and target from the state."""
         ...
 
     # -- revoking ----------------------------------------------------------------------------
@@ -109,9 +129,14 @@ class Store(Protocol):
         """The CRL with the highest number."""
         ...
 
+    def crls(self, *, issuer_id: str = "") -> Iterator[CrlRecord]:
+        """Every CRL that was kept, by issuer and number."""
+        ...
+
     # -- audit -------------------------------------------------------------------------------
     def append_audit(self, events: Sequence[AuditEvent], at: datetime) -> None:
-        """Write events that belong to no other write."""
+        """Write events that belong to no other write. The actions that the store writes itself
+        (``records.STORE_ACTIONS``) are a ValueError."""
         ...
 
     def audit_rows(self, *, after: int = 0, limit: int = 0) -> Iterator[AuditRow]:
@@ -123,11 +148,16 @@ class Store(Protocol):
         ...
 
     def append_audit_head(self, head: AuditHead) -> None:
-        """Keep a signed head."""
+        """Keep a signed head. One that does not match the log raises ``store.conflict``; a second one for the
+        same row changes nothing."""
         ...
 
     def audit_heads(self) -> Iterator[AuditHead]:
         """Signed heads, ascending."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Inside, every read of the calling thread sees the same state; writing there is a RuntimeError."""
         ...
 
     # -- the home ----------------------------------------------------------------------------
@@ -148,5 +178,5 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Release connections of the calling thread."""
+        """Release the connections of every thread; a later call opens one again."""
         ...

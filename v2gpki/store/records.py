@@ -29,6 +29,18 @@ REASONS = (
     "aACompromise",
 )
 
+#: Audit actions that belong to a row of another table; only the store writes them, with that row.
+STORE_ACTIONS = (
+    "certificate.issued",
+    "certificate.revoked",
+    "authority.created",
+    "authority.retired",
+    "authority.revoked",
+    "authority.activated",
+    "intent.abandoned",
+    "crl.published",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorityRecord:

@@ -1,0 +1,155 @@
+"""SQLite connections: one per thread and process, none of them ever across a fork.
+
+A forked child that opens the database while it still carries its parent's connection believes to
+hold locks that only the parent holds; when the parent then closes, the child's commits go to a
+deleted file and are lost without an error. Hence every connection is closed before a fork (threads
+open theirs again afterwards), and what could not be closed is never used nor closed by the child.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: A fork waits this long for other threads' transactions to end, in seconds.
+FORK_PATIENCE = 10.0
+
+
+class _Held:
+    """The connection of one thread; ``lock`` is held while it works, so that a fork can wait for it."""
+
+    __slots__ = ("__weakref__", "connection", "lock", "thread")
+
+    def __init__(self) -> None:
+        self.connection: sqlite3.Connection | None = None
+        self.lock = threading.RLock()
+        self.thread = threading.current_thread()
+
+
+class Connections:
+    """Gives each thread its connection to ``path``; ``factory`` is the class of the connections."""
+
+    def __init__(self, path: Path, *, busy_seconds: float, factory: type[sqlite3.Connection]) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._factory = factory
+        self._local = threading.local()
+        self._registry = threading.Lock()
+        self._held: list[_Held] = []
+        _ALL.add(self)
+
+    @contextmanager
+    def use(self) -> Iterator[sqlite3.Connection]:
+        """The calling thread's connection, opened when needed; no fork happens inside the block."""
+        held = self._mine()
+        with held.lock:
+            connection = held.connection
+            if connection is None:
+                connection = held.connection = self._open()
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections of every thread; one that is needed later is opened anew."""
+        with self._registry:
+            held, self._held = self._held, []
+        for one in held:
+            with one.lock:
+                _close(one)
+
+    def _mine(self) -> _Held:
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None or held.connection is None:
+            with self._registry:
+                for ended in [one for one in self._held if not one.thread.is_alive()]:
+                    self._held.remove(ended)
+                    _close(ended)
+                if held is None:
+                    held = self._local.held = _Held()
+                if held not in self._held:
+                    self._held.append(held)
+        return held
+
+    def _open(self) -> sqlite3.Connection:
+        # Any thread may close it (close(), a fork), hence no check; only its own thread works with it.
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=self._factory,
+        )
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            # REPLACE fires the triggers that refuse deletion only with this.
+            connection.execute("PRAGMA recursive_triggers=ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # -- around a fork -----------------------------------------------------------------------
+    def before_fork(self) -> list[_Held]:
+        """Close what no transaction keeps open; returns what is locked until after the fork."""
+        self._registry.acquire()
+        locked = [one for one in self._held if one.lock.acquire(timeout=FORK_PATIENCE)]
+        for one in locked:
+            if one.connection is not None and not one.connection.in_transaction:
+                _close(one)
+        return locked
+
+    def after_fork(self, locked: list[_Held], *, in_child: bool) -> None:
+        """Let the threads go on; the child forgets whatever connection it inherited."""
+        for one in locked:
+            one.lock.release()
+        self._registry.release()
+        if in_child:
+            _ORPHANS.extend(one for one in self._held if one.connection is not None)
+            self._held = []
+            self._local = threading.local()
+
+
+def _close(held: _Held) -> None:
+    connection, held.connection = held.connection, None
+    if connection is not None:
+        connection.close()
+
+
+_ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
+_FORKING: list[tuple[Connections, list[_Held]]] = []
+_ONE_FORK = threading.Lock()
+# Closing an inherited connection would disturb the parent's files, so a child keeps it alive unused.
+_ORPHANS: list[_Held] = []
+
+
+def _before_fork() -> None:
+    _ONE_FORK.acquire()
+    for connections in list(_ALL):
+        locked = connections.before_fork()
+        _FORKING.append((connections, locked))
+
+
+def _after_fork_in_parent() -> None:
+    while _FORKING:
+        connections, locked = _FORKING.pop()
+        connections.after_fork(locked, in_child=False)
+    _ONE_FORK.release()
+
+
+def _after_fork_in_child() -> None:
+    while _FORKING:
+        connections, locked = _FORKING.pop()
+        connections.after_fork(locked, in_child=True)
+    _ONE_FORK.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,123 @@
+"""Finding certificates and authorities in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from v2gpki.store import rows
+from v2gpki.store.canonical import seconds
+from v2gpki.store.records import AuthorityRecord, CertificateRecord, CertificateState
+
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFilter:
+    """What ``find_certificates`` and ``count_certificates`` ask for; "" and None mean any."""
+
+    prefix: str = ""
+    issuer_id: str = ""
+    edition: str = ""
+    role: str = ""
+    identifier: str = ""
+    state: CertificateState | None = None
+    expiring_before: datetime | None = None
+
+    def where(self) -> tuple[str, list[rows.Value]]:
+        """The WHERE clause (never empty) and its values."""
+        terms, values = ["1"], list[rows.Value]()
+        for column, wanted in (
+            ("issuer_id", self.issuer_id),
+            ("edition", self.edition),
+            ("role", self.role),
+            ("identifier", self.identifier),
+        ):
+            if wanted:
+                terms.append(f"{column} = ?")
+                values.append(wanted)
+        if self.identifier:
+            terms.append("identifier <> ''")
+        if self.state is not None:
+            # Written out, so that the index of the revoked ones serves.
+            terms.append({"valid": "state = 'valid'", "revoked": "state = 'revoked'"}.get(self.state, "0"))
+        if self.expiring_before is not None:
+            terms.append("not_after < ?")
+            values.append(seconds(self.expiring_before))
+        if self.prefix:
+            terms.append(_prefix_term(self.prefix.lower(), values))
+        return " AND ".join(terms), values
+
+
+def page(
+    connection: sqlite3.Connection, wanted: CertificateFilter, after: int, size: int
+) -> tuple[int, list[CertificateRecord]]:
+    """Up to ``size`` certificates issued after row number ``after``, and the number to go on from (0: no more)."""
+    where, values = wanted.where()
+    found = connection.execute(
+        f"SELECT {rows.CERTIFICATE}, number FROM certificates WHERE {where} AND number > ? ORDER BY number LIMIT ?",
+        (*values, after, size),
+    ).fetchall()
+    return (found[-1][-1] if len(found) == size else 0), [rows.certificate_of(row) for row in found]
+
+
+def count(connection: sqlite3.Connection, wanted: CertificateFilter) -> int:
+    """How many certificates match."""
+    where, values = wanted.where()
+    return int(connection.execute(f"SELECT count(*) FROM certificates WHERE {where}", values).fetchone()[0])
+
+
+def one(connection: sqlite3.Connection, issuer_id: str, serial: int) -> CertificateRecord | None:
+    """One certificate by its identity."""
+    row = connection.execute(
+        f"SELECT {rows.CERTIFICATE} FROM certificates WHERE serial = ? AND issuer_id = ?", (f"{serial:x}", issuer_id)
+    ).fetchone()
+    return None if row is None else rows.certificate_of(row)
+
+
+def completed(connection: sqlite3.Connection, caller: str, idempotence_key: str) -> CertificateRecord | None:
+    """The certificate behind an idempotence key, None while its intent is pending."""
+    row = connection.execute(
+        "SELECT issuer_id, serial FROM idempotence WHERE idempotence_key = ? AND caller = ?", (idempotence_key, caller)
+    ).fetchone()
+    return None if row is None else one(connection, row[0], int(row[1], 16))
+
+
+def held(connection: sqlite3.Connection, role: str, issuer_id: str) -> list[CertificateRecord]:
+    """End-entity certificates with a key in the vault, not revoked, newest first."""
+    terms, values = _equal((("role", role), ("issuer_id", issuer_id)))
+    found = connection.execute(
+        f"SELECT {rows.CERTIFICATE} FROM certificates AS c WHERE key_id <> '' AND state = 'valid'{terms} "
+        "AND NOT EXISTS (SELECT 1 FROM authorities AS a WHERE a.serial = c.serial AND a.issuer_id = c.issuer_id) "
+        "ORDER BY number DESC",
+        values,
+    )
+    return [rows.certificate_of(row) for row in found]
+
+
+def authority(connection: sqlite3.Connection, authority_id: str) -> AuthorityRecord | None:
+    """``slug@n``, or the newest active generation of a slug."""
+    where = "id = ?" if "@" in authority_id else "slug = ? AND state = 'active' ORDER BY generation DESC LIMIT 1"
+    row = connection.execute(f"SELECT {rows.AUTHORITY} FROM authorities WHERE {where}", (authority_id,)).fetchone()
+    return None if row is None else rows.authority_of(row)
+
+
+def authorities(connection: sqlite3.Connection, edition: str, role: str, suite: str) -> list[AuthorityRecord]:
+    """All generations that match, in the order of creation."""
+    terms, values = _equal((("edition", edition), ("role", role), ("suite", suite)))
+    found = connection.execute(f"SELECT {rows.AUTHORITY} FROM authorities WHERE 1{terms} ORDER BY number", values)
+    return [rows.authority_of(row) for row in found]
+
+
+def _equal(wanted: Sequence[tuple[str, str]]) -> tuple[str, list[rows.Value]]:
+    given = [(column, value) for column, value in wanted if value]
+    return "".join(f" AND {column} = ?" for column, _ in given), [value for _, value in given]
+
+
+def _prefix_term(prefix: str, values: list[rows.Value]) -> str:
+    if not _HEX.issuperset(prefix) or len(prefix) > 64:
+        return "0"
+    values += [prefix, prefix + "g", bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))]
+    return "((serial >= ? AND serial < ?) OR fingerprint BETWEEN ? AND ?)"

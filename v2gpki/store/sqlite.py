@@ -1,0 +1,316 @@
+"""The embedded store: one SQLite file per home, WAL, synchronous=FULL, BEGIN IMMEDIATE for every write.
+
+What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``; this class gives each
+call its connection, its transaction and the translation of SQLite's errors. Refused: a missing,
+damaged, locked, unwritable or newer database, a full disk. Importing it loads neither sqlite-utils nor
+the migrations; opening a database that has the newest layout does not either.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
+from v2gpki.store.connections import Connections
+from v2gpki.store.lookup import CertificateFilter
+from v2gpki.store.records import (
+    AuditEvent,
+    AuditHead,
+    AuditRow,
+    AuthorityRecord,
+    AuthorityState,
+    CertificateRecord,
+    CertificateState,
+    CrlRecord,
+    IntentRecord,
+    RevokedSerial,
+)
+
+#: How long a write waits for another process, in seconds.
+BUSY_SECONDS = 10.0
+_PAGE = 500
+
+
+class SqliteStore:
+    """``store.protocol.Store`` in the SQLite file ``path``; see there for what each method promises."""
+
+    #: Tests put a class here that ends the process between two statements.
+    connection_class: type[sqlite3.Connection] = sqlite3.Connection
+
+    def __init__(self, path: Path, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Open ``path``; with ``create`` make it (0600) when it is missing or empty. A home of an older
+        release is backed up and migrated. Raises ``store.missing``, ``store.damaged``, ``store.newer_home``,
+        ``store.read_only``, ``store.locked``, ``store.disk_full``."""
+        self.path = path
+        self._translation = faults.Translation(path)
+        self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
+        with self._translation:
+            if create and not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            elif not path.is_file():
+                raise faults.missing(path)
+        try:
+            with self._reading() as connection:
+                self._prepare(connection, create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
+        schema.prepare(connection, self.path, create=create)
+
+    # -- issuing -----------------------------------------------------------------------------
+    def record_intents(self, intents: Sequence[IntentRecord]) -> None:
+        """One transaction; see the protocol."""
+        try:
+            with self._writing() as connection:
+                issuing.record(connection, intents)
+        except sqlite3.IntegrityError as error:
+            with self._reading() as connection:
+                raise issuing.collision(connection, intents) from error
+
+    def commit_results(
+        self,
+        certificates: Sequence[CertificateRecord],
+        references: Sequence[str],
+        *,
+        authorities: Sequence[AuthorityRecord] = (),
+    ) -> None:
+        """One transaction; see the protocol."""
+        try:
+            with self._writing() as connection:
+                issuing.commit(connection, certificates, references, authorities)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+                raise
+            raise issuing.commit_collision(certificates, authorities, error) from error
+
+    def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            issuing.abandon(connection, references, at, reason)
+
+    def pending_intents(self) -> list[IntentRecord]:
+        """Oldest first."""
+        with self._reading() as connection:
+            return issuing.pending(connection)
+
+    def completed(self, caller: str, idempotence_key: str) -> CertificateRecord | None:
+        """The certificate that this caller got for this key."""
+        with self._reading() as connection:
+            return lookup.completed(connection, caller, idempotence_key)
+
+    # -- looking up --------------------------------------------------------------------------
+    def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
+        """One certificate by its identity."""
+        with self._reading() as connection:
+            return lookup.one(connection, issuer_id, serial)
+
+    def find_certificates(
+        self,
+        *,
+        prefix: str = "",
+        issuer_id: str = "",
+        edition: str = "",
+        role: str = "",
+        identifier: str = "",
+        state: CertificateState | None = None,
+        expiring_before: datetime | None = None,
+        limit: int = 0,
+    ) -> Iterator[CertificateRecord]:
+        """In the order of issuance, read page by page so that no reader holds the database up."""
+        wanted = CertificateFilter(prefix, issuer_id, edition, role, identifier, state, expiring_before)
+        after, left = 0, limit
+        while True:
+            size = min(_PAGE, left) if limit else _PAGE
+            with self._reading() as connection:
+                after, found = lookup.page(connection, wanted, after, size)
+            yield from found
+            left -= len(found)
+            if not after or (limit and left <= 0):
+                return
+
+    def count_certificates(
+        self,
+        *,
+        issuer_id: str = "",
+        edition: str = "",
+        role: str = "",
+        identifier: str = "",
+        state: CertificateState | None = None,
+        expiring_before: datetime | None = None,
+    ) -> int:
+        """How many match."""
+        wanted = CertificateFilter("", issuer_id, edition, role, identifier, state, expiring_before)
+        with self._reading() as connection:
+            return lookup.count(connection, wanted)
+
+    def held_certificates(self, role: str = "", issuer_id: str = "") -> list[CertificateRecord]:
+        """End-entity certificates with a key in the vault, newest first."""
+        with self._reading() as connection:
+            return lookup.held(connection, role, issuer_id)
+
+    def authority(self, authority_id: str) -> AuthorityRecord | None:
+        """``slug@n``, or the newest active generation of a slug."""
+        with self._reading() as connection:
+            return lookup.authority(connection, authority_id)
+
+    def authorities(self, *, edition: str = "", role: str = "", suite: str = "") -> list[AuthorityRecord]:
+        """All generations in the order of creation."""
+        with self._reading() as connection:
+            return lookup.authorities(connection, edition, role, suite)
+
+    def set_authority_state(self, authority_id: str, state: AuthorityState, event: AuditEvent, at: datetime) -> None:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            revoking.set_authority_state(connection, authority_id, state, event, at)
+
+    # -- revoking ----------------------------------------------------------------------------
+    def revoke(self, issuer_id: str, serial: int, at: datetime, reason: str, caller: str) -> CertificateRecord:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            revoking.revoke(connection, issuer_id, serial, at=at, reason=reason, caller=caller)
+            revoked = lookup.one(connection, issuer_id, serial)
+        if revoked is None:
+            raise faults.damaged(self.path, f"the certificate {serial:x} vanished while it was revoked")
+        return revoked
+
+    def revoked_serials(self, issuer_id: str) -> Iterator[RevokedSerial]:
+        """Ordered by serial, abandoned intents included (reason ``unspecified``)."""
+        with self._reading() as connection:
+            found = revoking.revoked_serials(connection, issuer_id)
+        return iter(found)
+
+    def append_crl(self, crl: CrlRecord, caller: str) -> None:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            revoking.append_crl(connection, crl, caller)
+
+    def latest_crl(self, issuer_id: str) -> CrlRecord | None:
+        """The CRL with the highest number."""
+        with self._reading() as connection:
+            return revoking.latest_crl(connection, issuer_id)
+
+    def crls(self, *, issuer_id: str = "") -> Iterator[CrlRecord]:
+        """Every CRL, by issuer and number."""
+        with self._reading() as connection:
+            found = revoking.crls(connection, issuer_id)
+        return iter(found)
+
+    # -- audit -------------------------------------------------------------------------------
+    def append_audit(self, events: Sequence[AuditEvent], at: datetime) -> None:
+        """One transaction; see the protocol."""
+        entries = auditlog.free_entries(events, at)
+        with self._writing() as connection:
+            auditlog.append(connection, entries)
+
+    def audit_rows(self, *, after: int = 0, limit: int = 0) -> Iterator[AuditRow]:
+        """Ascending, read page by page."""
+        left = limit
+        while True:
+            size = min(_PAGE, left) if limit else _PAGE
+            with self._reading() as connection:
+                found = auditlog.page(connection, after, size)
+            yield from found
+            left -= len(found)
+            if len(found) < size or (limit and left <= 0):
+                return
+            after = found[-1].sequence
+
+    def audit_tip(self) -> tuple[int, bytes]:
+        """(sequence, digest) of the newest row."""
+        with self._reading() as connection:
+            return auditlog.tip(connection)
+
+    def append_audit_head(self, head: AuditHead) -> None:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            auditlog.append_head(connection, head)
+
+    def audit_heads(self) -> Iterator[AuditHead]:
+        """Ascending."""
+        with self._reading() as connection:
+            found = auditlog.heads(connection)
+        return iter(found)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """One read transaction around all reads of the calling thread; nested ones join the outer."""
+        with self._reading() as connection:
+            if connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN")
+            try:
+                # A deferred transaction sees nothing before its first read.
+                home.revision(connection)
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
+    # -- the home ----------------------------------------------------------------------------
+    def setting(self, name: str) -> str | None:
+        """A value that is set once."""
+        with self._reading() as connection:
+            return home.setting(connection, name)
+
+    def put_setting(self, name: str, value: str) -> None:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            home.put_setting(connection, name, value)
+
+    def revision(self) -> int:
+        """The number of write transactions so far; a few microseconds."""
+        with self._reading() as connection:
+            return home.revision(connection)
+
+    @contextmanager
+    def lease(self, name: str, holder: str, at: datetime, seconds: int) -> Iterator[bool]:
+        """Held until the block ends or ``seconds`` after ``at`` have passed, whichever is first."""
+        with self._writing() as connection:
+            token = home.take_lease(connection, name, holder, at, seconds)
+        try:
+            yield token is not None
+        finally:
+            if token is not None:
+                with self._writing() as connection:
+                    home.release_lease(connection, name, token)
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong with the file; empty when it is sound. Reads everything."""
+        with self._reading() as connection:
+            problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            orphans = [f"foreign key: {row[0]} row {row[1]}" for row in connection.execute("PRAGMA foreign_key_check")]
+        return [*(problem for problem in problems if problem != "ok"), *orphans]
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        with self._translation:
+            self._connections.close()
+
+    # -- transactions ------------------------------------------------------------------------
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._translation, self._connections.use() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._translation, self._connections.use() as connection:
+            if connection.in_transaction:
+                raise RuntimeError("a snapshot only reads")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                home.count_write(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back after some errors (a full disk).
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
