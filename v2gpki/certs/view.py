@@ -61,7 +61,8 @@ class CertificateView:
     """What one certificate says.
 
     ``subject`` and ``issuer`` are DER names, ``subject_text`` the subject by RFC 4514, ``serial`` the
-    serial number, ``spki`` the key as DER SubjectPublicKeyInfo (points uncompressed), ``fingerprint`` the SHA-256 of ``der``. ``path_length`` is None without a limit;
+    serial number, ``spki`` the key as DER SubjectPublicKeyInfo (points uncompressed), ``fingerprint`` the SHA-256
+    of ``der``. ``path_length`` is None without a limit;
     ``key_usage`` None without the extension, else RFC 5280 bit names. ``authority_serial`` is the serial
     that the AuthorityKeyIdentifier names, with ``authority_names`` as DER.
     """
