@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import ItemsView, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -406,6 +406,26 @@ def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
         files.write_folder(tmp_path, {"a": b"a", "b/none": b"b"})
     assert caught.value.code == "file.unwritable"
     assert sorted(os.listdir(tmp_path)) == ["c"]
+
+
+class Overtaken(dict[str, bytes]):
+    """Files of which another process writes one, after we looked whether the place is free."""
+
+    def __init__(self, folder: Path, files: dict[str, bytes]) -> None:
+        super().__init__(files)
+        self.folder = folder
+
+    def items(self) -> ItemsView[str, bytes]:
+        (self.folder / "b").write_bytes(b"theirs")
+        return super().items()
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(V2GPKIError) as caught:
+        files.write_folder(tmp_path, Overtaken(tmp_path, {"a": b"ours", "b": b"ours", "c": b"ours"}))
+    assert caught.value.code == "file.exists"
+    assert os.listdir(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_bytes() == b"theirs"
 
 
 def test_unwritable_and_unreadable_places(tmp_path: Path) -> None:

@@ -86,6 +86,13 @@ def test_din_maps_to_iso_and_back() -> None:
     assert "din" not in emaid.forms(parse("emaid", "NLTNM012345678"))
 
 
+def test_a_wrong_din_digit_is_kept_as_part_of_the_identity() -> None:
+    identifier = parse("emaid", "NL-TNM-012204-7")
+    assert identifier.parts["key"] == "NLTNM000122047"
+    assert [finding.code for finding in identifier.warnings] == ["identifier.check_digit", "identifier.din_form"]
+    assert identifier.warnings[0].message == "the check digit is 7, computed 5"
+
+
 @pytest.mark.parametrize("text", ["NL*TNM*122045*0", "nl-TNm-122045-0", "NLTNM122045", "NLTNM1220450"])
 def test_the_writings_of_one_din_account(text: str) -> None:
     assert parse("emaid", text).parts["key"] == "NLTNM001220450"
