@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.serialization import Encoding
 from measure import Row, cpu_us, process_s, table, wall_us
 
 import v2gpki
@@ -83,7 +84,7 @@ def builder(suite: str) -> float:
                 .add_extension(x509.AuthorityInformationAccess([access]), False)
                 .sign(issuer, SUITES[suite].hash)  # type: ignore[arg-type]  # x448 does not come here
             )
-            certificate.public_bytes(x509.base.serialization.Encoding.DER)
+            certificate.public_bytes(Encoding.DER)
 
     return cpu_us(work, units=GROUP, rounds=ROUNDS)
 

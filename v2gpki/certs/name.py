@@ -68,6 +68,8 @@ def _fits(character: str, string: StringType) -> bool:
 
 def escape(text: str) -> str:
     """An attribute value as RFC 4514 writes it."""
+    if text.isalnum():
+        return text
     escaped = "".join(f"\\{c}" if c in '\\"+,;<>' else c for c in text)
     if escaped.startswith((" ", "#")):
         escaped = "\\" + escaped

@@ -17,7 +17,6 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.keys.suites import SUITES, Suite
 from v2gpki.profile.model import AttributeRule, Profile
 
-SERIAL_OCTETS = 20
 _VERSION_3 = der.explicit(0, der.integer(2))
 _EXTENSIONS_TAG = 0xA3
 
@@ -82,6 +81,8 @@ class CertificateTemplate:
         self._attributes = tuple(_present(profile.subject.attributes, constants))
         self._shapes: dict[tuple[int, int, int], _Shape] = {}
         self._subject(0)
+        signature = der.bit_string(bytes(self.signing_suite.signature_size))
+        self._after_tbs = len(self.signing_suite.signature_algorithm) + len(signature)
         self._subject_text = _subject_text(self._attributes, constants)
 
     @property
@@ -94,8 +95,8 @@ class CertificateTemplate:
     ) -> tuple[bytes, bytes]:
         """Fill the holes: returns (TBSCertificate DER, subject key identifier octets).
 
-        ``serial`` is 20 octets, ``not_before`` and ``not_after`` are encoded times (``der.time``),
-        ``identifier`` "" where the profile takes none, ``spki`` a SubjectPublicKeyInfo of the key suite.
+        ``serial`` has the octets of the profile's rule, ``not_before`` and ``not_after`` are encoded times
+        (``der.time``), ``identifier`` "" where the profile takes none, ``spki`` a SubjectPublicKeyInfo of the key suite.
         """
         text = identifier.encode("utf-8")
         key = (len(text), len(not_before), len(not_after))
@@ -111,7 +112,8 @@ class CertificateTemplate:
 
     def maximum_size(self, tbs: bytes) -> int:
         """The largest DER size that the certificate around ``tbs`` can have: ECDSA signatures vary by a few octets."""
-        return len(self.assemble(tbs, bytes(self.signing_suite.signature_size)))
+        content = len(tbs) + self._after_tbs
+        return 1 + len(der.length(content)) + content
 
     def assemble(self, tbs: bytes, signature: bytes) -> bytes:
         """The certificate around a TBSCertificate and its signature octets."""
@@ -131,10 +133,11 @@ class CertificateTemplate:
 
     def _compile(self, identifier_size: int, not_before_size: int, not_after_size: int) -> _Shape:
         subject = self._subject(identifier_size)
+        serial_size = self.profile.serial.octets
         issuer: list[_Piece] = subject if self._issuer is None else [self._issuer.subject]
         tbs = _wrap(
             der.SEQUENCE,
-            [_VERSION_3, bytes((der.INTEGER, SERIAL_OCTETS)), _Hole(_SERIAL, SERIAL_OCTETS)],
+            [_VERSION_3, bytes((der.INTEGER, serial_size)), _Hole(_SERIAL, serial_size)],
             [self.signing_suite.signature_algorithm],
             issuer,
             _wrap(der.SEQUENCE, [_Hole(_NOT_BEFORE, not_before_size), _Hole(_NOT_AFTER, not_after_size)]),
@@ -176,7 +179,8 @@ class CertificateTemplate:
             written.append(
                 [constant(extensions.EXTENDED_KEY_USAGE, usage, critical=profile.extended_key_usage.critical)]
             )
-        if profile.subject_alternative_name is not None:
+        alternative = profile.subject_alternative_name
+        if alternative is not None and alternative.presence != "forbidden":
             dns = _wrap(der.SEQUENCE, _wrap(0x82, [_Hole(_IDENTIFIER, identifier_size)]))
             written.append(_extension(extensions.SUBJECT_ALTERNATIVE_NAME, dns))
         if profile.subject_key_identifier.presence != "forbidden":

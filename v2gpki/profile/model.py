@@ -169,6 +169,15 @@ class SizeRule(Rule):
     maximum: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialRule(Rule):
+    """Serial numbers: how many random octets, the first of them within ``first_minimum``..``first_maximum``."""
+
+    octets: int
+    first_minimum: int
+    first_maximum: int
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One role of one edition in one key family, complete.
@@ -204,6 +213,7 @@ class Profile:
     ocsp: UrlRule
     crl: UrlRule
     policies: PoliciesRule
+    serial: SerialRule = SerialRule(octets=20, first_minimum=0x40, first_maximum=0x7F, clause="RFC 5280 4.1.2.2")
     subject_alternative_name: AlternativeNameRule | None = None
     ocsp_nocheck: bool = False
     conformant: bool = True
@@ -221,15 +231,6 @@ class Option(Rule):
     name: str
     default: str
     choices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerialRule(Rule):
-    """Serial numbers: how many random octets, the first of them within ``first_minimum``..``first_maximum``."""
-
-    octets: int
-    first_minimum: int
-    first_maximum: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

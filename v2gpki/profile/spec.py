@@ -103,6 +103,7 @@ def profile_of(
         ocsp=_url(top.table("ocsp")),
         crl=_url(top.table("crl")),
         policies=_policies(top.table("policies"), edition),
+        serial=edition.serial,
         subject_alternative_name=_alternative_name(top, identifier),
         ocsp_nocheck=top.flag("ocsp_nocheck", False),
         conformant=edition.conformant and top.flag("conformant", True),

@@ -8,13 +8,12 @@ one issuance path. A plan is resumed where it stopped: what exists is left alone
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v2gpki.certs.template import Constants
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.hierarchy import Planned
 from v2gpki.profile.load import Catalogue
-from v2gpki.profile.model import Profile
 from v2gpki.services.directory import Directory
 from v2gpki.services.issuance import Issuance, NewAuthority, Order
 from v2gpki.store.protocol import Store
@@ -85,7 +84,9 @@ class Authorities:
         if existing is not None:
             raise already_there(existing)
         signing = self._directory.signing_authority(profile, issuer) if profile.issuers else None
-        order = self._order(profile, signing, NewAuthority(slug, self._next_generation(slug)), name)
+        new = NewAuthority(slug, self._next_generation(slug))
+        constants = self._naming.constants(issuer=signing.slug if signing else "", name=name)
+        order = Order(profile, signing.id if signing else "", constants, key_id=new.id, authority=new)
         authority = self._issuance.issue([order], caller=caller)[0].authority
         if authority is None:
             raise V2GPKIError("internal.bug", f"issuing {slug} gave no authority")
@@ -104,17 +105,18 @@ class Authorities:
         again, it goes on where it stopped.
         """
         known = {authority.slug: authority for authority in self._store.authorities() if authority.state == "active"}
-        held_keys = {certificate.key_id for certificate in self._store.held_certificates()}
-        existing = [p.slug for p in plan if p.slug in known or f"{p.slug}@1" in held_keys]
-        missing = [p for p in plan if p.slug not in known and f"{p.slug}@1" not in held_keys]
+        there = self._present(plan, known)
+        existing = [p.slug for p in plan if p.slug in there]
+        missing = [p for p in plan if p.slug not in there]
         authorities: list[AuthorityRecord] = []
         held: list[CertificateRecord] = []
         while missing:
-            ready = [p for p in missing if not p.issuer_slug or p.issuer_slug in known]
+            ready = [p for p in missing if all(slug in known for slug in (p.issuer_slug, p.subject_slug) if slug)]
             if not ready:
                 raise V2GPKIError(
                     "authority.unknown_issuer",
-                    f"nothing in this home or its plan signs {missing[0].slug}: {missing[0].issuer_slug} is missing",
+                    f"nothing in this home or its plan signs {missing[0].slug}: "
+                    f"{missing[0].issuer_slug} or its subject is missing",
                     hint="check the lab file: issuers must be part of the same plan, or exist already",
                     facts={"slug": missing[0].slug, "issuer": missing[0].issuer_slug},
                 )
@@ -131,23 +133,32 @@ class Authorities:
 
     # -- helpers -------------------------------------------------------------------------------
 
+    def _present(self, plan: Sequence[Planned], known: Mapping[str, AuthorityRecord]) -> set[str]:
+        """The slugs of a plan that need nothing: authorities, held leafs and cross-certificates that are there."""
+        held = {certificate.key_id for certificate in self._store.held_certificates()}
+        present = {p.slug for p in plan if p.slug in known or f"{p.slug}@1" in held}
+        for p in plan:
+            issuer, subject = known.get(p.issuer_slug), known.get(p.subject_slug)
+            if p.subject_slug and issuer is not None and subject is not None:
+                crosses = self._store.find_certificates(issuer_id=issuer.id, role=p.role, state="valid")
+                if any(spki_of_certificate(subject.der) in cross.der for cross in crosses):
+                    present.add(p.slug)
+        return present
+
     def _planned_order(self, planned: Planned, known: Mapping[str, AuthorityRecord]) -> Order:
         profile = self._catalogue.profile(planned.edition, planned.role, planned.suite, planned.options)
         issuer = known[planned.issuer_slug] if planned.issuer_slug else None
+        issuer_id = issuer.id if issuer is not None else ""
+        naming = replace(self._naming, org=planned.org) if planned.org else self._naming
+        constants = naming.constants(issuer=planned.issuer_slug, name=planned.name)
+        if planned.subject_slug:
+            subject = known[planned.subject_slug]
+            copied = replace(constants, name=subject.subject, subject=subject.subject_der)
+            return Order(profile, issuer_id, copied, spki=spki_of_certificate(subject.der))
         if planned.held:
-            constants = self._naming.constants(issuer=planned.issuer_slug, name=planned.name)
-            issuer_id = issuer.id if issuer is not None else ""
             return Order(profile, issuer_id, constants, key_id=f"{planned.slug}@1")
-        generation = self._next_generation(planned.slug)
-        return self._order(profile, issuer, NewAuthority(planned.slug, generation), planned.name)
-
-    def _order(
-        self, profile: Profile, issuer: AuthorityRecord | None, authority: NewAuthority, name: str
-    ) -> Order:
-        constants = self._naming.constants(issuer=issuer.slug if issuer else "", name=name)
-        return Order(
-            profile, issuer.id if issuer else "", constants, key_id=authority.id, authority=authority
-        )
+        authority = NewAuthority(planned.slug, self._next_generation(planned.slug))
+        return Order(profile, issuer_id, constants, key_id=authority.id, authority=authority)
 
     def _next_generation(self, slug: str) -> int:
         return 1 + max((a.generation for a in self._store.authorities() if a.slug == slug), default=0)
@@ -164,3 +175,12 @@ def already_there(authority: AuthorityRecord) -> V2GPKIError:
         hint="--if-missing accepts what is there; another --home holds another PKI",
         facts={"authority": authority.id, "subject": authority.subject, "fingerprint": fingerprint},
     )
+
+
+def spki_of_certificate(der: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a certificate."""
+    from cryptography import x509  # noqa: PLC0415  # only for cross-certificates
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415  # likewise
+
+    key = x509.load_der_x509_certificate(der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

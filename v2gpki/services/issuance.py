@@ -18,13 +18,13 @@ from typing import Protocol
 
 from v2gpki.certs import der
 from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
-from v2gpki.certs.template import SERIAL_OCTETS, CertificateTemplate, Constants, IssuerName
+from v2gpki.certs.template import CertificateTemplate, Constants, IssuerName
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier
 from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
-from v2gpki.profile.model import Profile
+from v2gpki.profile.model import Profile, SerialRule
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
@@ -115,12 +115,13 @@ class _Line:
         )
         self.chain_above = () if issuer is None else _without_root(issuer)
         self.times: dict[datetime, bytes] = {}
+        self._usual: tuple[datetime, tuple[datetime, datetime]] | None = None
 
     def lint_constant_part(self, not_before: datetime, not_after: datetime) -> tuple[Finding, ...]:
         """Lint a sample, made of throw-away values, for everything that does not depend on the holes."""
         sample = SUITES[self.profile.key.suite].generate().public_key()
         tbs, _ = self.template.tbs(
-            serial=b"\x40" + bytes(SERIAL_OCTETS - 1),
+            serial=_serial(self.profile.serial, bytes(self.profile.serial.octets)),
             not_before=der.time(not_before),
             not_after=der.time(not_after),
             identifier="A",
@@ -128,6 +129,14 @@ class _Line:
         )
         unsigned = self.template.assemble(tbs, bytes(self.template.signing_suite.signature_size))
         return tuple(f for f in lint_certificate(unsigned, self.profile) if f.code not in HOLE_CODES)
+
+    def validity(self, order: Order, now: datetime) -> tuple[datetime, datetime]:
+        """The order's validity; what the profile alone decides is computed once per moment."""
+        if order.not_before is not None or order.not_after is not None:
+            return _validity(order, self.issuer, now)
+        if self._usual is None or self._usual[0] != now:
+            self._usual = now, _validity(order, self.issuer, now)
+        return self._usual[1]
 
     def time(self, moment: datetime) -> bytes:
         """``der.time``, remembered: a batch shares its times."""
@@ -239,12 +248,10 @@ class Issuance:
         return issued
 
     def _prepare(self, orders: Sequence[Order], now: datetime, caller: str) -> list[_Prepared]:
-        randomness = os.urandom(SERIAL_OCTETS * len(orders))
         references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(orders)).hex()
         prepared = []
         for index, order in enumerate(orders):
-            random = randomness[index * SERIAL_OCTETS : (index + 1) * SERIAL_OCTETS]
-            serial = bytes((0x40 | (random[0] & 0x3F),)) + random[1:]
+            serial = _serial(order.profile.serial, os.urandom(order.profile.serial.octets))
             step = _REFERENCE_HEX - SESSION_HEX
             reference = self._session + references[index * step : (index + 1) * step]
             prepared.append(self._prepare_one(order, serial, reference, now, caller))
@@ -253,7 +260,7 @@ class Issuance:
     def _prepare_one(self, order: Order, serial: bytes, reference: str, now: datetime, caller: str) -> _Prepared:
         line, findings = self._line(order, now)
         profile, template = order.profile, line.template
-        not_before, not_after = _validity(order, line.issuer, now)
+        not_before, not_after = line.validity(order, now)
         private_key = None
         spki = order.spki
         if spki is None:
@@ -390,6 +397,12 @@ class Issuance:
                 facts={"issuer": issuer.id, "role": profile.role},
             )
         return issuer
+
+
+def _serial(rule: SerialRule, random: bytes) -> bytes:
+    """Serial octets by the profile's rule: the first within its bounds, so the number is positive and of full length."""
+    span = rule.first_maximum - rule.first_minimum + 1
+    return bytes((rule.first_minimum + random[0] % span,)) + random[1:]
 
 
 def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tuple[datetime, datetime]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from v2gpki.certs.template import Constants
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier, recognise
@@ -52,6 +53,19 @@ class CertificateOrder:
     options: Mapping[str, str] | None = None
     idempotence_key: str = ""
     escrow: bool = False
+
+
+#: (role, edition, suite, issuer, options): what decides the way of an order.
+_Wanted: TypeAlias = tuple[str, str | None, str | None, str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Which profile and issuer an order takes; orders of one group share it."""
+
+    profile: Profile
+    issuer_id: str
+    constants: Constants
 
 
 class CertificateAuthority:
@@ -101,7 +115,8 @@ class CertificateAuthority:
         """Create one certification authority with a fresh key, kept in the vault.
 
         ``role`` is a CA role of the edition (``v2g-root``, ``cpo-sub-ca-1``, ..), ``name`` its common name,
-        ``issuer`` the signing authority ("" finds it). Raises ``authority.exists``, ``authority.unknown_issuer``, ``lint.failed``, ..
+        ``issuer`` the signing authority ("" finds it). Raises ``authority.exists``, ``authority.unknown_issuer``,
+        ``lint.failed``, ..
         """
         authorities = Authorities(
             self.store, self.catalogue, self.issuance, self._naming(org=org, country=country)
@@ -189,11 +204,12 @@ class CertificateAuthority:
 
     def issue_many(self, orders: Sequence[CertificateOrder]) -> list[Issued]:
         """Issue a group: one record of intents, one of results. All of them or none."""
-        return self.issuance.issue([self._order(order) for order in orders], caller=self.caller)
+        routes: dict[_Wanted, _Route] = {}
+        return self.issuance.issue([self._order(order, routes) for order in orders], caller=self.caller)
 
     def dry_run(self, order: CertificateOrder) -> tuple[bytes, tuple[Finding, ...]]:
         """What ``issue`` would sign: (TBSCertificate DER, findings). Nothing is recorded or signed."""
-        return self.issuance.check(self._order(order))
+        return self.issuance.check(self._order(order, {}))
 
     def find_certificate(self, name: str) -> CertificateRecord:
         """One certificate by serial, fingerprint, a unique start of either, or its identifier.
@@ -309,7 +325,29 @@ class CertificateAuthority:
             crl_base=settings.crl_base,
         )
 
-    def _order(self, order: CertificateOrder) -> Order:
+    def _order(self, order: CertificateOrder, routes: dict[_Wanted, _Route]) -> Order:
+        options = tuple(sorted(order.options.items())) if order.options else ()
+        wanted = (order.role, order.edition, order.suite, order.issuer, options)
+        route = routes.get(wanted)
+        if route is None:
+            route = routes[wanted] = self._route(order)
+        spki, requested = _key_of(order)
+        key_id = ""
+        if spki is None and order.escrow:
+            key_id = f"escrow-{order.role}-{os.urandom(6).hex()}"
+        return Order(
+            route.profile,
+            route.issuer_id,
+            route.constants,
+            identifier=_identifier(route.profile, order.id, requested),
+            spki=spki,
+            not_before=order.not_before,
+            not_after=order.not_after,
+            idempotence_key=order.idempotence_key,
+            key_id=key_id,
+        )
+
+    def _route(self, order: CertificateOrder) -> _Route:
         profile = self._profile(order)
         if profile.kind != "leaf":
             raise V2GPKIError(
@@ -319,21 +357,7 @@ class CertificateAuthority:
                 clause=profile.clause,
             )
         issuer = self._directory.signing_authority(profile, order.issuer)
-        spki, requested = _key_of(order)
-        key_id = ""
-        if spki is None and order.escrow:
-            key_id = f"escrow-{profile.role}-{os.urandom(6).hex()}"
-        return Order(
-            profile,
-            issuer.id,
-            self._naming().constants(issuer=issuer.slug),
-            identifier=_identifier(profile, order.id, requested),
-            spki=spki,
-            not_before=order.not_before,
-            not_after=order.not_after,
-            idempotence_key=order.idempotence_key,
-            key_id=key_id,
-        )
+        return _Route(profile, issuer.id, self._naming().constants(issuer=issuer.slug))
 
     def _profile(self, order: CertificateOrder) -> Profile:
         if order.edition is not None:
@@ -361,16 +385,16 @@ def _is_hex(text: str) -> bool:
 
 def _key_of(order: CertificateOrder) -> tuple[bytes | None, tuple[str, ...]]:
     """(SubjectPublicKeyInfo or None, the common names of a CSR)."""
-    from v2gpki.certs import csr  # noqa: PLC0415  # only for keys from outside
+    if order.csr is None and order.public_key is None:
+        return None, ()
+    from v2gpki.certs.csr import load_csr, load_public_key_file  # noqa: PLC0415  # only for keys from outside
 
     if order.csr is not None and order.public_key is not None:
         raise V2GPKIError("usage.invalid", "a CSR and a public key were both given", hint="give one of them")
-    if order.csr is not None:
-        request = csr.load_csr(order.csr)
-        return request.spki, request.subject_identifiers
-    if order.public_key is not None:
-        return csr.load_public_key_file(order.public_key), ()
-    return None, ()
+    if order.csr is None:
+        return load_public_key_file(order.public_key or b""), ()
+    request = load_csr(order.csr)
+    return request.spki, request.subject_identifiers
 
 
 def _identifier(profile: Profile, given: str | None, requested: Sequence[str]) -> Identifier | None:
