@@ -96,7 +96,7 @@ class CertificateTemplate:
         """Fill the holes: returns (TBSCertificate DER, subject key identifier octets).
 
         ``serial`` has the octets of the profile's rule, ``not_before`` and ``not_after`` are encoded times
-        (``der.time``), ``identifier`` "" where the profile takes none, ``spki`` a SubjectPublicKeyInfo of the key suite.
+        (``der.time``), ``identifier`` "" where the profile takes none, ``spki`` a SubjectPublicKeyInfo of the suite.
         """
         text = identifier.encode("utf-8")
         key = (len(text), len(not_before), len(not_after))

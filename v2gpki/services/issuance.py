@@ -400,7 +400,7 @@ class Issuance:
 
 
 def _serial(rule: SerialRule, random: bytes) -> bytes:
-    """Serial octets by the profile's rule: the first within its bounds, so the number is positive and of full length."""
+    """Serial octets by the profile's rule: the first in its bounds: positive, and of full length."""
     span = rule.first_maximum - rule.first_minimum + 1
     return bytes((rule.first_minimum + random[0] % span,)) + random[1:]
 
