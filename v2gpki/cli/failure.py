@@ -138,6 +138,6 @@ def _colours() -> bool | None:
 
 
 def _sentence(problem: click.ClickException) -> str:
-    text = problem.format_message().strip()
+    text = " ".join(problem.format_message().split())
     return text[:1].lower() + text[1:].rstrip(".") if text[:2] != text[:2].upper() else text.rstrip(".")
 

@@ -20,11 +20,12 @@ def identifier() -> None:
 
 
 @identifier.command(name="check", context_settings={"ignore_unknown_options": True})
-@click.argument("kind", type=click.Choice(KINDS, case_sensitive=False))
+@click.argument("kind", type=click.Choice(KINDS, case_sensitive=False), metavar="KIND")
 @click.argument("values", nargs=-1, required=True)
 @click.pass_obj
 def check(frame: Frame, kind: str, values: tuple[str, ...]) -> int:
-    """Read VALUES as identifiers of KIND: parts, normal form, check digit, other forms.
+    """Read VALUES as identifiers of KIND (emaid, pcid, evseid, seccid, evccid, cpid, text): parts, normal
+    form, check digit, other forms.
 
     A value "-" stands for the lines of standard input. A wrong check digit is a warning; exit code 1
     when any value is no such identifier.
@@ -48,7 +49,7 @@ def check(frame: Frame, kind: str, values: tuple[str, ...]) -> int:
 
 
 @identifier.command(name="make")
-@click.argument("kind", type=click.Choice(tuple(MAKES), case_sensitive=False))
+@click.argument("kind", type=click.Choice(tuple(MAKES), case_sensitive=False), metavar="KIND")
 @click.option("--country", help="Two letters (EMAID, EVSEID, SECCID).")
 @click.option("--provider", help="Three characters (EMAID).")
 @click.option("--operator", help="Three characters (EVSEID, SECCID).")
@@ -59,7 +60,7 @@ def check(frame: Frame, kind: str, values: tuple[str, ...]) -> int:
 @click.option("--check", help="The check character; computed for an EMAID, never for the others.")
 @click.pass_obj
 def make_one(frame: Frame, /, kind: str, **fields: str | None) -> int:
-    """Make an identifier of KIND from its parts."""
+    """Make an identifier of KIND (emaid, pcid, evseid, seccid) from its parts."""
     made = make(kind.lower(), {name: text for name, text in fields.items() if text is not None})
     frame.emit({"schema": "v2gpki/id/1", "kind": made.kind, "values": [_value(made)]}, _text(made))
     return EXIT_OK

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -19,7 +19,13 @@ from v2gpki.cli.frame import Frame
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
-class MomentType(click.ParamType[datetime]):
+if TYPE_CHECKING:
+    _DatetimeType = click.ParamType[datetime]
+else:  # older releases of click cannot be subscripted
+    _DatetimeType = click.ParamType
+
+
+class MomentType(_DatetimeType):
     """A time: RFC 3339 with an offset, or a date or time without one, which is then UTC."""
 
     name = "time"
