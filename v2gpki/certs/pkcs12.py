@@ -117,7 +117,8 @@ def _with_strong_mac(pfx: bytes, passphrase: str, rounds: int, hash_name: str) -
 def derive(passphrase: str, salt: bytes, *, purpose: int, rounds: int, size: int, hash_name: str) -> bytes:
     """The key derivation of PKCS#12 (RFC 7292 B.2) for up to one hash output of ``size`` octets.
 
-    ``purpose`` is the ID octet (B.3): 3 for a MAC key. The passphrase becomes UTF-16 big-endian and two zero octets (B.1).
+    ``purpose`` is the ID octet (B.3): 3 for a MAC key. The passphrase becomes UTF-16 big-endian
+    with two zero octets behind it (B.1).
     """
     block = hashlib.new(hash_name).block_size
     octets = passphrase.encode("utf-16-be") + b"\x00\x00"
