@@ -49,13 +49,33 @@ def _describe(name: str, thing: object) -> Iterator[str]:
         yield f"{name}: {type(thing).__name__}"
 
 
+class _Text(str):
+    """Stands in a signature as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _signature(thing: object) -> str:
     if not callable(thing):
         return ""
-    try:
-        return str(inspect.signature(thing)).replace("'", "")
-    except ValueError:
-        return "(?)"
+    signature = inspect.signature(thing)
+    parameters = [
+        parameter.replace(annotation=_plain(parameter.annotation), default=_default(parameter.default))
+        for parameter in signature.parameters.values()
+    ]
+    return str(signature.replace(parameters=parameters, return_annotation=_plain(signature.return_annotation)))
+
+
+def _plain(annotation: object) -> object:
+    return _Text(annotation) if isinstance(annotation, str) else annotation
+
+
+def _default(value: object) -> object:
+    """A default whose text holds an address in memory is shown as dots."""
+    return _Text("...") if " at 0x" in repr(value) else value
 
 
 def _result(getter: object) -> str:

@@ -13,7 +13,7 @@ FORBIDDEN = {
         rb"|rubygems[.]org|proxy[.]golang|deb[.]debian[.]org|index-ur[l]|--extra-inde[x]"
     ),
     "place of one machine": re.compile(rb"/wor[k]/|/roo[t]/|/hom[e]/|/User[s]/|/opt/wheel[s]|[A-Z]:\\User[s]"),
-    "path of something beside the checkout": re.compile(rb"(?:[.][.]/|\b)share[d]/[a-zA-Z]"),
+    "path of something beside the checkout": re.compile(rb"[.][.]/share[d]/"),
     "a private key in the clear": re.compile(rb"BEGIN (RSA |EC )?PRIVATE KE[Y]-----\r?\n[A-Za-z0-9+/]{20}"),
 }
 
