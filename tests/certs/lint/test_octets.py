@@ -22,6 +22,9 @@ REFUSED = {
     "lint.serial.not_positive",
     "lint.key.malformed",
     "lint.signature.parameters",
+    "lint.subject.characters",
+    "lint.identifier.characters",
+    "lint.validity.malformed",
 }
 HUGE = b"\x7f" * 20_000
 

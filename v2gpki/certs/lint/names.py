@@ -122,7 +122,7 @@ def judge_identifier(report: Report, rule: IdentifierRule, text: str, where: str
     except V2GPKIError as problem:
         report.add(
             "lint.identifier.kind",
-            f"{where}: {problem.message}",
+            problem.message,
             where,
             rule.clause or problem.clause,
             kinds=rule.kinds,
@@ -131,7 +131,7 @@ def judge_identifier(report: Report, rule: IdentifierRule, text: str, where: str
     if identifier.normal != text:
         report.add(
             "lint.identifier.not_normal",
-            f"{where} is {text!r}, the normal form of this {identifier.kind.upper()} is {identifier.normal!r}",
+            f"the value is {text!r}, the normal form of this {identifier.kind.upper()} is {identifier.normal!r}",
             where,
             rule.clause,
             normal=identifier.normal,
@@ -143,7 +143,7 @@ def _report_doubts(report: Report, rule: IdentifierRule, identifier: Identifier,
     """Pass on what the identifier's own reader noticed, such as a wrong check digit."""
     for doubt in identifier.warnings:
         code = "lint.identifier.noted" if doubt.severity == "info" else "lint.identifier.doubtful"
-        report.add(code, f"{where}: {doubt.message}", where, doubt.clause or rule.clause, reason=doubt.code)
+        report.add(code, doubt.message, where, doubt.clause or rule.clause, reason=doubt.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +161,17 @@ IDENTIFIER_TEXT = TextCodes("lint.identifier.characters", "lint.identifier.lengt
 def judge_text(report: Report, codes: TextCodes, oid: bytes, text: str, where: str, *, tag: int) -> None:
     """Judge characters and length of one value of a name; ``tag`` is its string type."""
     if _CONTROL.search(text):
-        report.add(codes.characters, f"{where} holds a control character: {text[:64]!r}", where, "RFC 5280 4.1.2.6")
+        report.add(codes.characters, f"the value holds a control character: {text[:64]!r}", where, "RFC 5280 4.1.2.6")
     elif not fits(tag, text):
         kind = STRING_TYPES[tag][0]
-        message = f"{where} is a {kind}, whose alphabet lacks a character of {text[:64]!r}"
+        message = f"the value is a {kind}, whose alphabet lacks a character of {text[:64]!r}"
         report.add(codes.characters, message, where, "X.680 41.4")
     least = 2 if oid == _COUNTRY else 1
     most = _BOUNDS.get(oid, 0)
     if len(text) < least or (most and len(text) > most):
         report.add(
             codes.length,
-            f"{where} has {len(text)} characters, at {'least' if len(text) < least else 'most'} "
+            f"the value has {len(text)} characters, at {'least' if len(text) < least else 'most'} "
             f"{least if len(text) < least else most} are allowed",
             where,
             "RFC 5280 A.1",
@@ -197,7 +197,7 @@ def _form_check(by_oid: Mapping[bytes, Attributed], clause: str) -> Check:
             if attribute.rdn == last:
                 report.add(
                     "lint.subject.multi_valued",
-                    f"{where} shares its RDN with another attribute",
+                    "the attribute shares its RDN with another one",
                     where,
                     clause,
                 )
@@ -225,10 +225,10 @@ def _judge_string_type(
     if attribute.tag not in tags:
         wanted = " or ".join(STRING_TYPES[tag][0] for tag in tags)
         report.add(
-            "lint.subject.string_type", f"{where} is {found}, allowed is {wanted}", where, source, found=found
+            "lint.subject.string_type", f"the value is {found}, allowed is {wanted}", where, source, found=found
         )
     elif attribute.text is None:
-        report.add("lint.subject.characters", f"{where} cannot be decoded as {found}", where, source)
+        report.add("lint.subject.characters", f"the value cannot be decoded as {found}", where, source)
 
 
 def _presence_check(profile: Profile, rules: tuple[Attributed, ...], by_oid: Mapping[bytes, Attributed]) -> Check:
@@ -300,7 +300,7 @@ def _value_check(rules: tuple[Attributed, ...], identifier: IdentifierRule) -> C
             if rule.rule.fixed and found is None:
                 case.report.add(
                     "lint.subject.value",
-                    f"{where} is {text[:64]!r}, the profile demands {rule.rule.value!r}",
+                    f"{rule.rule.type} is {text[:64]!r}, the profile demands {rule.rule.value!r}",
                     where,
                     rule.rule.clause,
                     expected=rule.rule.value,
