@@ -6,12 +6,16 @@ the absence); the run ends with the table need x tests x passed.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import PASSPHRASE
+from tests.interop.minted import Minted, mint
 from tests.interop.needs import NeedMissingError, Needs, tolerated
+from v2gpki.services.export import export_layout
+from v2gpki.wiring import CertificateAuthority, open_authority
 
 _NEEDS = Needs()
 
@@ -59,3 +63,39 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def ecog_python() -> Path:
     """The interpreter of EcoG's own environment."""
     return _NEEDS.environment("ecog") / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def minted(tmp_path_factory: pytest.TempPathFactory) -> list[Minted]:
+    """Every certificate of a home that has every edition, family and role."""
+    return mint(tmp_path_factory.mktemp("minted") / "home")
+
+
+@pytest.fixture(scope="session")
+def emaid() -> str:
+    """The contract's identifier, as messages carry it."""
+    return "DEABCC12345678"
+
+
+@pytest.fixture(scope="session")
+def ecog_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertificateAuthority]:
+    """A -2 home of today: EcoG's programs read the machine's clock."""
+    home = tmp_path_factory.mktemp("ecog") / "home"
+    with open_authority(home, passphrase=PASSPHRASE, create=True) as authority:
+        authority.initialise(authority.plan(["iso15118-2"]), org="Acme")
+        yield authority
+
+
+@pytest.fixture(scope="session")
+def josev(ecog_home: CertificateAuthority, emaid: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``export --layout josev`` writes by itself."""
+    folder = tmp_path_factory.mktemp("josev") / "pki"
+    return export_layout(ecog_home, "josev", folder, ids={"contract": emaid}).folder
+
+
+@pytest.fixture(scope="session")
+def josev_with_ca_keys(ecog_home: CertificateAuthority, emaid: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with CA keys, under a password of one's own."""
+    folder = tmp_path_factory.mktemp("josev") / "with-ca-keys"
+    exported = export_layout(ecog_home, "josev", folder, ids={"contract": emaid}, password="12345", ca_keys=True)
+    return exported.folder

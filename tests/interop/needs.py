@@ -131,8 +131,8 @@ class Needs:
             try:
                 shutil.rmtree(folder, ignore_errors=True)
                 venv.create(folder, with_pip=False, symlinks=True)
-            except OSError as problem:
-                return self._missing(need, f"{folder} cannot be made: {problem.strerror}")
+            except OSError as refused:
+                return self._missing(need, f"{folder} cannot be made: {refused.strerror}")
             pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
             status, output = _run([*pip, "install", "--quiet", *need.pip], _INSTALL_SECONDS)
             if status:

@@ -86,7 +86,7 @@ def test_the_summary_counts_tests_and_passes() -> None:
 
 def test_children_of_a_foreign_program_end_with_it(tmp_path: Path) -> None:
     # the child refuses SIGTERM and outlives its parent, as a Java machine may
-    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(9)"
     parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
     with ForeignProcess(
         [sys.executable, "-c", parent], log=tmp_path / "log", cwd=tmp_path, env=dict(os.environ)

@@ -194,9 +194,12 @@ def _ca_keys(
             "CA keys cannot be exported: the home is locked",
             hint="set V2GPKI_PASSPHRASE or V2GPKI_PASSPHRASE_FILE, or give --passphrase-file",
         )
-    distinct = {owner.id: owner for owner in owners.values()}
-    events = [AuditEvent("key.exported", authority.caller, owner, {"layout": layout}) for owner in distinct]
-    authority.store.append_audit(events, authority.clock.now())
+    key_ids = {owner.id: owner.key_id for owner in owners.values()}
+    events = [
+        AuditEvent("key.exported", authority.caller, owner, {"key_id": key_id, "layout": layout})
+        for owner, key_id in key_ids.items()
+    ]
+    authority.store.append_audit(events, authority.clock.now().replace(microsecond=0))
     return {place: authority.vault.private_key(owner.key_id) for place, owner in owners.items()}
 
 
@@ -219,7 +222,9 @@ def _render(file: File, material: _Material) -> tuple[bytes, ExportedFile]:
     if file.kind == "pkcs12":
         from v2gpki.certs.pkcs12 import build_pkcs12  # noqa: PLC0415  # keeps start-up fast
 
-        data = build_pkcs12(file.friendly_name, key, leaf.record.der, leaf.above, material.password)
+        data = build_pkcs12(
+            file.friendly_name, key, leaf.record.der, leaf.above, material.password, rounds=material.rounds
+        )
         return data, ExportedFile(path, file.kind, of, True, _fingerprints(leaf.part("chain")), public)
     return _key(path, key, material), ExportedFile(path, file.kind, of, True, (), public)
 
