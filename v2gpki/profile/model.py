@@ -53,13 +53,15 @@ class SubjectRule(Rule):
     """The subject: the attributes that we write in this order, and what may not or may also stand there.
 
     ``forbidden`` types are an error, types neither listed nor forbidden are an error when ``closed``,
-    otherwise accepted; ``ordered`` means that lint demands the order.
+    otherwise accepted; ``ordered`` means that lint demands the order. ``excluded`` are the rules behind
+    ``forbidden``, with their OIDs and clauses.
     """
 
     attributes: tuple[AttributeRule, ...]
     forbidden: tuple[str, ...] = ()
     closed: bool = False
     ordered: bool = False
+    excluded: tuple[AttributeRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,7 @@ def _subject(table: Table, edition: Edition, suite: str, identifier: IdentifierR
     subject = SubjectRule(
         attributes=written,
         forbidden=tuple(dict.fromkeys(rule.type for rule in rules.values() if rule.presence == "forbidden")),
+        excluded=tuple(rule for rule in rules.values() if rule.presence == "forbidden"),
         closed=table.flag("closed", False),
         ordered=table.flag("ordered", False),
         clause=table.text("clause", ""),

@@ -446,6 +446,16 @@ def two_domain_components() -> Made:
     return changed(lambda parts: parts.rdns.append(rdn(DC.oid, "V2G", 0x16)))
 
 
+@defect("subject.repeated", "subject.value")
+def three_domain_components_where_two_are_listed() -> Made:
+    two = (CN, O, C, DC, replace(DC, value="EU"))
+
+    def change(parts: Parts) -> None:
+        parts.rdns += [rdn(DC.oid, "EU", 0x16), rdn(DC.oid, "US", 0x16)]
+
+    return changed(change, replace(LEAF, subject=replace(LEAF.subject, attributes=two)))
+
+
 @defect("subject.multi_valued")
 def two_attributes_in_one_rdn() -> Made:
     def change(parts: Parts) -> None:

@@ -55,6 +55,8 @@ DC = AttributeRule(
     clause="[V2G2-925]",
 )
 
+OU = AttributeRule(type="OU", oid="2.5.4.11", value="", presence="forbidden", clause="OU-clause")
+
 LEAF = Profile(
     edition="test",
     role="secc",
@@ -66,7 +68,7 @@ LEAF = Profile(
     anchors=("root",),
     depth=3,
     identifier=IdentifierRule(kinds=("evseid",), required=True, clause="id-clause"),
-    subject=SubjectRule(attributes=(CN, O, C, DC), forbidden=("OU",), clause="subject-clause"),
+    subject=SubjectRule(attributes=(CN, O, C, DC), forbidden=("OU",), excluded=(OU,), clause="subject-clause"),
     validity=ValidityRule(default=timedelta(days=90), maximum=timedelta(days=92), minimum=timedelta(days=1)),
     size=SizeRule(maximum=800, clause="[V2G2-010]"),
     key=KeyRule(suite="p256", clause="[V2G2-006]"),

@@ -9,15 +9,21 @@ from cryptography import x509
 
 from tests.certs.lint.cases import Defect, defects
 from tests.certs.lint.foundry import (
+    CN,
+    DC,
     EVSEID,
     LEAF,
     LEAF_EXTENSIONS,
     ROOT,
     SUB,
+    C,
+    O,
+    Parts,
     leaf,
     mint,
     new_key,
     of_family,
+    rdn,
     root,
     sub,
     subject_of,
@@ -125,6 +131,20 @@ def test_nocheck_where_it_belongs() -> None:
 def test_subject_of_any_order_when_the_profile_does_not_fix_it() -> None:
     ordered = replace(LEAF, subject=replace(LEAF.subject, ordered=True, closed=True))
     assert lint_certificate(leaf().der, ordered, issuer=sub().der) == ()
+
+
+def test_an_attribute_that_is_listed_twice_may_stand_there_twice() -> None:
+    two = replace(LEAF, subject=replace(LEAF.subject, attributes=(CN, O, C, DC, replace(DC, value="EU"))))
+    parts = Parts.of(leaf().der)
+    parts.rdns.append(rdn(DC.oid, "EU", 0x16))
+    assert lint_certificate(parts.sign(sub().key), two, issuer=sub().der) == ()
+
+
+def test_forbidden_attribute_names_its_clause() -> None:
+    parts = Parts.of(leaf().der)
+    parts.rdns.append(rdn("2.5.4.11", "Lab"))
+    (found,) = lint_certificate(parts.sign(sub().key), LEAF, issuer=sub().der)
+    assert (found.code, found.where, found.clause) == ("lint.subject.forbidden", "subject.OU", "OU-clause")
 
 
 def test_exact_limits_pass() -> None:

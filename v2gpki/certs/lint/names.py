@@ -9,6 +9,7 @@ Clauses: RFC 5280 4.1.2.4, 4.1.2.6 and appendix A.1, RFC 4519 2.4, and the profi
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -211,9 +212,7 @@ def _form_check(by_oid: Mapping[bytes, Attributed], clause: str) -> Check:
     return check
 
 
-def _judge_string_type(
-    report: Report, attribute: Attribute, rule: Attributed | None, where: str, clause: str
-) -> None:
+def _judge_string_type(report: Report, attribute: Attribute, rule: Attributed | None, where: str, clause: str) -> None:
     fixed = _FIXED_STRINGS.get(attribute.oid)
     if rule is not None:
         tags, source = rule.tags, rule.rule.clause or clause
@@ -224,9 +223,7 @@ def _judge_string_type(
     found = STRING_TYPES.get(attribute.tag, (f"a value with the tag {attribute.tag:02x}", ""))[0]
     if attribute.tag not in tags:
         wanted = " or ".join(STRING_TYPES[tag][0] for tag in tags)
-        report.add(
-            "lint.subject.string_type", f"the value is {found}, allowed is {wanted}", where, source, found=found
-        )
+        report.add("lint.subject.string_type", f"the value is {found}, allowed is {wanted}", where, source, found=found)
     elif attribute.text is None:
         report.add("lint.subject.characters", f"the value cannot be decoded as {found}", where, source)
 
@@ -235,8 +232,12 @@ def _presence_check(profile: Profile, rules: tuple[Attributed, ...], by_oid: Map
     """Missing, forbidden, unlisted and repeated attributes."""
     subject = profile.subject
     needs_identifier = demands_identifier(profile, rules)
-    forbidden = {_oid_of(name, rules): name for name in subject.forbidden}
-    forbidden |= {rule.oid: rule.rule.type for rule in rules if rule.rule.presence == "forbidden"}
+    forbidden = {
+        oid_octets(rule.oid): rule.clause
+        for rule in (*subject.attributes, *subject.excluded)
+        if rule.presence == "forbidden"
+    }
+    allowed = Counter(rule.oid for rule in rules)
 
     def check(case: Case) -> None:
         report = case.report
@@ -248,14 +249,14 @@ def _presence_check(profile: Profile, rules: tuple[Attributed, ...], by_oid: Map
             where = f"subject.{name}"
             rule = by_oid.get(oid)
             if oid in forbidden:
-                clause = (rule.rule.clause if rule else "") or subject.clause
+                clause = forbidden[oid] or subject.clause
                 report.add("lint.subject.forbidden", f"the subject may not have {name}", where, clause)
             elif rule is None:
                 if subject.closed:
                     message = f"the subject has {name}, which the profile does not list"
                     report.add("lint.subject.unlisted", message, where, subject.clause)
-            elif count > 1:
-                message = f"the subject has {name} {count} times, once is allowed"
+            elif count > allowed[oid]:
+                message = f"the subject has {name} {count} times, {allowed[oid]} is allowed"
                 report.add("lint.subject.repeated", message, where, rule.rule.clause or subject.clause)
         for rule in rules:
             if rule.rule.presence == "required" and rule.oid not in counts and not rule.identifies:
@@ -280,33 +281,40 @@ def _report_missing(report: Report, rule: AttributeRule, clause: str) -> None:
 def report_no_identifier(report: Report, rule: IdentifierRule) -> None:
     """Note that the subject carries no identifier at all."""
     kinds = ", ".join(kind.upper() for kind in rule.kinds)
-    report.add(
-        "lint.identifier.missing", f"the subject carries no identifier ({kinds})", "subject", rule.clause
-    )
+    report.add("lint.identifier.missing", f"the subject carries no identifier ({kinds})", "subject", rule.clause)
 
 
 def _value_check(rules: tuple[Attributed, ...], identifier: IdentifierRule) -> Check:
     """Values that the profile fixes, and identifiers."""
-    by_oid = {rule.oid: rule for rule in rules if rule.rule.fixed or (rule.identifies and identifier.kinds)}
+    by_oid: dict[bytes, list[Attributed]] = {}
+    for rule in rules:
+        by_oid.setdefault(rule.oid, []).append(rule)
+    judged = {
+        oid: tuple(some)
+        for oid, some in by_oid.items()
+        if all(rule.rule.fixed for rule in some) or any(rule.identifies and identifier.kinds for rule in some)
+    }
 
     def check(case: Case) -> None:
         for attribute in case.facts.subject_attributes:
-            rule = by_oid.get(attribute.oid)
-            if rule is None or attribute.text is None:
+            some = judged.get(attribute.oid)
+            if some is None or attribute.text is None:
                 continue
-            where = f"subject.{rule.rule.type}"
-            text = attribute.text
-            found = rule.pattern.fullmatch(text) if len(text) <= _LONGEST else None
-            if rule.rule.fixed and found is None:
+            where = f"subject.{some[0].rule.type}"
+            text = attribute.text[:_LONGEST]
+            matched = [(rule, found) for rule in some if (found := rule.pattern.fullmatch(text))]
+            if any(rule.identifies for rule in some):
+                named = next((found["id"] for rule, found in matched if rule.identifies), text)
+                judge_identifier(case.report, identifier, named, where)
+            elif not matched:
+                wanted = " or ".join(repr(rule.rule.value) for rule in some)
                 case.report.add(
                     "lint.subject.value",
-                    f"{rule.rule.type} is {text[:64]!r}, the profile demands {rule.rule.value!r}",
+                    f"{some[0].rule.type} is {text[:64]!r}, the profile demands {wanted}",
                     where,
-                    rule.rule.clause,
-                    expected=rule.rule.value,
+                    some[0].rule.clause,
+                    expected=tuple(rule.rule.value for rule in some),
                 )
-            elif rule.identifies and identifier.kinds:
-                judge_identifier(case.report, identifier, found["id"] if found else text[:_LONGEST], where)
 
     return check
 
@@ -327,15 +335,6 @@ def _order_check(profile: Profile, by_oid: Mapping[bytes, Attributed]) -> Check:
             )
 
     return check
-
-
-def _oid_of(name: str, rules: tuple[Attributed, ...]) -> bytes:
-    """The OID octets of a short name: the profile's own, X.520's, or a dotted OID."""
-    for rule in rules:
-        if rule.rule.type == name:
-            return rule.oid
-    known = _KNOWN_TYPES.get(name)
-    return oid_octets(known[0] if known else name)
 
 
 def _short_name(oid: bytes, by_oid: Mapping[bytes, Attributed]) -> str:
