@@ -270,11 +270,12 @@ def _keep(
 def _status(
     path: Sequence[CertificateView], index: int, candidate: Candidate, evidence: Evidence, at: datetime
 ) -> CertificateStatus:
+    if candidate.gap is not None:
+        # Whoever signed the evidence is nobody that we trust.
+        return CertificateStatus("unknown", "", "the chain reaches no trust anchor, so no evidence about it counts")
     if index + 1 < len(path):
         return evidence.status(path[index], path[index + 1], at)
-    if candidate.gap is None:
-        return ANCHOR
-    return CertificateStatus("unknown", "", "its issuer is not known")
+    return ANCHOR
 
 
 def _of_leaf(leaf: CertificateView, at: datetime, *, anchored: bool) -> list[Finding]:
