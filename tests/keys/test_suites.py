@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeAlias
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -18,6 +19,9 @@ P256 = "06082a8648ce3d030107"
 P521 = "06052b81040023"
 X, Y = point("p256")[1:33], point("p256")[33:]
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+_Foreign: TypeAlias = (
+    rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey
+)
 FIELD_448 = 2**448 - 2**224 - 1
 
 
@@ -175,7 +179,7 @@ def test_broken_der(damaged: bytes) -> None:
 
 
 def test_foreign_keys() -> None:
-    foreign = {
+    foreign: dict[str, _Foreign] = {
         "an RSA key": rsa.generate_private_key(65537, 2048),
         "secp384r1": ec.generate_private_key(ec.SECP384R1()),
         "secp256k1": ec.generate_private_key(ec.SECP256K1()),
