@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -50,7 +51,14 @@ def load_csr(data: bytes) -> CertificateRequest:
 
     Raises ``csr.malformed``, ``csr.too_large``, ``csr.unsupported_key``, ``csr.bad_signature``, ``csr.weak_signature``.
     """
-    der = _unarmoured(data, _REQUEST_LABELS, "certificate request")
+    if len(data) > LARGEST:
+        raise V2GPKIError(
+            "csr.too_large",
+            f"the request has {len(data)} octets, more than {LARGEST}",
+            hint="a request for an EC key has less than 2,000 octets",
+            facts={"size": len(data), "limit": LARGEST},
+        )
+    der = _unarmoured(data, _REQUEST_LABELS, "certificate request", _malformed)
     try:
         request = x509.load_der_x509_csr(der)
     except (ValueError, x509.InvalidVersion) as problem:
@@ -83,11 +91,9 @@ def load_public_key_file(data: bytes) -> bytes:
                 hint="write the public half alone: openssl pkey -in key.pem -pubout (for a request: --csr)",
                 clause="RFC 7468 13",
             )
-    try:
-        spki = _unarmoured(data, _KEY_LABELS, "public key")
-    except V2GPKIError as problem:
-        raise V2GPKIError("key.malformed", problem.message, hint=problem.hint, clause="RFC 7468 13") from problem
-    return _canonical(spki, "the public key", "")
+    if len(data) > LARGEST:
+        raise _malformed_key(f"it has {len(data)} octets, more than {LARGEST}")
+    return _canonical(_unarmoured(data, _KEY_LABELS, "public key", _malformed_key), "the public key", "")
 
 
 def build_csr(
@@ -132,38 +138,28 @@ def _hash_of(suite: Suite) -> hashes.SHA256 | hashes.SHA512 | None:
     return suite.hash if isinstance(suite.hash, hashes.SHA256 | hashes.SHA512) else None
 
 
-def _unarmoured(data: bytes, labels: set[bytes], what: str) -> bytes:
+def _unarmoured(data: bytes, labels: set[bytes], what: str, malformed: Callable[[str], V2GPKIError]) -> bytes:
     """The one DER value in PEM, DER or bare base64, without octets behind it."""
-    if len(data) > LARGEST:
-        raise V2GPKIError(
-            "csr.too_large",
-            f"the {what} has {len(data)} octets, more than {LARGEST}",
-            hint="a request for an EC key has less than 2,000 octets",
-            facts={"size": len(data), "limit": LARGEST},
-        )
     if b"-----BEGIN" in data:
         blocks = [(match[1], match[2]) for match in _BLOCK.finditer(data)]
         bodies = [body for label, body in blocks if label in labels]
         if len(bodies) != 1:
             others = ", ".join(sorted({label.decode("ascii") for label, _ in blocks})) or "no complete block"
-            raise _malformed(f"one {what} is wanted, and the PEM text holds {len(bodies)} (found: {others})")
-        der = _base64(bodies[0])
+            raise malformed(f"one {what} is wanted, and the PEM text holds {len(bodies)} (found: {others})")
+        armoured = bodies[0]
     else:
-        der = data if data[:1] == b"\x30" else _base64(data)
-    reader = Reader(der)
+        armoured = b"" if data[:1] == b"\x30" else data
     try:
+        # DER starts with the octet 30, its base64 with M: neither is taken for the other.
+        der = base64.b64decode(b"".join(armoured.split()), validate=True) if armoured else data
+        reader = Reader(der)
         _, stop = reader.expect(SEQUENCE, 0, len(der), f"the {what}")
         reader.close(stop, len(der), f"the {what}")
-    except MalformedError as problem:
-        raise _malformed(str(problem)) from problem
-    return der
-
-
-def _base64(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(b"".join(text.split()), validate=True)
     except binascii.Error as problem:
-        raise _malformed("it is neither PEM nor DER nor base64") from problem
+        raise malformed("it is neither PEM nor DER nor base64") from problem
+    except MalformedError as problem:
+        raise malformed(str(problem)) from problem
+    return der
 
 
 def _requested_key(request: x509.CertificateSigningRequest) -> bytes:
@@ -219,6 +215,15 @@ def _malformed(why: str) -> V2GPKIError:
         f"the request cannot be read: {why}",
         hint="give PEM, DER or base64 of one PKCS#10 request (openssl req -new)",
         clause="RFC 2986",
+    )
+
+
+def _malformed_key(why: str) -> V2GPKIError:
+    return V2GPKIError(
+        "key.malformed",
+        f"the public key file cannot be read: {why}",
+        hint="give PEM or DER of one SubjectPublicKeyInfo (openssl pkey -in key.pem -pubout)",
+        clause="RFC 7468 13",
     )
 
 
