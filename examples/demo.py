@@ -22,12 +22,12 @@ from v2gpki.keys.suites import SUITES
 
 EDITIONS = {"iso15118-2": ("p256",), "iso15118-20": ("p521", "ed448")}
 LEAFS = {
-    "iso15118-2": (("secc", "DE*ACM*E0001*1"), ("oem", "WACME000000000001"), ("contract", "DEACMC123456780")),
+    "iso15118-2": (("secc", "DE*ACM*E0001*1"), ("oem", "WACME000000000001"), ("contract", "DEACMC12345678G")),
     "iso15118-20": (
         ("secc", "DE*ACM*E0001*1"),
         ("oem", "WACME000000000001"),
         ("vehicle", "WACME000000000001"),
-        ("contract", "DEACMC123456780"),
+        ("contract", "DEACMC12345678G"),
     ),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,16 @@ def remove(path: Path) -> None:
         raise missing(path) from None
     except OSError as problem:
         raise unwritable(path.parent, problem) from problem
+
+
+def discard(folder: Path, name: str) -> None:
+    """Delete a file and its temporary forms, as far as they are there; durable on return. Raises ``file.unwritable``."""
+    try:
+        for path in [folder / name, *folder.glob(f".{glob.escape(name)}.*.tmp")]:
+            path.unlink(missing_ok=True)
+        flush(folder)
+    except OSError as problem:
+        raise unwritable(folder, problem) from problem
 
 
 def read(path: Path) -> bytes:

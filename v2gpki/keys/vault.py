@@ -149,6 +149,16 @@ class Vault:
             self._signers.pop(key_id, None)
             files.remove(path)
 
+    def discard(self, key_id: str) -> None:
+        """Delete a key if it is there, and what a killed process left of writing it; for keys that never counted.
+
+        Raises ``key.bad_id``, ``file.unwritable``.
+        """
+        name = _file_name(key_id)
+        with self._lock:
+            self._signers.pop(key_id, None)
+            files.discard(self.folder, name)
+
     def __repr__(self) -> str:
         return f"Vault({str(self.folder)!r})"
 

@@ -43,12 +43,8 @@ class KeyVault(Protocol):
         """Keep new keys, durable when it returns."""
         ...
 
-    def remove(self, key_id: str) -> None:
-        """Delete a key that never signed anything visible."""
-        ...
-
-    def key_ids(self) -> set[str]:
-        """The keys that are there."""
+    def discard(self, key_id: str) -> None:
+        """Delete a key that never signed anything visible, if it is there, and what is left of writing it."""
         ...
 
 
@@ -334,11 +330,11 @@ class Issuance:
         return issued
 
     def _abandon(self, intents: Sequence[IntentRecord], reason: str) -> None:
-        self._store.abandon([intent.reference for intent in intents], self._clock.now(), reason)
-        kept = self._vault.key_ids() if any(intent.key_id for intent in intents) else set()
+        # Keys first: killed in between, the intents are still there for the next process to find.
         for intent in intents:
-            if intent.key_id in kept:
-                self._vault.remove(intent.key_id)
+            if intent.key_id:
+                self._vault.discard(intent.key_id)
+        self._store.abandon([intent.reference for intent in intents], self._clock.now(), reason)
         self._seal()
 
     def _line(self, order: Order, now: datetime) -> tuple[_Line, tuple[Finding, ...]]:
