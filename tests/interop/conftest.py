@@ -79,10 +79,10 @@ def emaid() -> str:
 
 @pytest.fixture(scope="session")
 def ecog_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertificateAuthority]:
-    """A -2 home of today: EcoG's programs read the machine's clock."""
+    """A home of today, since EcoG's programs read the machine's clock: -2 and the P-256 chains for its -20 sessions."""
     home = tmp_path_factory.mktemp("ecog") / "home"
     with open_authority(home, passphrase=PASSPHRASE, create=True) as authority:
-        authority.initialise(authority.plan(["iso15118-2"]), org="Acme")
+        authority.initialise(authority.plan(["iso15118-2", "lab-ecog-20"]), org="Acme")
         yield authority
 
 
@@ -99,3 +99,10 @@ def josev_with_ca_keys(ecog_home: CertificateAuthority, emaid: str, tmp_path_fac
     folder = tmp_path_factory.mktemp("josev") / "with-ca-keys"
     exported = export_layout(ecog_home, "josev", folder, ids={"contract": emaid}, password="12345", ca_keys=True)
     return exported.folder
+
+
+@pytest.fixture(scope="session")
+def josev_20(ecog_home: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The laboratory edition's export, for EcoG's -20 sessions."""
+    folder = tmp_path_factory.mktemp("josev") / "lab-20"
+    return export_layout(ecog_home, "josev", folder, edition="lab-ecog-20").folder

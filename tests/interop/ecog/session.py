@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +21,9 @@ Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | Non
 _READY = r"UDP server started at address"
 _END = r"SessionStopRes received|Reason: |Traceback|maximum number of SDP retry"
 _DECODED = re.compile(r"Decoded message \(ns=[^)]*\): (\{.*\})$", re.MULTILINE)
+#: EcoG's programs keep the standard's time limits by the wall clock; a busy machine makes them miss one.
+_LATE = r"ConnectionResetError|TimeoutError"
+_ATTEMPTS = 3
 _START_SECONDS = 30
 _SESSION_SECONDS = 60
 
@@ -36,11 +39,10 @@ class Log:
         return re.search(pattern, self.text) is not None
 
     def received(self) -> Iterator[tuple[str, Mapping[str, Json]]]:
-        """(message name, body) of every -2 message that this side decoded, in order."""
+        """(message name, body) of every message that this side decoded, in order."""
         for match in _DECODED.finditer(self.text):
             message = json.loads(match[1])
-            if "V2G_Message" in message:
-                yield from message["V2G_Message"]["Body"].items()
+            yield from (message["V2G_Message"]["Body"] if "V2G_Message" in message else message).items()
 
     def message(self, name: str) -> Mapping[str, Json]:
         """The body of the first message of that name; a test fails when there is none."""
@@ -58,42 +60,41 @@ class Session:
     evcc: Log
 
 
-def ac_session(python: Path, pki: Path, folder: Path, *, install: bool) -> Session:
-    """Run one ISO 15118-2 AC Plug & Charge session over TLS; ``install`` asks for a contract certificate first.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the vehicle asks for: ``protocol`` and ``service`` as EcoG names them, ``mutual`` TLS 1.3."""
+
+    protocol: str
+    service: str
+    mode: str
+    install: bool = False
+    mutual: bool = False
+
+
+AC = Wish("ISO_15118_2", "AC", "AC_three_phase_core")
+AC_WITH_INSTALLATION = replace(AC, install=True)
+DC_20 = Wish("ISO_15118_20_DC", "DC", "DC_extended", mutual=True)
+
+
+def run_session(python: Path, pki: Path, folder: Path, wish: Wish) -> Session:
+    """Run one Plug & Charge session over TLS; again when one side was late for the other.
 
     Returns when the vehicle has its SessionStopRes or gave up; raises AssertionError when a program dies
     or nothing happens in time. No process is left behind.
     """
+    for attempt in range(_ATTEMPTS):
+        place = folder / f"attempt{attempt}"
+        place.mkdir()
+        session = _attempt(python, pki, place, wish)
+        if session.evcc.has("SessionStopRes received") or not (session.evcc.has(_LATE) or session.secc.has(_LATE)):
+            break
+    return session
+
+
+def _attempt(python: Path, pki: Path, folder: Path, wish: Wish) -> Session:
     config = folder / "evcc.json"
-    config.write_text(
-        json.dumps(
-            {
-                "supportedProtocols": ["ISO_15118_2"],
-                "supportedEnergyServices": ["AC"],
-                "energyTransferMode": "AC_three_phase_core",
-                "isCertInstallNeeded": install,
-                "useTls": True,
-                "enforceTls": True,
-                "chargeLoopCycle": 2,
-            }
-        ),
-        "utf-8",
-    )
-    env = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": str(folder),
-        "NETWORK_INTERFACE": INTERFACE,
-        "PKI_PATH": f"{pki}/",
-        "LOG_LEVEL": "DEBUG",
-        "MESSAGE_LOG_JSON": "True",
-        "ENABLE_TLS_1_3": "False",
-        "SECC_ENFORCE_TLS": "True",
-        "PROTOCOLS": "ISO_15118_2",
-        "AUTH_MODES": "PNC",
-        "FREE_CERT_INSTALL_SERVICE": "True",
-        "ALLOW_CERT_INSTALL_SERVICE": "True",
-        "USE_CPO_BACKEND": "False",
-    }
+    config.write_text(json.dumps(_vehicle(wish)), "utf-8")
+    env = _environment(pki, folder, wish)
     with private_network(folder) as network:
         station = network.inside([str(python), "-u", "-m", "iso15118.secc.main"])
         vehicle = network.inside([str(python), "-u", "-m", "iso15118.evcc.main", str(config)])
@@ -102,3 +103,33 @@ def ac_session(python: Path, pki: Path, folder: Path, *, install: bool) -> Sessi
             with ForeignProcess(vehicle, log=folder / "evcc.log", cwd=folder, env=env) as evcc:
                 evcc.await_line(_END, _SESSION_SECONDS)
     return Session(Log(secc.text()), Log(evcc.text()))
+
+
+def _vehicle(wish: Wish) -> dict[str, object]:
+    return {
+        "supportedProtocols": [wish.protocol],
+        "supportedEnergyServices": [wish.service],
+        "energyTransferMode": wish.mode,
+        "isCertInstallNeeded": wish.install,
+        "useTls": True,
+        "enforceTls": True,
+        "chargeLoopCycle": 2,
+    }
+
+
+def _environment(pki: Path, folder: Path, wish: Wish) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(folder),
+        "NETWORK_INTERFACE": INTERFACE,
+        "PKI_PATH": f"{pki}/",
+        "LOG_LEVEL": "DEBUG",
+        "MESSAGE_LOG_JSON": "True",
+        "ENABLE_TLS_1_3": str(wish.mutual),
+        "SECC_ENFORCE_TLS": "True",
+        "PROTOCOLS": wish.protocol,
+        "AUTH_MODES": "PNC",
+        "FREE_CERT_INSTALL_SERVICE": "True",
+        "ALLOW_CERT_INSTALL_SERVICE": "True",
+        "USE_CPO_BACKEND": "False",
+    }

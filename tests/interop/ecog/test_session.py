@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.ecog.session import Session, ac_session
+from tests.interop.ecog.session import AC, AC_WITH_INSTALLATION, DC_20, Session, run_session
 
 pytestmark = pytest.mark.interop("ecog")
 
@@ -53,7 +53,7 @@ def assert_charged(session: Session, pki: Path, emaid: str) -> None:
 
 
 def test_plug_and_charge(ecog_python: Path, josev: Path, emaid: str, tmp_path: Path) -> None:
-    session = ac_session(ecog_python, josev, tmp_path, install=False)
+    session = run_session(ecog_python, josev, tmp_path, AC)
     assert_charged(session, josev, emaid)
     # no CA key was exported, so the station has none to sign its tariff with, and charges all the same
     assert session.secc.has("Can't read private key .* SalesTariff: Key file not found")
@@ -63,7 +63,7 @@ def test_plug_and_charge_with_certificate_installation(
     ecog_python: Path, josev_with_ca_keys: Path, emaid: str, tmp_path: Path
 ) -> None:
     pki = josev_with_ca_keys
-    session = ac_session(ecog_python, pki, tmp_path, install=True)
+    session = run_session(ecog_python, pki, tmp_path, AC_WITH_INSTALLATION)
 
     asked = session.secc.message("CertificateInstallationReq")
     assert asked["OEMProvisioningCert"] == certificate(pki, "oemLeafCert.der")
@@ -84,3 +84,21 @@ def test_plug_and_charge_with_certificate_installation(
     # the tariff is signed with the MO Sub-CA 2 key of the export
     assert not session.secc.has("SalesTariff: Key file not found")
     assert session.evcc.has(r'Decoded message .*"Signature".*"ChargeParameterDiscoveryRes"')
+
+
+def test_iso15118_20_on_the_laboratory_edition(ecog_python: Path, josev_20: Path, tmp_path: Path) -> None:
+    # TLS 1.3, mutual: the station demands the vehicle's chain under our OEM root. EcoG offers no -20 installation.
+    session = run_session(ecog_python, josev_20, tmp_path, DC_20)
+    asked = session.secc.message("AuthorizationReq")
+    assert asked["SelectedAuthorizationService"] == "PnC"
+    authorised = asked["PnC_AReqAuthorizationMode"]
+    assert isinstance(authorised, dict)
+    presented = authorised["ContractCertificateChain"]
+    assert presented == chain(josev_20, "contractLeafCert.der", "moSubCA2Cert.der", "moSubCA1Cert.der")
+    assert session.secc.has("Signature verified successfully")
+    answer = session.evcc.message("AuthorizationRes")
+    assert (answer["ResponseCode"], answer["EVSEProcessing"]) == ("OK", "Finished")
+    assert session.evcc.message("DC_ChargeLoopRes")["ResponseCode"] == "OK"
+    assert session.evcc.message("SessionStopRes")["ResponseCode"] == "OK"
+    assert not session.secc.has("FAILED|Traceback")
+    assert not session.evcc.has("FAILED|Traceback")

@@ -1,8 +1,9 @@
 """Turns the material of an export into files, and the files into a folder that appears at once.
 
-Keys are standard encrypted PKCS#8; a password that a person chose is stretched by 600,000 rounds, a random
-one of 144 bits needs none of that. ``manifest.json`` names each file with the SHA-256 fingerprints of its
-certificates or of its public key, so that two hosts can compare what they have.
+Keys are standard encrypted PKCS#8. Their password stands beside them, so stretching it protects nothing; and
+a station opens its key between an SDP request and its answer, due in 250 ms. ``manifest.json`` names each
+file with the SHA-256 fingerprints of its certificates or of its public key, so that two hosts can compare
+what they have.
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ from v2gpki.services.export.material import (
 from v2gpki.store.records import AuditEvent, AuthorityRecord
 
 MANIFEST_SCHEMA = "v2gpki/export/1"
-CHOSEN_ROUNDS = 600_000
-RANDOM_ROUNDS = 2_048
+ROUNDS = 2_048
 _RANDOM_OCTETS = 18
 _LONGEST_PASSWORD = 128
 
@@ -99,7 +99,6 @@ class _Material:
     authorities: Mapping[tuple[str, str], PrivateKey] = field(repr=False)
     roots: Mapping[str, AuthorityRecord]
     password: bytes = field(repr=False)
-    rounds: int
 
 
 def export_layout(
@@ -143,9 +142,7 @@ def export_layout(
     }
     with folders.aside(folder, force=force) as staging:
         ca_key_of = _ca_keys(authority, layout, [file for file in files if file.kind == "ca-keys"], planned)
-        material = _Material(
-            issue(authority, planned), ca_key_of, roots, secret, RANDOM_ROUNDS if password is None else CHOSEN_ROUNDS
-        )
+        material = _Material(issue(authority, planned), ca_key_of, roots, secret)
         written = []
         for file in files:
             if file.kind == "roots" and file.leaf not in roots:
@@ -223,7 +220,7 @@ def _render(file: File, material: _Material) -> tuple[bytes, ExportedFile]:
         from v2gpki.certs.pkcs12 import build_pkcs12  # noqa: PLC0415  # keeps start-up fast
 
         data = build_pkcs12(
-            file.friendly_name, key, leaf.record.der, leaf.above, material.password, rounds=material.rounds
+            file.friendly_name, key, leaf.record.der, leaf.above, material.password, rounds=ROUNDS
         )
         return data, ExportedFile(path, file.kind, of, True, _fingerprints(leaf.part("chain")), public)
     return _key(path, key, material), ExportedFile(path, file.kind, of, True, (), public)
@@ -236,7 +233,7 @@ def _certificates(path: str, certificates: tuple[bytes, ...]) -> bytes:
 def _key(path: str, key: PrivateKey, material: _Material) -> bytes:
     from v2gpki.keys import pkcs8  # noqa: PLC0415  # keeps start-up fast
 
-    text = pkcs8.encrypt(key, material.password, material.rounds)
+    text = pkcs8.encrypt(key, material.password, ROUNDS)
     if not path.endswith(".der"):
         return text
     return base64.b64decode(b"".join(text.splitlines()[1:-1]))
