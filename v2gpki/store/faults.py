@@ -14,6 +14,8 @@ from v2gpki.errors import V2GPKIError
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+# A missing table or column is plain SQLITE_ERROR; undecodable text carries no code at all.
+_FOREIGN_SHAPE = ("no such table", "no such column", "has no column", "malformed ", "Could not decode")
 # A quota, a file size limit and a failing medium arrive as these, not as SQLITE_FULL.
 _WRITE_FAILED = {
     sqlite3.SQLITE_IOERR_WRITE,
@@ -54,7 +56,7 @@ def refusal(error: sqlite3.Error | OSError, path: Path) -> V2GPKIError | None:
         found = disk_full(path, text)
     elif primary in _READ_ONLY:
         found = read_only(path, text)
-    elif primary in _DAMAGED or text.startswith(("no such ", "malformed ", "Could not decode")):
+    elif primary in _DAMAGED or any(words in text for words in _FOREIGN_SHAPE):
         found = damaged(path, text)
     return found
 

@@ -87,11 +87,12 @@ def commit(
         )
         for certificate in certificates
     ]
+    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
     for authority in authorities:
         connection.execute(rows.insertion("authorities", rows.AUTHORITY), rows.authority_row(authority))
-        maker = certificates[-1]
+        own = issued[authority.issuer_id, authority.serial]
         details = created_details(authority)
-        entries.append((seconds(maker.issued_at), "authority.created", maker.caller, authority.id, details))
+        entries.append((seconds(own.issued_at), "authority.created", own.caller, authority.id, details))
     auditlog.append(connection, entries)
 
 

@@ -11,6 +11,8 @@ from v2gpki.store import rows
 from v2gpki.store.canonical import seconds
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CertificateState
 
+#: A prefix of so many hex digits matches a thousandth of the certificates or less.
+SELECTIVE = 3
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -56,8 +58,10 @@ def page(
 ) -> tuple[int, list[CertificateRecord]]:
     """Up to ``size`` certificates issued after row number ``after``, and the number to go on from (0: no more)."""
     where, values = wanted.where()
+    # The plus keeps SQLite from walking the table in order when an index finds few rows at once.
+    number = "+number" if len(wanted.prefix) >= SELECTIVE or wanted.identifier else "number"
     found = connection.execute(
-        f"SELECT {rows.CERTIFICATE}, number FROM certificates WHERE {where} AND number > ? ORDER BY number LIMIT ?",
+        f"SELECT {rows.CERTIFICATE}, number FROM certificates WHERE {where} AND {number} > ? ORDER BY {number} LIMIT ?",
         (*values, after, size),
     ).fetchall()
     return (found[-1][-1] if len(found) == size else 0), [rows.certificate_of(row) for row in found]

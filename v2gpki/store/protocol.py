@@ -41,7 +41,9 @@ class Store(Protocol):
         authorities: Sequence[AuthorityRecord] = (),
     ) -> None:
         """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
-        generations whose certificates are among them (one audit row each)."""
+        generations whose certificates are among them (one audit row each). An intent that is no longer
+        pending (another process abandoned it) raises ``store.conflict``: no certificate of the group may be
+        handed out."""
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:

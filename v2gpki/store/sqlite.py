@@ -8,7 +8,6 @@ the migrations; opening a database that has the newest layout does not either.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,28 +40,32 @@ class SqliteStore:
 
     #: Tests put a class here that ends the process between two statements.
     connection_class: type[sqlite3.Connection] = sqlite3.Connection
+    _layout = schema.LAYOUT
 
     def __init__(self, path: Path, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Open ``path``; with ``create`` make it (0600) when it is missing or empty. A home of an older
-        release is backed up and migrated. Raises ``store.missing``, ``store.damaged``, ``store.newer_home``,
+        """Open ``path``; with ``create`` make it (0600) when it is missing. A home of an older release is
+        backed up and migrated. Raises ``store.missing``, ``store.damaged``, ``store.newer_home``,
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
         self._translation = faults.Translation(path)
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
         with self._translation:
             if create and not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+                schema.make(path, self._migrate)
             elif not path.is_file():
                 raise faults.missing(path)
         try:
             with self._reading() as connection:
-                self._prepare(connection, create)
+                schema.prepare(connection, path, self._layout, self._migrate)
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
-        schema.prepare(connection, self.path, create=create)
+    def _migrate(self, connection: sqlite3.Connection, path: Path) -> None:
+        # Keeps start-up fast: sqlite-utils costs 40 to 70 ms and is needed only here.
+        from v2gpki.store.migrations import migrate  # noqa: PLC0415
+
+        migrate(connection, path)
 
     # -- issuing -----------------------------------------------------------------------------
     def record_intents(self, intents: Sequence[IntentRecord]) -> None:

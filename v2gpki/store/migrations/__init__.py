@@ -32,7 +32,7 @@ def migrate(
     # WAL is a property of the file and cannot be set inside a transaction.
     connection.execute("PRAGMA journal_mode=WAL")
     newest = max(migrations)
-    saved = False
+    saved = layout_of(connection) == 0
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -40,7 +40,7 @@ def migrate(
             if version >= newest:
                 connection.execute("ROLLBACK")
                 return
-            if version > 0 and not saved:
+            if not saved:
                 back_up(path, version)
                 saved = True
             database = Database(connection, recursive_triggers=False, execute_plugins=False)

@@ -68,6 +68,7 @@ TABLES = (
         key_id TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('active', 'retired', 'revoked')),
         UNIQUE (slug, generation),
+        UNIQUE (serial, issuer_id),
         FOREIGN KEY (serial, issuer_id) REFERENCES certificates (serial, issuer_id)
     ) {STRICT}""",
     f"""CREATE TABLE intents (
