@@ -69,7 +69,7 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
 
     Repeating it changes nothing; after an interruption it goes on where it stopped.
     """
-    from v2gpki.wiring.authority import MAIN_EDITIONS
+    from v2gpki.wiring.settings import MAIN_EDITIONS
 
     wanted: list[str] = []
     for edition in editions or ("both",):

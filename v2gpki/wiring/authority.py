@@ -28,13 +28,10 @@ from v2gpki.services.issuance import Issuance, Issued, Order
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CrlRecord
 from v2gpki.wiring.home import Session
-from v2gpki.wiring.settings import Settings
+from v2gpki.wiring.settings import DEFAULT_ORG, MAIN_EDITIONS, Settings
 
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
-
-DEFAULT_ORG = "Lab"
-MAIN_EDITIONS = ("iso15118-2", "iso15118-20")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ from pathlib import Path
 
 from v2gpki.errors import V2GPKIError
 
+#: The organisation of a home that nobody gave one: plainly no real one.
+DEFAULT_ORG = "Lab"
+#: What "both" editions are.
+MAIN_EDITIONS = ("iso15118-2", "iso15118-20")
 _LARGEST_CRL_DAYS = 3650
 
 
