@@ -179,7 +179,7 @@ def _build(name: str, wanted: dict[str, object]) -> x509.Certificate:
         x509.CertificateBuilder()
         .subject_name(_name(wanted["subject"]))
         .issuer_name(_name(wanted.get("issuer_name", above["subject"])))
-        .serial_number(int.from_bytes(b"\x40" + hashlib.sha256(name.encode()).digest()[:15], "big"))
+        .serial_number(_serial(str(wanted.get("serial_of", name))))
         .not_valid_before(_moment(wanted["from_time"]))
         .not_valid_after(_moment(wanted["to_time"]))
         .public_key(public)
@@ -235,6 +235,10 @@ def _name(pairs: object) -> x509.Name:
     return x509.Name(
         [x509.RelativeDistinguishedName([x509.NameAttribute(_TYPES[kind], value)]) for kind, value in pairs]
     )
+
+
+def _serial(label: str) -> int:
+    return int.from_bytes(b"\x40" + hashlib.sha256(label.encode()).digest()[:15], "big")
 
 
 def _moment(value: object) -> datetime:
