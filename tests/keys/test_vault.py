@@ -422,3 +422,13 @@ def test_leftovers_of_a_killed_process_are_no_keys(vault: Vault) -> None:
     (vault.folder / "notes.txt").write_bytes(b"")
     assert vault.key_ids() == {f"{name}@1" for name in KEYS}
     assert Vault.unlock(vault.folder, CANARY).key_ids() == vault.key_ids()
+
+
+def test_discard_takes_a_key_and_its_leftovers(vault: Vault) -> None:
+    (vault.folder / ".p256@1.pem.0123456789ab.tmp").write_bytes(b"half")
+    vault.discard("p256@1")
+    vault.discard("never@1")
+    assert sorted(os.listdir(vault.folder)) == ["ed448@1.pem", "p521@1.pem", "secret.json", "x448@1.pem"]
+    with read_only(vault.folder), pytest.raises(V2GPKIError) as error:
+        vault.discard("p521@1")
+    refused("file.unwritable", error)
