@@ -97,7 +97,7 @@ def vault(folder: Path) -> list[Row]:
     flushed = wall_us(lambda: bare_file(folder))
     return [
         Row("unlock a home", f"{unlock:.1f} ms", f"the derivation alone {derivation():.1f} ms"),
-        Row("keep one key, durable", f"{single:.0f} us", f"a file of that size, file and folder flushed {flushed:.0f} us"),
+        Row("keep one key, durable", f"{single:.0f} us", f"a file of that size, both flushed {flushed:.0f} us"),
         Row("keep 50 keys at once, each", f"{group:.0f} us"),
     ]
 
