@@ -140,8 +140,10 @@ class CrlView:
         """The entry of a serial number, if it is listed."""
         if self._serials is None:
             self._serials = frozenset(entry.serial_number for entry in self.crl)
-        # The library's own look-up walks the whole list, hence only for what is listed.
-        return self.crl.get_revoked_certificate_by_serial_number(serial) if serial in self._serials else None
+        if serial not in self._serials:
+            return None
+        # The library's own look-up walks the whole list too, and knows no negative number, which RFC 5280 tolerates.
+        return next(entry for entry in self.crl if entry.serial_number == serial)
 
     def flaw_of_signature(self, issuer: CertificateView) -> str:
         """Why the signature is not the issuer's; "" when it is."""
@@ -193,7 +195,8 @@ def _read(crl: x509.CertificateRevocationList, encoded: bytes) -> CrlView:
             if value.only_some_reasons:
                 partial = "covers some reasons only"
         elif extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
-            flaw = "is a delta CRL"
+            # What it lists is revoked, what it does not list may stand on the full CRL.
+            partial = "is a delta CRL, which lists changes only"
         elif extension.critical:
             flaw = f"has the unknown critical extension {extension.oid.dotted_string}"
     digest = crl.signature_hash_algorithm

@@ -2,7 +2,7 @@
 
 The answer is a ``CertificateStatus``: good or revoked with its source, else unknown with the reason. Only
 evidence that binds counts: signed by the issuer itself or, for OCSP, by a delegate that the issuer certified
-for OCSPSigning, and current at that moment. Stale evidence, a CRL of another CA, a delta or indirect CRL, an
+for OCSPSigning, and current at that moment. Stale evidence, a CRL of another CA, an indirect CRL, an
 answer without nextUpdate: all that is unknown, never good. When two pieces disagree, revoked wins.
 It fetches nothing. SHA-1, SHA-256, SHA-384 and SHA-512 CertIDs are understood.
 Sources: RFC 5280 5 and 6.3, RFC 6960 3.2 and 4.2.2; [V2G2-875], [V2G20-2409].
@@ -161,6 +161,9 @@ def _read_crl(crl: CrlView, certificate: CertificateView, issuer: CertificateVie
     if flaw:
         return _unknown("CRL", flaw)
     entry = crl.entry(certificate.serial)
+    reason = "" if entry is None else _reason(entry)
+    if reason == "removeFromCRL":
+        return _unknown("CRL", "only says that an earlier revocation was taken back")
     if entry is not None:
         return CertificateStatus(
             "revoked",
@@ -169,7 +172,7 @@ def _read_crl(crl: CrlView, certificate: CertificateView, issuer: CertificateVie
             crl.this_update,
             crl.next_update,
             entry.revocation_date_utc,
-            _reason(entry),
+            reason,
         )
     if crl.partial:
         return _unknown("CRL", crl.partial)
