@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +19,19 @@ from pathlib import Path
 
 #: A fork waits this long for other threads' transactions to end, in seconds.
 FORK_PATIENCE = 10.0
+#: Between two requests for the write lock, in seconds.
+PAUSE = 0.001
 
 
 class _Held:
     """The connection of one thread; ``lock`` is held while it works, so that a fork can wait for it."""
 
-    __slots__ = ("__weakref__", "connection", "lock", "thread")
+    __slots__ = ("connection", "depth", "lock", "thread")
 
     def __init__(self) -> None:
         self.connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
+        self.depth = 0
         self.thread = threading.current_thread()
 
 
@@ -37,21 +41,55 @@ class Connections:
     def __init__(self, path: Path, *, busy_seconds: float, factory: type[sqlite3.Connection]) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
+        self._patience = f"PRAGMA busy_timeout={int(busy_seconds * 1000)}"
         self._factory = factory
         self._local = threading.local()
         self._registry = threading.Lock()
         self._held: list[_Held] = []
+        self._forking = False
         _ALL.add(self)
 
     @contextmanager
     def use(self) -> Iterator[sqlite3.Connection]:
         """The calling thread's connection, opened when needed; no fork happens inside the block."""
         held = self._mine()
+        if self._forking and held.depth == 0:
+            # Locks are not fair: without this a busy thread could keep a fork waiting for ever.
+            with self._registry:
+                pass
+            held = self._mine()
         with held.lock:
-            connection = held.connection
-            if connection is None:
-                connection = held.connection = self._open()
-            yield connection
+            held.depth += 1
+            try:
+                connection = held.connection
+                if connection is None:
+                    connection = held.connection = self._open()
+                yield connection
+            finally:
+                held.depth -= 1
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """BEGIN IMMEDIATE, asking for the write lock every millisecond; SQLITE_BUSY after the busy time.
+
+        SQLite's own waiting soon sleeps 100 ms between two tries, so that two busy writers keep a third one
+        out for seconds.
+        """
+        deadline = 0.0
+        connection.execute("PRAGMA busy_timeout=0")
+        try:
+            while True:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    now = time.monotonic()
+                    deadline = deadline or now + self._busy_seconds
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now >= deadline:
+                        raise
+                    time.sleep(PAUSE)
+                else:
+                    return
+        finally:
+            connection.execute(self._patience)
 
     def close(self) -> None:
         """Close the connections of every thread; one that is needed later is opened anew."""
@@ -98,6 +136,7 @@ class Connections:
     def before_fork(self) -> list[_Held]:
         """Close what no transaction keeps open; returns what is locked until after the fork."""
         self._registry.acquire()
+        self._forking = True
         locked = [one for one in self._held if one.lock.acquire(timeout=FORK_PATIENCE)]
         for one in locked:
             if one.connection is not None and not one.connection.in_transaction:
@@ -108,6 +147,7 @@ class Connections:
         """Let the threads go on; the child forgets whatever connection it inherited."""
         for one in locked:
             one.lock.release()
+        self._forking = False
         self._registry.release()
         if in_child:
             _ORPHANS.extend(one for one in self._held if one.connection is not None)

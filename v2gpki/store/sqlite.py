@@ -307,7 +307,7 @@ class SqliteStore:
         with self._translation, self._connections.use() as connection:
             if connection.in_transaction:
                 raise RuntimeError("a snapshot only reads")
-            connection.execute("BEGIN IMMEDIATE")
+            self._connections.begin(connection)
             try:
                 yield connection
                 home.count_write(connection)
