@@ -57,7 +57,7 @@ def remove(path: Path) -> None:
 
 
 def discard(folder: Path, name: str) -> None:
-    """Delete a file and its temporary forms, as far as they are there; durable on return. Raises ``file.unwritable``."""
+    """Delete a file and its temporary forms, if they are there; durable on return. Raises ``file.unwritable``."""
     try:
         for path in [folder / name, *folder.glob(f".{glob.escape(name)}.*.tmp")]:
             path.unlink(missing_ok=True)
