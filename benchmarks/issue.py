@@ -17,9 +17,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding
-from measure import Row, cpu_us, process_s, table, wall_us
 
 import v2gpki
+from measure import Row, cpu_us, process_s, table, wall_us
 from v2gpki.keys.suites import SUITES, PrivateKey
 from v2gpki.wiring import CertificateOrder
 

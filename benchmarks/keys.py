@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
-from measure import Row, cpu_us, table, wall_us
 
+from measure import Row, cpu_us, table, wall_us
 from v2gpki.keys import pkcs8
 from v2gpki.keys.secret import LEAST_ROUNDS
 from v2gpki.keys.software import SoftwareSigner

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cryptography import x509
 from OpenSSL import crypto
-from v2gpki.certs.csr import build_csr
 
+from v2gpki.certs.csr import build_csr
 from v2gpki.cli import run
 from v2gpki.keys.suites import SUITES
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from v2gpki.certs.csr import build_csr
-
 from v2gpki.keys.suites import SUITES
 
 ROOT = Path(__file__).resolve().parent.parent

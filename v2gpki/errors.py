@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-FactValue: TypeAlias = str | int | bool | None | Sequence[str]
+FactValue: TypeAlias = str | int | bool | Sequence[str] | None
 Severity = Literal["error", "warning", "info"]
 
 #: Exit codes of the command line (a contract).
