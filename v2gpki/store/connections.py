@@ -115,7 +115,7 @@ class Connections:
     def _open(self) -> sqlite3.Connection:
         # Any thread may close it (close(), a fork), hence no check; only its own thread works with it.
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
+            f"{self._path.absolute().as_uri()}?{_access(self._path)}",
             uri=True,
             timeout=self._busy_seconds,
             isolation_level=None,
@@ -153,6 +153,18 @@ class Connections:
             _ORPHANS.extend(one for one in self._held if one.connection is not None)
             self._held = []
             self._local = threading.local()
+
+
+def _access(path: Path) -> str:
+    """How to open the file: for writing if this user may write it and its folder, else for reading alone.
+
+    A reader that may not write cannot make the shared-memory file that WAL needs. Without a WAL that holds
+    anything nobody is writing, and the file may be read as it is.
+    """
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    wal = path.with_name(path.name + "-wal")
+    return "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
 
 
 def _close(held: _Held) -> None:
