@@ -117,7 +117,8 @@ def builder_extensions(
     purposes = profile.extended_key_usage
     if purposes.oids:
         found.append((x509.ExtendedKeyUsage([ObjectIdentifier(oid) for oid in purposes.oids]), purposes.critical))
-    if profile.subject_alternative_name is not None:
+    alternative = profile.subject_alternative_name
+    if alternative is not None and alternative.presence != "forbidden":
         found.append((x509.SubjectAlternativeName([x509.DNSName(identifier)]), False))
     if profile.subject_key_identifier.presence != "forbidden":
         found.append((x509.SubjectKeyIdentifier(own), False))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from v2gpki.store.records import AuthorityRecord
 
-_SHOWN = ("id", "role", "edition", "suite", "subject", "issuer", "serial", "fingerprint", "not_before", "not_after")
+_SHOWN = ("id", "role", "edition", "suite", "issuer", "state", "issued", "key")
 
 
 @click.group()
@@ -150,7 +150,12 @@ def show(frame: Frame, *, name: str) -> None:
         "chain": [hashlib.sha256(above).hexdigest() for above in record.chain],
         "issued": authority.store.count_certificates(issuer_id=record.id),
     }
-    frame.emit(value, lines(value, *_SHOWN, "state", "size", "key", "issued"))
+    if frame.json:
+        frame.emit(value, "")
+        return
+    from v2gpki.render.certificate import certificate_text
+
+    frame.emit(value, f"{lines(value, *_SHOWN)}\n\n{certificate_text(record.der)}")
 
 
 @ca.command()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from v2gpki.cli.choices import option_values, options_option
+from v2gpki.cli.failure import finding_value
 from v2gpki.cli.files import read_input, write_output
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, force_option, yes_option
-from v2gpki.cli.values import certificate_value, finding_values, lines
+from v2gpki.cli.values import certificate_value, lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +120,7 @@ def issue(
             "schema": "v2gpki/cert-dry-run/1",
             "role": role,
             "tbs_size": len(tbs),
-            "findings": finding_values(noticed),
+            "findings": [finding_value(finding) for finding in noticed],
         }
         frame.emit(value, f"{role}: would be issued ({len(tbs)} octets to be signed); nothing was recorded or signed")
         return
@@ -136,7 +137,7 @@ def issue(
     value = {
         **certificate_value(issued.record, frame.now()),
         "files": [str(file) for file in files],
-        "findings": finding_values(issued.findings),
+        "findings": [finding_value(finding) for finding in issued.findings],
     }
     shown = lines(value, "subject", "issuer", "serial", "fingerprint", "not_before", "not_after", "size")
     written = ", ".join(file.name for file in files)
@@ -210,12 +211,13 @@ def show(frame: Frame, *, name: str, at: datetime | None) -> None:
     authority = frame.authority()
     record = authority.find_certificate(name)
     value = certificate_value(record, frame.now(at))
-    shown = lines(
-        value,
-        *("role", "edition", "suite", "id", "subject", "issuer", "serial", "fingerprint", "not_before", "not_after"),
-        *("size", "state", "revoked_at", "reason", "issued_at", "caller"),
-    )
-    frame.emit(value, shown)
+    if frame.json:
+        frame.emit(value, "")
+        return
+    from v2gpki.render.certificate import certificate_text
+
+    kept = ("role", "edition", "suite", "id", "issuer", "state", "revoked_at", "reason", "issued_at", "caller")
+    frame.emit(value, f"{lines(value, *kept)}\n\n{certificate_text(record.der)}")
 
 
 @cert.command()

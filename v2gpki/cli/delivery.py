@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from v2gpki.keys.suites import PrivateKey
     from v2gpki.store.records import CertificateRecord
 
-_RESERVED_OCTETS = 32 * 1024
+_RESERVED_OCTETS = 64 * 1024
 #: PBKDF2 rounds for keys that are handed out under a person's passphrase.
 HANDED_OUT_ROUNDS = 600_000
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2gpki.clock import rfc3339
-from v2gpki.errors import Finding
 
 if TYPE_CHECKING:
     from v2gpki.store.records import AuthorityRecord, CertificateRecord
@@ -68,20 +67,6 @@ def state_at(record: CertificateRecord, now: datetime) -> str:
     if now > record.not_after:
         return "expired"
     return "not_yet_valid" if now < record.not_before else "valid"
-
-
-def finding_values(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
-    """Findings as JSON carries them."""
-    return [
-        {
-            "code": finding.code,
-            "severity": finding.severity,
-            "message": finding.message,
-            "clause": finding.clause,
-            "where": finding.where,
-        }
-        for finding in findings
-    ]
 
 
 def lines(value: Mapping[str, object], *keys: str) -> str:

@@ -1,4 +1,4 @@
-"""The identifiers of Plug & Charge: EMAID, PCID, EVSEID, SECCID, EVCCID, CPID and free text.
+"""The identifiers of Plug & Charge: EMAID, PCID, EVSEID, SECCID, EVCCID, CPID, host names and free text.
 
 ``parse`` reads what a person or a certificate request says and gives the one normal form that goes
 into certificates, the store and comparisons. It refuses wrong lengths and characters, control and
@@ -25,6 +25,7 @@ _PARSERS: Mapping[str, Callable[[str], Identifier]] = {
     "seccid": seccid.parse,
     "evccid": evccid.parse,
     "cpid": named.parse_cpid,
+    "hostname": named.parse_hostname,
     "text": named.parse_text,
 }
 

@@ -1,0 +1,47 @@
+"""Host names: the subject and dNSName of a CSMS."""
+
+from __future__ import annotations
+
+import pytest
+
+from v2gpki.errors import V2GPKIError
+from v2gpki.identifiers import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("csms.example.com", "csms.example.com"),
+        ("CSMS.Example.COM", "csms.example.com"),
+        ("localhost", "localhost"),
+        ("a-b.1x", "a-b.1x"),
+        (".".join(["a" * 31, "b" * 32]), ".".join(["a" * 31, "b" * 32])),  # 31 + 1 + 32 = 64
+        ("a" * 63, "a" * 63),
+    ],
+)
+def test_what_a_host_name_looks_like(text: str, normal: str) -> None:
+    assert parse("hostname", text).normal == normal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "a..b",
+        "-a.example",
+        "a-.example",
+        "csms_1.example",
+        "csms example",
+        "station 0815",
+        "a" * 64,  # a label has at most 63 characters
+        ".".join(["a" * 32, "b" * 32]),  # 32 + 1 + 32 = 65
+        "csms.example.com.",
+        "b\u00fccher.example",
+        "csms.example\n",
+    ],
+)
+def test_what_is_no_host_name(text: str) -> None:
+    with pytest.raises(V2GPKIError) as refused:
+        parse("hostname", text)
+    assert refused.value.code == "identifier.invalid"
