@@ -133,11 +133,11 @@ import os, sys
 from pathlib import Path
 from v2gpki.store import migrations
 from v2gpki.store.sqlite import SqliteStore
-whole = migrations.MIGRATIONS[1]
-def half(database):
-    whole(database)
+whole = migrations.m0001_first_layout.apply
+def half(connection):
+    whole(connection)
     os._exit(77)
-migrations.MIGRATIONS[1] = half
+migrations.m0001_first_layout.apply = half
 SqliteStore(Path(sys.argv[1]), create=True)
 """
     assert run("-c", program, tmp_path / "store.db").returncode == 77

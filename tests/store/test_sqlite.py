@@ -122,12 +122,14 @@ def test_looking_up_uses_an_index(store: SqliteStore) -> None:
             assert "SCAN" not in plan, (query, plan)
 
 
-def test_opening_loads_nothing_heavy(store: SqliteStore, path: Path) -> None:
+@pytest.mark.parametrize("new", [False, True])
+def test_opening_and_making_load_nothing_heavy(store: SqliteStore, path: Path, new: bool) -> None:
     store.close()
+    path = path.with_name("new.db") if new else path
     program = (
         "import sys; from pathlib import Path; from v2gpki.store.sqlite import SqliteStore; "
-        f"store = SqliteStore(Path({str(path)!r})); store.revision(); store.close(); "
-        "print(sorted({'sqlite_utils', 'cryptography', 'click', 'v2gpki.store.migrations'} & set(sys.modules)))"
+        f"store = SqliteStore(Path({str(path)!r}), create={new}); store.revision(); store.close(); "
+        "print(sorted({'sqlite_utils', 'cryptography', 'click', 'tempfile'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -77,7 +77,7 @@ class Store(Protocol):
         limit: int = 0,
     ) -> Iterator[CertificateRecord]:
         """Certificates in the order of issuance; ``prefix`` matches the start of the serial (hex) or of the
-        fingerprint (hex); ``limit`` 0 means all."""
+        fingerprint (hex); ``limit`` 0 means all. Abandoned intents have no certificate and are not among them."""
         ...
 
     def count_certificates(

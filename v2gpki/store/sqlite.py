@@ -3,7 +3,7 @@
 What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``; this class gives each
 call its connection, its transaction and the translation of SQLite's errors. Refused: a missing,
 damaged, locked, unwritable or newer database, a full disk. Importing it loads neither sqlite-utils nor
-the migrations; opening a database that has the newest layout does not either.
+the migrations; only opening a home of an older release does.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ class SqliteStore:
             raise
 
     def _migrate(self, connection: sqlite3.Connection, path: Path) -> None:
-        # Keeps start-up fast: sqlite-utils costs 40 to 70 ms and is needed only here.
-        from v2gpki.store.migrations import migrate  # noqa: PLC0415
+        from v2gpki.store.migrations import migrate  # noqa: PLC0415  # keeps start-up fast
 
         migrate(connection, path)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlite_utils import Database
-
 STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
 TABLES = (
@@ -159,33 +157,34 @@ CHANGES_ONLY = {
 }
 
 
-def apply(database: Database) -> None:
+def apply(connection: sqlite3.Connection) -> None:
     """Make the tables of layout 1 in an empty database."""
     for statement in (*TABLES, *INDEXES):
-        database.execute(statement)
+        connection.execute(statement)
     for table in NEVER_DELETED:
-        database.execute(
+        connection.execute(
             f"CREATE TRIGGER {table}_stay BEFORE DELETE ON {table} "
             f"BEGIN SELECT raise(ABORT, 'rows of {table} are never deleted'); END"
         )
     for table in NEVER_CHANGED:
-        database.execute(
+        connection.execute(
             f"CREATE TRIGGER {table}_fixed BEFORE UPDATE ON {table} "
             f"BEGIN SELECT raise(ABORT, 'rows of {table} never change'); END"
         )
     for table, free in CHANGES_ONLY.items():
-        fixed = ", ".join(column.name for column in database.table(table).columns if column.name not in free)
-        database.execute(
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        fixed = ", ".join(column for column in columns if column not in free)
+        connection.execute(
             f"CREATE TRIGGER {table}_fixed BEFORE UPDATE OF {fixed} ON {table} "
             f"BEGIN SELECT raise(ABORT, 'these fields of {table} never change'); END"
         )
     # A serial that was ever used is found here, before a key signs it, and not only when it is committed.
-    database.execute(
+    connection.execute(
         "CREATE TRIGGER intents_unused BEFORE INSERT ON intents WHEN "
         "EXISTS (SELECT 1 FROM certificates WHERE serial = new.serial AND issuer_id = new.issuer_id) OR "
         "EXISTS (SELECT 1 FROM abandoned_intents WHERE serial = new.serial AND issuer_id = new.issuer_id) "
         "BEGIN SELECT raise(ABORT, 'this serial was used before'); END"
     )
     # Names this home in its signed heads and anchors.
-    database.execute("INSERT INTO settings (name, value) VALUES ('home_id', lower(hex(randomblob(16))))")
-    database.execute("INSERT INTO home (one, revision) VALUES (1, 0)")
+    connection.execute("INSERT INTO settings (name, value) VALUES ('home_id', lower(hex(randomblob(16))))")
+    connection.execute("INSERT INTO home (one, revision) VALUES (1, 0)")
