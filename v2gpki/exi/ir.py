@@ -1,46 +1,54 @@
 """The neutral grammar (IR): what the message classes say, in the form that both EXI back ends read.
 
-A `Schema` holds global `Element`s (document roots) and all elements of all types (fragment roots), sorted as EXI sorts:
-`QName` compares by local name, then URI. An element has a `Type`; a type has sorted `Attribute`s and either one simple `Value`
-or `Particle`s under a content model. From these a type derives its `State`s on demand; a state is the list of first-level
-productions, whose index is the event code, `bits` wide (one escape value is always counted in). Read ARCHITECTURE of a walk:
+A `Schema` holds global `Element`s (document roots) and all elements of all types (fragment roots), sorted as EXI
+sorts: `QName` compares by local name, then URI. An element has a `Type`; a type has sorted `Attribute`s and either one
+simple `Value` or `Particle`s under a content model. From these a type derives its `State`s on demand; a state is the
+list of first-level productions, whose index is the event code, `bits` wide (one escape value is always counted in).
+A walk:
 
     state, count = type.start, 0
     code = read(state.bits)                         # code == len(state.productions): second level, state.second
     production = state.productions[code]            # AT | SE | SE_ANY | EE | CH | CH_MIXED
-    state = type.after(state, production, count)    # count: occurrences of production.particle so far, this one included
+    state = type.after(state, production, count)    # count: occurrences of the particle, this included
 
-Clauses: EXI 1.0 section 8.5.4 (schema-informed grammars), 8.5.3 (element fragments), 8.5.2 (fragments), 8.5.1 (documents).
+Clauses: EXI 1.0 section 8.5.4 (schema-informed grammars), 8.5.3 (element fragments), 8.5.2 (fragments), 8.5.1
+(documents).
 How each construct of a schema looks in here:
 
-- document: `schema.document`, sorted roots; code = index, SE(*) = len, width `document_bits`; no escape, ED has no bits.
-- fragment: `schema.fragment`, sorted, then SE(*), then ED (code `fragment_end`), width `fragment_bits`; no escape. One entry for
-  each qname; if a qname has several types (-2 eMAID) its type is the relaxed element-fragment one: `type.relaxed` is true,
-  every attribute name of the schema, AT(*), every element, SE(*), EE, CH in the first state; values are untyped strings;
-  `type.candidates` are the types it stands for (a value with attributes belongs to the candidate with attributes).
+- document: `schema.document`, sorted roots; code = index, SE(*) = len, width `document_bits`; no escape, ED has no
+  bits.
+- fragment: `schema.fragment`, sorted, then SE(*), then ED (code `fragment_end`), width `fragment_bits`; no escape. One
+  entry for each qname; if a qname has several types (-2 eMAID) its type is the relaxed element-fragment one:
+  `type.relaxed` is true, every attribute name of the schema, AT(*), every element, SE(*), EE, CH in the first state;
+  values are untyped strings; `type.candidates` are the types it stands for (a value with attributes belongs to the
+  candidate with attributes).
 - substitution group: one particle with several `elements`, sorted among themselves, the abstract head among them
-  (`element.abstract`); the class of the Python value chooses the element (`element.cls`), `Particle.element_for(value)`.
-- choice: the alternatives are particles with a field of their own each, all optional in Python; the model says that one is needed.
+  (`element.abstract`); the class of the Python value chooses the element (`element.cls`),
+  `Particle.element_for(value)`.
+- choice: the alternatives are particles with a field of their own each, all optional in Python; the model says that
+  one is needed.
 - optional runs: nothing special; a state offers everything up to the next required particle, then EE if none is left.
-- list: one particle with `maximum` > 1 (None: unbounded), its field is a tuple (`form == "list"`). After `count` items the state offers
-  SE again if count < maximum, and what follows if count >= minimum. `open_when_full`: EcoG's grammars still offer SE after
-  the last item; `type.after(..., ecog=True)` does so too.
-- sequence or choice that repeats (X509Data, KeyInfo): the alternatives share one field, a tuple of mixed classes in document order
-  (`form == "items"`); each item's class chooses the particle.
+- list: one particle with `maximum` > 1 (None: unbounded), its field is a tuple (`form == "list"`). After `count` items
+  the state offers SE again if count < maximum, and what follows if count >= minimum. `open_when_full`: EcoG's grammars
+  still offer SE after the last item; `type.after(..., ecog=True)` does so too.
+- sequence or choice that repeats (X509Data, KeyInfo): the alternatives share one field, a tuple of mixed classes in
+  document order (`form == "items"`); each item's class chooses the particle.
 - attributes: sorted, `Attribute.name` carries the URI when qualified; optional ones are None in Python when absent.
 - simple content with attributes: `type.value` is set, `type.value_field` names the field of the text.
-- simple element: `type.cls` is None, `type.value` is set, the Python value is the value itself (str, int, bool, bytes).
+- simple element: `type.cls` is None, `type.value` is set, the Python value is the value itself (str, int, bool,
+  bytes).
 - mixed content: `type.mixed` names the items field that takes text (str items); CH_MIXED is offered after EE.
-- wildcard: a particle with `wildcard` true and no elements; its items are `AnyElement`, or values of a global element. The
-  generated code never reads or writes one: it hands over to the interpreter.
+- wildcard: a particle with `wildcard` true and no elements; its items are `AnyElement`, or values of a global element.
+  The generated code never reads or writes one: it hands over to the interpreter.
 - empty complex type: no attributes, no value, no particles; the start state offers EE.
-- derivation: the class inherits, particles of the base come first. Elements keep the namespace in which they were declared.
+- derivation: the class inherits, particles of the base come first. Elements keep the namespace in which they were
+  declared.
 - same local name in several namespaces: different `QName`s, nothing else.
 - enumeration: `Enumeration.values` in schema order, the Python value is the str.
-- facets: on the `Value` (`Integer.minimum`, `Text.maximum` in code points, `Binary.maximum` in octets) and on lists; `breach()` names
-  the rule that a value breaks, both back ends check it in both directions.
-- waivers: paths (`V2G_Message/Body/X/Y`, `*` for one step) whose facet breaches are let through; the interpreter knows them, the
-  generated code does not: it hands over on any breach.
+- facets: on the `Value` (`Integer.minimum`, `Text.maximum` in code points, `Binary.maximum` in octets) and on lists;
+  `breach()` names the rule that a value breaks, both back ends check it in both directions.
+- waivers: paths (`V2G_Message/Body/X/Y`, `*` for one step) whose facet breaches are let through; the interpreter knows
+  them, the generated code does not: it hands over on any breach.
 """
 
 from __future__ import annotations
@@ -172,7 +180,7 @@ Value: TypeAlias = Boolean | Enumeration | Integer | Text | Binary
 UNTYPED = Text()
 
 
-# --- what Python holds for content without a class of its own -----------------------------------------------------------
+# --- what Python holds for content without a class of its own -----------------------------------------------------
 
 
 class AnyElement(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +192,7 @@ class AnyElement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedValue(msgspec.Struct, frozen=True):
-    """A root whose name its value does not tell: an element without a class of its own (`EVCCID`, `RootCertificateID`)."""
+    """A root whose value does not tell its name: an element without a class of its own (`EVCCID`)."""
 
     name: QName
     value: object
@@ -203,7 +211,7 @@ class Attribute(msgspec.Struct, frozen=True):
 
 
 class Element:
-    """A declaration of an element. `type` is built at first use; `cls` is the class of its values, None if they are plain.
+    """A declaration of an element. `type` is built at first use; `cls` is the class of its values, None if plain.
 
     `own` says that the class stands for this element alone, so that a value tells its name.
     """
@@ -347,7 +355,8 @@ class Type:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that hold content, in schema order, each once (two particles may share one)."""
-        return tuple(dict.fromkeys(particle.field for particle in self.particles)) or ((self.mixed,) if self.mixed else ())
+        names = dict.fromkeys(particle.field for particle in self.particles)
+        return tuple(names) or ((self.mixed,) if self.mixed else ())
 
     @property
     def regular(self) -> bool:
@@ -429,7 +438,7 @@ class Type:
 
 
 def _follow_table(particles: Sequence[Particle], model: Group) -> dict[int, tuple[list[int], bool]]:
-    """The Glushkov automaton of a content model: for each particle (and -1, the beginning) its successors and finality."""
+    """The automaton of a content model: for each particle (and -1, the beginning) its successors, and if it may end."""
     follow: dict[int, set[int]] = {particle.index: set() for particle in particles}
 
     def walk(node: int | Group) -> tuple[set[int], set[int], bool]:

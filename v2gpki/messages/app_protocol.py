@@ -7,7 +7,11 @@ from v2gpki.messages.schema import Integer, Message, Namespace, Occurs, String, 
 #: Local elements are unqualified here, other than everywhere else.
 APP_PROTOCOL = Namespace("urn:iso:15118:2:2010:AppProtocol", "ap", elements=False, attributes=False)
 
-responseCodeType = Literal["OK_SuccessfulNegotiation", "OK_SuccessfulNegotiationWithMinorDeviation", "Failed_NoNegotiation"]
+responseCodeType = Literal[
+    "OK_SuccessfulNegotiation",
+    "OK_SuccessfulNegotiationWithMinorDeviation",
+    "Failed_NoNegotiation",
+]
 
 
 @APP_PROTOCOL.type

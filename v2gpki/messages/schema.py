@@ -7,24 +7,27 @@
         ChargingSession: Literal["Terminate", "Pause"]          # an enumeration, in schema order
 
 Type aliases of enumerations carry the name of their simple type (`responseCodeType = Literal[..]`).
-A field without `= None` is required. Fields stand in schema order; attributes (marked `Attribute()`) anywhere. Annotations are
-evaluated at class creation (modules of classes do not import `annotations` from `__future__`: the grammar reads the objects).
+A field without `= None` is required. Fields stand in schema order; attributes anywhere. Annotations are evaluated at class
+creation (modules of classes do not import `annotations` from `__future__`: the grammar reads the objects). A field that is
+optional and named as its class needs the class under another name (`TransformsType = Transforms`, or `xmldsig.Signature`).
 Inherit to extend a type; the base's fields come first and keep their namespace.
 
-| schema | class |
-|---|---|
-| element of a simple type | `Annotated[int, Integer(0, 20)]`, `Annotated[str, String(64)]`, `Annotated[bytes, Base64(800)]`, `Hex(8)`, `bool`, `Literal[..]` |
-| element of a complex type | the class |
-| minOccurs=0 | `X | None = None` |
-| maxOccurs > 1 | `Annotated[tuple[X, ...], Occurs(1, 16)]` (with minimum 0: `= ()`); plain items inside: `tuple[Annotated[str, String(8)], ...]` |
-| EcoG still offers SE in the full list | `Occurs(1, 16, open_when_full=True)` |
-| ref to an element of another namespace, or another name | `Annotated[Signature | None, Named(DS)] = None` |
-| substitution group | `Annotated[A | B, Substitutes("Head", NAMESPACE)]` with the head if it is abstract; `Substitutes()` if the head is itself one of the classes |
-| choice | `Annotated[A | None, Choice("which")] = None` for neighbouring fields; `Choice("which", minimum=0)` |
-| attribute | `Annotated[str, String(), Attribute()]`; qualified as the namespace says |
-| simple content | field `value: Annotated[bytes, Base64(48), Content()]` |
-| repeating choice or sequence | one field `content: Annotated[tuple[A | B | AnyElement, ...], Items(1)]` (`str` in the union: mixed; `AnyElement`: wildcard) |
-| other content models | class variable `model = Group(..)` over field names (xmldsig PGPData, DSAKeyValue) |
+- element of a simple type: `Annotated[int, Integer(0, 20)]`, `Annotated[str, String(64)]`, `Annotated[bytes, Base64(800)]`,
+  `Annotated[bytes, Hex(8)]`, `bool`, `Literal[..]`; of a complex type: the class
+- minOccurs=0: `X | None = None`
+- maxOccurs > 1: `Annotated[tuple[X, ...], Occurs(1, 16)]` (with minimum 0: `= ()`); plain items are annotated themselves,
+  `tuple[Annotated[str, String(8)], ...]`; if EcoG still offers SE in the full list: `Occurs(1, 16, open_when_full=True)`
+- ref to an element of another namespace, or of another name than the field: `Annotated[Signature, Named(DS)]`
+- substitution group: `Annotated[A | B, Substitutes("Head", NAMESPACE)]` names the abstract head; `Substitutes()` if the head is
+  one of the classes; the classes are declared as elements
+- choice: `Annotated[A | None, Choice("which")] = None` for neighbouring fields; `Choice("which", minimum=0)`
+- attribute: `Annotated[str, String(), Attribute()]`; qualified as the namespace of the class says
+- simple content: the field `value: Annotated[bytes, Base64(48), Content()]`
+- repeating choice or sequence: one field `content: Annotated[tuple[A | B | AnyElement | str, ...], Items(1)]`; the classes are
+  declared as `element` or `local`; `str` means mixed, `AnyElement` a wildcard (`Message` beside it is for values of any
+  global element and means nothing more)
+- other content models: the class variable `model = Group(..)` over element names with the suffixes ? and *, `##any` for the
+  wildcard (xmldsig PGPData, DSAKeyValue)
 """
 
 from __future__ import annotations
@@ -40,7 +43,6 @@ __all__ = ["AnyElement", "Message", "NamedValue", "Namespace", "QName"]
 T = TypeVar("T", bound="type[Message]")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
 class MessageMeta(msgspec.StructMeta):
     """Frozen, keyword-only, outside the garbage collector (messages cannot be cyclic), without saying so in each class."""
 
@@ -52,7 +54,8 @@ class MessageMeta(msgspec.StructMeta):
         return super().__new__(mcls, name, bases, namespace, **settings)
 
 
-class Message(msgspec.Struct, metaclass=MessageMeta):
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Message(msgspec.Struct, metaclass=MessageMeta, frozen=True):
     """Base of every message and type; immutable, compares by value. `msgspec.structs.replace` makes a changed copy."""
 
     model: ClassVar[Group | None] = None
