@@ -54,6 +54,7 @@ How each construct of a schema looks in here:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -360,8 +361,8 @@ class Type:
 
     @property
     def regular(self) -> bool:
-        """Whether the generator can write straight-line code: no items, each field once, no repeating group."""
-        raise NotImplementedError
+        """Whether straight-line code can be written: no items, no repeating group, every field once."""
+        return not self.relaxed and all(particle.form != "items" for particle in self.particles)
 
     # --- states
 
@@ -470,25 +471,83 @@ def _follow_table(particles: Sequence[Particle], model: Group) -> dict[int, tupl
     return table
 
 
-class Schema:
-    """A set of schema documents that is coded as one: its roots, fragments and names (facts of EXI 8.5.1 to 8.5.3)."""
+class RelaxedType(Type):
+    """The element-fragment grammar of a name that is declared with several types (EXI 8.5.3): nearly anything goes, untyped.
 
-    def __init__(self, name: str, document: Sequence[Element], fragment: Callable[[], Sequence[Element]]) -> None:
+    Its elements have no types here: content other than text is refused by whoever reads it.
+    """
+
+    def __init__(
+        self, name: str, candidates: Sequence[Type], attributes: Sequence[QName], elements: Sequence[QName]
+    ) -> None:
+        super().__init__(
+            name, attributes=[Attribute(attribute, attribute.name, UNTYPED, required=False) for attribute in attributes]
+        )
+        self.relaxed = True
+        self.candidates = tuple(candidates)
+        self.value = UNTYPED
+        known = (*(Production("SE", element=_unknown(element)) for element in elements), Production("SE_ANY"))
+        tags = (*(Production("AT", attribute=attribute) for attribute in self.attributes), Production("AT_ANY"))
+        self._tags = State((*tags, *known, _EE, _CH), "start")
+        self._body = State((*known, _EE, _CH), "content")
+
+    @property
+    def start(self) -> State:
+        """Attributes, elements, EE and untyped text; stays so after an attribute."""
+        return self._tags
+
+    def after(self, state: State, production: Production, count: int = 0, *, ecog: bool = False) -> State | None:
+        """The state that follows; None after EE."""
+        del count, ecog
+        if production.event == "EE":
+            return None
+        return state if production.event in {"AT", "AT_ANY"} else self._body
+
+    def candidate(self, attributes: Sequence[QName]) -> Type | None:
+        """The type that has just these attributes (all that it requires, none that it lacks); None if there is none."""
+        for type_ in self.candidates:
+            names = {attribute.name for attribute in type_.attributes}
+            required = {attribute.name for attribute in type_.attributes if attribute.required}
+            if required <= set(attributes) <= names:
+                return type_
+        return None
+
+
+def _unknown(name: QName) -> Element:
+    return Element(name, lambda: Type(name.name, value=UNTYPED), abstract=True)
+
+
+class Schema:
+    """A set of schema documents that is coded as one: its roots, fragments and names (EXI 8.5.1 to 8.5.3).
+
+    `fragment` and `names` are given as functions and called at first use: they need every type.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        document: Sequence[Element],
+        fragment: Callable[[], Sequence[Element]],
+        names: Callable[[], Sequence[tuple[str, tuple[str, ...]]]],
+    ) -> None:
         self.name = name
         self.document = tuple(sorted(document, key=lambda element: element.name))
         self.document_bits = code_bits(len(self.document) + 1)
-        self.roots = {element.name: element for element in self.document}
+        self.roots: Mapping[QName, Element] = {element.name: element for element in self.document}
         self._fragment_source = fragment
-        self._fragment: tuple[Element, ...] | None = None
+        self._names_source = names
 
-    @property
+    @cached_property
     def fragment(self) -> tuple[Element, ...]:
         """Every element that is declared anywhere, each qname once, sorted."""
-        if self._fragment is None:
-            self._fragment = tuple(sorted(self._fragment_source(), key=lambda element: element.name))
-        return self._fragment
+        return tuple(sorted(self._fragment_source(), key=lambda element: element.name))
 
-    @property
+    @cached_property
+    def fragment_roots(self) -> Mapping[QName, tuple[int, Element]]:
+        """Code and element of each fragment root by name."""
+        return {element.name: (code, element) for code, element in enumerate(self.fragment)}
+
+    @cached_property
     def fragment_bits(self) -> int:
         """Width of a fragment's root code."""
         return code_bits(len(self.fragment) + 2)
@@ -497,3 +556,8 @@ class Schema:
     def fragment_end(self) -> int:
         """The code of ED in a fragment; the one before it is SE(*)."""
         return len(self.fragment) + 1
+
+    @cached_property
+    def names(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The initial string tables of URIs and their local names, for names under wildcards (EXI 7.3.1, appendix D)."""
+        return tuple(self._names_source())

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 from v2gpki.messages.schema import Integer, Message, Namespace, Occurs, String, UnsignedByte, UnsignedInt
 
 #: Local elements are unqualified here, other than everywhere else.
-APP_PROTOCOL = Namespace("urn:iso:15118:2:2010:AppProtocol", "ap", elements=False, attributes=False)
+APP_PROTOCOL = Namespace(
+    "urn:iso:15118:2:2010:AppProtocol",
+    "ap",
+    elements=False,
+    attributes=False,
+    type_names="AppProtocolType idType priorityType protocolNameType protocolNamespaceType responseCodeType",
+)
 
 responseCodeType = Literal[
     "OK_SuccessfulNegotiation",

@@ -41,6 +41,7 @@ from v2gpki.exi.ir import AnyElement, NamedValue, QName
 __all__ = ["AnyElement", "Message", "NamedValue", "Namespace", "QName"]
 
 T = TypeVar("T", bound="type[Message]")
+MarkerT = TypeVar("MarkerT", bound=msgspec.Struct)
 
 
 class MessageMeta(msgspec.StructMeta):
@@ -71,13 +72,20 @@ class Declaration(msgspec.Struct, frozen=True):
 
 
 class Namespace:
-    """A target namespace: its URI, a prefix for XML, whether local elements and attributes are qualified, its declarations."""
+    """A target namespace: its URI, a prefix for XML, what is qualified, and what was declared on it.
 
-    def __init__(self, uri: str, prefix: str, *, elements: bool = True, attributes: bool = True) -> None:
+    `type_names` are the names of its types that are not those of an element: EXI's name tables contain them, which matters
+    only for names under wildcards.
+    """
+
+    def __init__(
+        self, uri: str, prefix: str, *, elements: bool = True, attributes: bool = True, type_names: str = ""
+    ) -> None:
         self.uri = uri
         self.prefix = prefix
         self.qualified_elements = elements
         self.qualified_attributes = attributes
+        self.type_names = tuple(type_names.split())
         self.classes: list[type[Message]] = []
         self.abstract_heads: list[str] = []
         self.simple_elements: dict[str, object] = {}

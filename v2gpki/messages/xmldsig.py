@@ -20,7 +20,15 @@ from v2gpki.messages.schema import (
     UnboundedInteger,
 )
 
-DS = Namespace("http://www.w3.org/2000/09/xmldsig#", "ds", attributes=False)
+DS = Namespace(
+    "http://www.w3.org/2000/09/xmldsig#",
+    "ds",
+    attributes=False,
+    type_names="CanonicalizationMethodType CryptoBinary DSAKeyValueType DigestMethodType DigestValueType"
+    " HMACOutputLengthType KeyInfoType KeyValueType ManifestType ObjectType PGPDataType RSAKeyValueType ReferenceType"
+    " RetrievalMethodType SPKIDataType SignatureMethodType SignaturePropertiesType SignaturePropertyType SignatureType"
+    " SignatureValueType SignedInfoType TransformType TransformsType X509DataType X509IssuerSerialType",
+)
 
 #: What a wildcard takes: an undeclared element, or a value of any global element class.
 Foreign = AnyElement | Message
