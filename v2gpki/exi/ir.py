@@ -360,9 +360,9 @@ class Type:
         return tuple(names) or ((self.mixed,) if self.mixed else ())
 
     @property
-    def regular(self) -> bool:
-        """Whether straight-line code can be written: no items, no repeating group, every field once."""
-        return not self.relaxed and all(particle.form != "items" for particle in self.particles)
+    def empty_content(self) -> State:
+        """The state in which no content has been read, as it is after a text in mixed content."""
+        return self._content_state(-1, full=True, minimum_met=True)
 
     # --- states
 
