@@ -119,6 +119,9 @@ CODES: Mapping[str, Outcome] = {
     "file.exists": _refused(409),
     # identifiers
     "identifier.invalid": _refused(400, "FAILED", "FAILED"),
+    # messages
+    "messages.unknown_schema": _usage(404),
+    "messages.not_a_root": _refused(),
     # keys
     "key.unsupported": _refused(),
     "key.malformed": _refused(),

@@ -160,11 +160,19 @@ def take_text(d: bytes, x: int, r: int, q: int, size: int) -> tuple[str, int, in
     if size > 127:
         size, x, r, q = take_unsigned(d, x, r, q, size)
     size -= 2
-    if size < 0 or 8 * size > r + 8 * q:
+    if size < 0:
         raise HandOverError
-    octets, x2, r2, q2 = take_octets(d, x, r, q, size)
-    if octets.isascii():
-        return octets.decode("ascii"), x2, r2, q2
+    bits = 8 * size
+    if r >= bits:
+        octets = (x >> r - bits & ((1 << bits) - 1)).to_bytes(size, "big")
+        if octets.isascii():
+            return octets.decode("ascii"), x, r - bits, q
+    elif bits > r + 8 * q:
+        raise HandOverError
+    else:
+        octets, ahead, left, behind = take_octets(d, x, r, q, size)
+        if octets.isascii():
+            return octets.decode("ascii"), ahead, left, behind
     characters = []
     for _ in range(size):
         if r < 8:
