@@ -122,6 +122,11 @@ CODES: Mapping[str, Outcome] = {
     # messages
     "messages.unknown_schema": _usage(404),
     "messages.not_a_root": _refused(),
+    "messages.text_malformed": _refused(),
+    "messages.unexpected": _refused(),
+    "messages.missing": _refused(),
+    "messages.bad_value": _refused(),
+    "messages.not_expressible": _refused(),
     # keys
     "key.unsupported": _refused(),
     "key.malformed": _refused(),
