@@ -289,6 +289,19 @@ class StoreContract:
         assert (last.action, last.caller, last.target) == ("authority.revoked", "me", second.id)
         assert last.details == '{"state":"revoked","why":"rollover"}'
 
+    def test_a_revoked_certificate_takes_its_authority_along(self, store: Store) -> None:
+        first, second = authority(store), authority(store, generation=2)
+        before = store.revision()
+        store.revoke(second.issuer_id, second.serial, NOW, "cACompromise", "me")
+        assert store.revision() == before + 1
+        assert [record.state for record in store.authorities()] == ["active", "revoked"]
+        newest = store.authority(first.slug)
+        assert newest is not None
+        assert newest.id == first.id
+        actions = [(row.action, row.target) for row in store.audit_rows()][-2:]
+        assert [action for action, _ in actions] == ["certificate.revoked", "authority.revoked"]
+        assert actions[1][1] == second.id
+
     # -- revoking ----------------------------------------------------------------------------
     def test_revoking(self, store: Store) -> None:
         made = issue(store, range(3))

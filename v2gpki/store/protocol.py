@@ -115,8 +115,10 @@ class Store(Protocol):
     def revoke(
         self, issuer_id: str, serial: int, at: datetime, reason: str, caller: str
     ) -> CertificateRecord:
-        """Mark a certificate revoked. Unknown: ``store.unknown_certificate``; already revoked with another
-        reason: ``store.already_revoked``; with the same reason: no change, the record as it is."""
+        """Mark a certificate revoked, and with it the authority whose certificate it is, if any.
+
+        Unknown: ``store.unknown_certificate``; already revoked with another reason: ``store.already_revoked``;
+        with the same reason: no change, the record as it is."""
         ...
 
     def revoked_serials(self, issuer_id: str) -> Iterator[RevokedSerial]:
