@@ -1096,6 +1096,13 @@ def issuer_without_key_cert_sign() -> Made:
     return Made(made, LEAF, weak.der)
 
 
+@defect("issuer.not_ca")
+def issuer_without_basic_constraints() -> Made:
+    parts = Parts.of(sub().der)
+    parts.extensions.pop(BC)
+    return Made(leaf().der, LEAF, parts.sign(root().key))
+
+
 @defect("issuer.path_length")
 def authority_below_path_length_zero() -> Made:
     extensions = [*ca_extensions(0), LEAF_EXTENSIONS[2]]
