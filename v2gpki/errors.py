@@ -253,6 +253,7 @@ CODES: Mapping[str, Outcome] = {
     "issuing.needs_identifier": _refused(),
     "authority.exists": _refused(409),
     "authority.not_a_ca": _refused(),
+    "authority.bad_slug": _refused(),
     "authority.unknown_issuer": _refused(404),
     "authority.ambiguous": _refused(409),
     "revocation.unknown_reason": _usage(),

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from v2gpki.certs import der
@@ -29,6 +29,8 @@ from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
 SESSION_HEX = 16
+#: The last moment that a certificate can name.
+_END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _REFERENCE_HEX = 32
 
 
@@ -205,17 +207,20 @@ class Issuance:
         """Close the intents that dead processes left behind; ``is_alive`` tells for a session's hex name.
 
         Returns how many were abandoned. Keys that were made for them are removed: they signed nothing
-        that anybody has seen.
+        that anybody has seen. Only one process of a home may be in here at a time.
         """
-        dead = [
-            intent
-            for intent in self._store.pending_intents()
-            if intent.reference[:SESSION_HEX] != self._session and not is_alive(intent.reference[:SESSION_HEX])
-        ]
-        if not dead:
-            return 0
-        self._abandon(dead, "the process that recorded it ended before the result was committed")
-        return len(dead)
+        dead = {
+            session
+            for session in {intent.reference[:SESSION_HEX] for intent in self._store.pending_intents()}
+            if session != self._session and not is_alive(session)
+        }
+        # Asked again: between the first look and its end, a process may have committed what it was working on.
+        left = [intent for intent in self._store.pending_intents() if intent.reference[:SESSION_HEX] in dead]
+        if left:
+            made = {intent.key_id for intent in left if intent.key_id}
+            reason = "the process that recorded it ended before the result was committed"
+            self._abandon(left, made - self._kept(), reason)
+        return len(left)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -223,6 +228,7 @@ class Issuance:
         prepared = self._prepare(orders, now, caller)
         intents = [item.intent for item in prepared]
         self._store.record_intents(intents)
+        made: set[str] = set()
         try:
             held = {
                 item.intent.key_id: item.private_key
@@ -231,6 +237,7 @@ class Issuance:
             }
             if held:
                 self._vault.add_many(held)
+                made.update(held)
             issued = self._sign(prepared, now, caller)
             self._store.commit_results(
                 [answer.record for answer in issued],
@@ -238,12 +245,14 @@ class Issuance:
                 authorities=[answer.authority for answer in issued if answer.authority is not None],
             )
         except V2GPKIError:
-            self._abandon(intents, "signing or recording the result failed")
+            self._abandon(intents, made, "signing or recording the result failed")
             raise
         self._seal()
         return issued
 
     def _prepare(self, orders: Sequence[Order], now: datetime, caller: str) -> list[_Prepared]:
+        for issuer_id in {order.issuer_id for order in orders if order.issuer_id}:
+            self._require_in_service(issuer_id)
         references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(orders)).hex()
         prepared = []
         for index, order in enumerate(orders):
@@ -329,13 +338,18 @@ class Issuance:
             )
         return issued
 
-    def _abandon(self, intents: Sequence[IntentRecord], reason: str) -> None:
+    def _abandon(self, intents: Sequence[IntentRecord], made: Collection[str], reason: str) -> None:
+        """Close intents; ``made`` are the keys that were made for them, and for nobody else."""
         # Keys first: killed in between, the intents are still there for the next process to find.
-        for intent in intents:
-            if intent.key_id:
-                self._vault.discard(intent.key_id)
+        for key_id in sorted(made):
+            self._vault.discard(key_id)
         self._store.abandon([intent.reference for intent in intents], self._clock.now(), reason)
         self._seal()
+
+    def _kept(self) -> set[str]:
+        """The ids of all keys whose certificates are in the store."""
+        authorities = {authority.key_id for authority in self._store.authorities()}
+        return authorities | {certificate.key_id for certificate in self._store.held_certificates()}
 
     def _line(self, order: Order, now: datetime) -> tuple[_Line, tuple[Finding, ...]]:
         key = (id(order.profile), order.issuer_id, order.constants)
@@ -357,6 +371,22 @@ class Issuance:
             )
         return known
 
+    def _require_in_service(self, issuer_id: str) -> None:
+        """Refuse an issuer that is not active, or stands below a revoked one; asked at every issuance, because a
+        line outlives the state that its issuer had when it was set up."""
+        above = issuer_id
+        while above and (found := self._store.authority(above)) is not None:
+            if found.state == "revoked" or (found.state != "active" and above == issuer_id):
+                what = f"{found.id} is {found.state}"
+                raise V2GPKIError(
+                    "issuing.issuer_not_active",
+                    f"{what} and issues nothing" if above == issuer_id else f"{what}, so {issuer_id} issues nothing",
+                    hint="name an active authority, or create one",
+                    clause="RFC 5280 6.1.3 (a)(3)",
+                    facts={"issuer": issuer_id, "authority": found.id, "state": found.state},
+                )
+            above = found.issuer_id if found.issuer_id != found.id else ""
+
     def _issuer(self, order: Order) -> AuthorityRecord | None:
         profile = order.profile
         if not order.issuer_id:
@@ -375,13 +405,6 @@ class Issuance:
                 f"there is no authority {order.issuer_id}",
                 hint="v2gpki ca list shows the authorities of this home",
                 facts={"authority": order.issuer_id},
-            )
-        if issuer.state != "active":
-            raise V2GPKIError(
-                "issuing.issuer_not_active",
-                f"{issuer.id} is {issuer.state} and issues nothing",
-                hint="name an active authority",
-                facts={"issuer": issuer.id, "state": issuer.state},
             )
         if issuer.role not in profile.issuers or issuer.suite != profile.suite:
             raise V2GPKIError(
@@ -404,7 +427,7 @@ def _serial(rule: SerialRule, random: bytes) -> bytes:
 def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tuple[datetime, datetime]:
     rule = order.profile.validity
     not_before = order.not_before or now - rule.backdate
-    not_after = order.not_after or not_before + rule.default
+    not_after = order.not_after or not_before + min(rule.default, _END_OF_TIME - not_before)
     if issuer is not None:
         if order.not_before is None:
             not_before = max(not_before, issuer.not_before)

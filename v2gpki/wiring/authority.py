@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
+from v2gpki.certs.name import string_octets
 from v2gpki.certs.template import Constants
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
@@ -147,6 +148,9 @@ class CertificateAuthority:
         ``progress`` is called with the number of certificates after each group.
         """
         naming = self._naming(org=org, country=country)
+        for attribute, value in (("O", org), ("C", country)):
+            if value:
+                string_octets(attribute, value, "utf8")
         for setting, value in (("org", org), ("country", country)):
             if value and self.store.setting(setting) is None:
                 self.store.put_setting(setting, value)
@@ -215,7 +219,7 @@ class CertificateAuthority:
         """
         wanted = name.lower().replace(":", "").removeprefix("0x")
         found = list(self.store.find_certificates(prefix=wanted, limit=9)) if _is_hex(wanted) else []
-        if not found:
+        if not found and name:
             found = list(self.store.find_certificates(identifier=name, limit=9))
         if not found:
             raise V2GPKIError(
@@ -277,7 +281,9 @@ class CertificateAuthority:
             self._issuance = Issuance(
                 self.store, vault, self.clock, session=self._session.name, seal=self._seal
             )
-            self._issuance.recover(self._session.is_alive)
+            if self.store.pending_intents():
+                with self._session.alone():
+                    self._issuance.recover(self._session.is_alive)
         return self._issuance
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ STORE_FILE = "store.db"
 KEYS_FOLDER = "keys"
 SETTINGS_FILE = "v2gpki.toml"
 SESSIONS_FOLDER = "sessions"
+_RECOVERY_LOCK = "recovery.lock"
 
 
 class SystemClock:
@@ -99,6 +102,16 @@ class Session:
         else:
             path.unlink(missing_ok=True)
             return False
+        finally:
+            os.close(file)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only process of the home in this block; others wait. The lock goes with the process."""
+        file = os.open(self._folder / _RECOVERY_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
         finally:
             os.close(file)
 
