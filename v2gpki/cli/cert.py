@@ -14,21 +14,11 @@ from v2gpki.cli.files import read_input, write_output
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, force_option, yes_option
 from v2gpki.cli.values import certificate_value, lines
+from v2gpki.store.records import REASONS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-REASONS = (
-    "unspecified",
-    "keyCompromise",
-    "cACompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "certificateHold",
-    "privilegeWithdrawn",
-    "aACompromise",
-)
 _FILE = click.Path(path_type=Path, allow_dash=True)
 
 
