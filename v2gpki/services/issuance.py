@@ -126,7 +126,8 @@ class _Line:
             spki=spki_of(sample),
         )
         unsigned = self.template.assemble(tbs, bytes(self.template.signing_suite.signature_size))
-        return tuple(f for f in lint_certificate(unsigned, self.profile) if f.code not in HOLE_CODES)
+        issuer = None if self.issuer is None else self.issuer.der
+        return tuple(f for f in lint_certificate(unsigned, self.profile, issuer=issuer) if f.code not in HOLE_CODES)
 
     def validity(self, order: Order, now: datetime) -> tuple[datetime, datetime]:
         """The order's validity; what the profile alone decides is computed once per moment."""
