@@ -33,11 +33,22 @@ class SystemClock:
 
 
 def home_folder(option: str | Path | None = None) -> Path:
-    """The home: the given option, else ``V2GPKI_HOME``, else ``$XDG_DATA_HOME/v2gpki`` (``~/.local/share/v2gpki``)."""
+    """The home: the given option, else ``V2GPKI_HOME``, else ``$XDG_DATA_HOME/v2gpki`` (``~/.local/share/v2gpki``).
+
+    Raises ``home.missing`` when a ``~`` stands for nothing.
+    """
     chosen = option or os.environ.get("V2GPKI_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError as problem:  # no such user, or one without a home directory
+        raise V2GPKIError(
+            "home.missing",
+            f"{chosen or 'the default home'} names a user's home directory that is not known",
+            hint="--home or V2GPKI_HOME names a folder without ~",
+            facts={"home": str(chosen or "")},
+        ) from problem
     return Path(data).absolute() / "v2gpki"
 
 
