@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from v2gpki.certs import der
 from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
@@ -63,8 +63,7 @@ class NewAuthority:
         return f"{self.slug}@{self.generation}"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One certificate to be issued.
 
     ``issuer_id`` is the signing authority's generation, "" for a self-signed root. ``spki`` None asks for
