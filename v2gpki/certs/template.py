@@ -82,6 +82,8 @@ class CertificateTemplate:
         self._constants = constants
         self._attributes = tuple(_present(profile.subject.attributes, constants))
         self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        #: What stands before and after the TBSCertificate, by its size and the signature's.
+        self._frames: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._subject(0)
         signature = der.bit_string(bytes(self.signing_suite.signature_size))
         self._after_tbs = len(self.signing_suite.signature_algorithm) + len(signature)
@@ -119,7 +121,14 @@ class CertificateTemplate:
 
     def assemble(self, tbs: bytes, signature: bytes) -> bytes:
         """The certificate around a TBSCertificate and its signature octets."""
-        return der.sequence(tbs, self.signing_suite.signature_algorithm, der.bit_string(signature))
+        sizes = (len(tbs), len(signature))
+        parts = self._frames.get(sizes)
+        if parts is None:
+            algorithm = self.signing_suite.signature_algorithm
+            whole = der.sequence(tbs, algorithm, der.bit_string(signature))
+            start = len(whole) - sum(sizes) - len(algorithm) - len(der.bit_string(signature)) + sizes[1]
+            parts = self._frames[sizes] = whole[:start], whole[start + sizes[0] : len(whole) - sizes[1]]
+        return b"".join((parts[0], tbs, parts[1], signature))
 
     def subject_text(self, identifier: str) -> str:
         """The subject as RFC 4514 writes it (last RDN first), for people and the store."""

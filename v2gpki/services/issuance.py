@@ -9,11 +9,11 @@ Clauses: RFC 5280 4.1.2.2 (serial), [V2G2-884] (every certificate meets its prof
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from v2gpki.certs import der
@@ -146,8 +146,7 @@ class _Line:
         return encoded
 
 
-@dataclass(slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """One order on its way to the signature."""
 
     order: Order
@@ -290,7 +289,7 @@ class Issuance:
             reference,
             issuer_id,
             int.from_bytes(serial, "big"),
-            hashlib.sha256(tbs).digest(),
+            sha256(tbs).digest(),
             profile.edition,
             profile.role,
             text,
@@ -307,22 +306,22 @@ class Issuance:
         signers: dict[str, Signer] = {}
         issued = []
         for item in prepared:
-            issuer = item.line.issuer
-            key_id = item.order.key_id if issuer is None else issuer.key_id
+            order, line, intent = item.order, item.line, item.intent
+            key_id = order.key_id if line.issuer is None else line.issuer.key_id
             signer = signers.get(key_id)
             if signer is None:
                 signer = signers[key_id] = self._vault.signer(key_id)
-            certificate = item.line.template.assemble(item.tbs, signer.sign(item.tbs))
-            intent, profile = item.intent, item.order.profile
+            template, profile = line.template, line.profile
+            certificate = template.assemble(item.tbs, signer.sign(item.tbs))
             record = CertificateRecord(
                 intent.issuer_id,
                 intent.serial,
-                hashlib.sha256(certificate).digest(),
+                sha256(certificate).digest(),
                 intent.edition,
                 profile.suite,
                 intent.role,
                 intent.identifier,
-                item.line.template.subject_text(intent.identifier),
+                template.subject_text(intent.identifier),
                 item.not_before,
                 item.not_after,
                 certificate,
@@ -331,11 +330,9 @@ class Issuance:
                 now,
                 intent.key_id,
             )
-            authority = _authority(item, record) if item.order.authority is not None else None
+            authority = None if order.authority is None else _authority(item, record)
             private_key = None if intent.key_id else item.private_key
-            issued.append(
-                Issued(record, (certificate, *item.line.chain_above), private_key, item.findings, authority)
-            )
+            issued.append(Issued(record, (certificate, *line.chain_above), private_key, item.findings, authority))
         return issued
 
     def _abandon(self, intents: Sequence[IntentRecord], made: Collection[str], reason: str) -> None:
