@@ -244,6 +244,8 @@ CODES: Mapping[str, Outcome] = {
     "settings.bad_value": _environment(),
     # issuing
     "issuing.issuer_expired": _refused(409),
+    "issuing.idempotence_reused": _refused(409),
+    "issuing.already_ended": _refused(),
     "issuing.needs_issuer": _refused(),
     "issuing.issuer_not_active": _refused(409),
     "issuing.wrong_issuer": _refused(),

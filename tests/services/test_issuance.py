@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -329,6 +330,45 @@ def test_the_same_idempotence_key_gives_the_same_certificate(iso2: v2gpki.Certif
     assert again.chain == first.chain
     assert state(iso2) == count
     assert iso2.issue("secc", csr=request(key), idempotence_key="csr-2").record != first.record
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"role": "contract", "id": EMAID},
+        {"role": "secc", "id": "DE*ACM*E0002"},
+        {"role": "secc", "id": "DE*ACM*E0001", "csr": request(SUITES["p256"].generate())},
+    ],
+)
+def test_an_idempotence_key_belongs_to_one_order(iso2: v2gpki.CertificateAuthority, other: dict[str, object]) -> None:
+    first = iso2.issue("secc", id="DE*ACM*E0001", csr=request(SUITES["p256"].generate()), idempotence_key="one")
+    before = state(iso2)
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        iso2.issue(**other, idempotence_key="one")  # type: ignore[arg-type]  # keyword arguments as data
+    assert refused.value.code == "issuing.idempotence_reused"
+    assert refused.value.facts["serial"] == f"{first.record.serial:x}"
+    assert state(iso2) == before
+
+
+def test_what_has_ended_already_is_not_issued(iso2: v2gpki.CertificateAuthority) -> None:
+    before = state(iso2)
+    for end in (BIRTH, BIRTH - timedelta(days=1)):
+        with pytest.raises(v2gpki.V2GPKIError) as refused:
+            iso2.issue("secc", id="DE*ACM*E0001", not_before=BIRTH - timedelta(days=60), not_after=end)
+        assert refused.value.code == "issuing.already_ended"
+    assert state(iso2) == before
+
+
+def test_times_need_a_zone(iso2: v2gpki.CertificateAuthority) -> None:
+    with pytest.raises(v2gpki.V2GPKIError, match="no time zone"):
+        iso2.issue("secc", id="DE*ACM*E0001", not_after=BIRTH.replace(tzinfo=None) + timedelta(days=30))
+
+
+def test_threads_share_one_session(iso2: v2gpki.CertificateAuthority) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: iso2.issue("secc", id=f"DE*ACM*E{n:04d}"), range(16)))
+    assert len({answer.record.serial for answer in answers}) == 16
+    assert len(list((iso2.home / "sessions").iterdir())) == 1
 
 
 def test_no_end_entity_key_is_kept_unless_escrowed(iso2: v2gpki.CertificateAuthority) -> None:

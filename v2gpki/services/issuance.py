@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from v2gpki.certs import der
 from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
 from v2gpki.certs.template import CertificateTemplate, Constants, IssuerName
-from v2gpki.clock import Clock
+from v2gpki.clock import Clock, rfc3339
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier
 from v2gpki.keys.signer import Signer
@@ -178,14 +178,16 @@ class Issuance:
     def issue(self, orders: Sequence[Order], *, caller: str) -> list[Issued]:
         """Issue all orders in one group, or none of them.
 
-        Raises ``lint.failed`` (with findings), ``issuing.*`` or what store and keys raise. Everything that
-        an order alone can get wrong is found before the first intent is recorded.
+        An order whose idempotence key was used before gives the same certificate again, without the private key
+        that went with it the first time; for another role, identifier or key it is refused. Raises ``lint.failed``
+        (with findings), ``issuing.*`` or what store and keys raise. Everything that an order alone can get wrong
+        is found before the first intent is recorded.
         """
         now = self._clock.now().replace(microsecond=0)
         answers: dict[int, Issued] = {}
         for index, order in enumerate(orders):
             if order.idempotence_key and (earlier := self._store.completed(caller, order.idempotence_key)):
-                answers[index] = self.issued(earlier)
+                answers[index] = self._replay(order, earlier)
         fresh = [order for index, order in enumerate(orders) if index not in answers]
         issued = iter(self._issue_fresh(fresh, now, caller) if fresh else [])
         return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
@@ -220,6 +222,21 @@ class Issuance:
             reason = "the process that recorded it ended before the result was committed"
             self._abandon(left, made - self._kept(), reason)
         return len(left)
+
+    def _replay(self, order: Order, earlier: CertificateRecord) -> Issued:
+        """The earlier answer for the same order; another order under its key is a mistake of the caller."""
+        identifier = order.identifier.normal if order.identifier is not None else ""
+        asked = (order.profile.edition, order.profile.role, order.profile.suite, identifier)
+        given = (earlier.edition, earlier.role, earlier.suite, earlier.identifier)
+        if asked != given or (order.spki is not None and order.spki not in earlier.der):
+            raise V2GPKIError(
+                "issuing.idempotence_reused",
+                f"the idempotence key was used before, for {earlier.role} {earlier.identifier}".rstrip()
+                + f" ({earlier.serial:x}), and this order is for something else or for another key",
+                hint="choose a new idempotence key for a new order",
+                facts={"serial": f"{earlier.serial:x}", "role": earlier.role, "identifier": earlier.identifier},
+            )
+        return self.issued(earlier)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -284,6 +301,14 @@ class Issuance:
         )
         if holes or findings:
             findings = _judge(profile, text, findings + holes)
+        if not_after <= now:
+            raise V2GPKIError(
+                "issuing.already_ended",
+                f"the certificate would end at {rfc3339(not_after)}, which is not after now ({rfc3339(now)})",
+                hint="give a later --not-after; a lab that wants expired certificates sets its clock back",
+                clause="RFC 5280 4.1.2.5",
+                facts={"not_after": rfc3339(not_after), "now": rfc3339(now)},
+            )
         issuer_id = order.issuer_id or (order.authority.id if order.authority else "")
         intent = IntentRecord(
             reference,

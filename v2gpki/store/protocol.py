@@ -29,8 +29,9 @@ class Store(Protocol):
 
     # -- issuing -----------------------------------------------------------------------------
     def record_intents(self, intents: Sequence[IntentRecord]) -> None:
-        """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key)
-        pair that exists, raises ``store.conflict``; its facts say which. An abandoned intent frees its pair."""
+        """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key) pair that
+        exists, or the key id of another pending intent, raises ``store.conflict``; its facts say which. An
+        abandoned intent frees its pair."""
         ...
 
     def commit_results(

@@ -8,6 +8,7 @@ synchronous and safe from threads. Nothing here prints, and no private key leave
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,6 +93,7 @@ class CertificateAuthority:
         self.vault = vault
         self.caller = caller
         self._directory = Directory(store, catalogue)
+        self._first_use = threading.Lock()
         self._session: Session | None = None
         self._issuance: Issuance | None = None
 
@@ -275,16 +277,17 @@ class CertificateAuthority:
     @property
     def issuance(self) -> Issuance:
         """The one issuance path; taking it unlocks nothing, but needs the vault to be unlocked."""
-        if self._issuance is None:
-            vault = self._unlocked()
-            self._session = Session(self.home)
-            self._issuance = Issuance(
-                self.store, vault, self.clock, session=self._session.name, seal=self._seal
-            )
-            if self.store.pending_intents():
-                with self._session.alone():
-                    self._issuance.recover(self._session.is_alive)
-        return self._issuance
+        with self._first_use:
+            if self._issuance is None:
+                vault = self._unlocked()
+                self._session = Session(self.home)
+                self._issuance = Issuance(
+                    self.store, vault, self.clock, session=self._session.name, seal=self._seal
+                )
+                if self.store.pending_intents():
+                    with self._session.alone():
+                        self._issuance.recover(self._session.is_alive)
+            return self._issuance
 
     def close(self) -> None:
         """End the session and close the store."""
@@ -334,6 +337,14 @@ class CertificateAuthority:
         route = routes.get(wanted)
         if route is None:
             route = routes[wanted] = self._route(order)
+        for name, moment in (("not_before", order.not_before), ("not_after", order.not_after)):
+            if moment is not None and moment.tzinfo is None:
+                raise V2GPKIError(
+                    "usage.invalid",
+                    f"{name} has no time zone",
+                    hint="give an aware datetime, such as datetime(2027, 1, 1, tzinfo=UTC)",
+                    facts={"argument": name},
+                )
         spki, requested = _key_of(order)
         key_id = ""
         if spki is None and order.escrow:

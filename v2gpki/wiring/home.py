@@ -56,6 +56,8 @@ def make_folder(folder: Path) -> None:
     """Create the home folder with mode 0700, or check that it may be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(folder.iterdir()) and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
     except OSError as problem:
         raise V2GPKIError(
             "home.unwritable",
