@@ -33,4 +33,4 @@ class FixedClock:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with Z and whole seconds, the one form of times in every JSON output."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -252,6 +252,8 @@ CODES: Mapping[str, Outcome] = {
     "settings.bad_value": _environment(),
     # issuing
     "issuing.issuer_expired": _refused(409),
+    "issuing.idempotence_reused": _refused(409),
+    "issuing.already_ended": _refused(),
     "issuing.needs_issuer": _refused(),
     "issuing.issuer_not_active": _refused(409),
     "issuing.wrong_issuer": _refused(),
@@ -261,6 +263,7 @@ CODES: Mapping[str, Outcome] = {
     "issuing.needs_identifier": _refused(),
     "authority.exists": _refused(409),
     "authority.not_a_ca": _refused(),
+    "authority.bad_slug": _refused(),
     "authority.unknown_issuer": _refused(404),
     "authority.ambiguous": _refused(409),
     "revocation.unknown_reason": _usage(),

@@ -218,9 +218,22 @@ def test_the_subject_is_told_and_encoded_as_cryptography_does() -> None:
     ).public_bytes()
 
 
+@pytest.mark.parametrize("text", ["{id}", "{org}", "A {id} B", "{country}{name}"])
+def test_braces_in_a_name_are_text(text: str) -> None:
+    issuer = IssuerName(b"\x30\x00", bytes(20))
+    ca = CertificateTemplate(CATALOGUE.profile("iso15118-2", "v2g-root"), None, Constants(org="Acme", name=text))
+    leaf = CertificateTemplate(CATALOGUE.profile("iso15118-2", "secc"), issuer, Constants(org=text))
+    for template, identifier, attribute in ((ca, "", "CN"), (leaf, "DE*ICE*E0001", "O")):
+        written = x509.Name.from_rfc4514_string(template.subject_text(identifier))
+        kind = {"CN": x509.NameOID.COMMON_NAME, "O": x509.NameOID.ORGANIZATION_NAME}[attribute]
+        assert [one.value for one in written.get_attributes_for_oid(kind)] == [text]
+        assert text.encode() in template.subject_der(identifier)
+
+
 @pytest.mark.parametrize(
     ("constants", "code"),
     [
+        (Constants(org="\udcff"), "name.bad_character"),
         (Constants(org="Ac\x07me"), "name.bad_character"),
         (Constants(org="A" * 65), "name.bad_length"),
         (Constants(org=""), "name.missing_value"),

@@ -408,6 +408,15 @@ def test_several_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["c"]
 
 
+def test_a_folder_in_the_way_is_seen_before_anything_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_bytes(b"old")
+    (tmp_path / "chain.pem").mkdir()
+    with pytest.raises(V2GPKIError) as refused:
+        files.write_folder(tmp_path, {"key.pem": b"new", "chain.pem": b"new"}, force=True)
+    assert refused.value.code == "file.exists"
+    assert (tmp_path / "key.pem").read_bytes() == b"old"
+
+
 class Overtaken(dict[str, bytes]):
     """Files of which another process writes one, after we looked whether the place is free."""
 

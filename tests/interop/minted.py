@@ -17,6 +17,7 @@ SAMPLES = {
     "emaid": "DE-ABC-C12345678",
     "pcid": "WAB12345678901234",
     "evccid": "WABV1234567890ABCDEX",
+    "hostname": "csms.example.com",
     "text": "csms.example.org",
 }
 #: Longest services' addresses are not short ones: AIA and CRL distribution points stand in every certificate.

@@ -428,6 +428,7 @@ def test_discard_takes_a_key_and_its_leftovers(vault: Vault) -> None:
     (vault.folder / ".p256@1.pem.0123456789ab.tmp").write_bytes(b"half")
     vault.discard("p256@1")
     vault.discard("never@1")
+    vault.discard("../never")
     assert sorted(os.listdir(vault.folder)) == ["ed448@1.pem", "p521@1.pem", "secret.json", "x448@1.pem"]
     with read_only(vault.folder), pytest.raises(V2GPKIError) as error:
         vault.discard("p521@1")

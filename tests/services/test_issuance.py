@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -84,6 +87,108 @@ def test_an_issuer_past_its_end_issues_nothing(iso2: v2gpki.CertificateAuthority
         iso2.issue("secc", id="DE*ACM*E0001")
     assert refused.value.code == "issuing.issuer_expired"
     assert state(iso2) == before
+
+
+def test_a_revoked_issuer_issues_nothing_even_when_it_just_did(opened: Opener, home_iso2: Path) -> None:
+    here = opened(home_iso2)
+    here.issue("secc", id="DE*ACM*E0001")
+    with v2gpki.open_authority(here.home, passphrase=PASSPHRASE, clock=here.clock) as elsewhere:
+        elsewhere.revoke(f"{elsewhere.authority('iso2-cpo-sub-ca-2').serial:x}", "keyCompromise")
+    before = state(here)
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        here.issue("secc", id="DE*ACM*E0001", issuer="iso2-cpo-sub-ca-2@1")
+    assert refused.value.code == "issuing.issuer_not_active"
+    assert state(here) == before
+
+
+def test_an_issuer_below_a_revoked_authority_issues_nothing(iso2: v2gpki.CertificateAuthority) -> None:
+    iso2.revoke(f"{iso2.authority('iso2-cpo-sub-ca-1').serial:x}", "keyCompromise")
+    before = state(iso2)
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        iso2.issue("secc", id="DE*ACM*E0001")
+    assert refused.value.code == "issuing.issuer_not_active"
+    assert refused.value.facts["authority"] == "iso2-cpo-sub-ca-1@1"
+    assert state(iso2) == before
+
+
+def test_a_start_near_the_end_of_time_is_refused_like_any_other(iso2: v2gpki.CertificateAuthority) -> None:
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        iso2.issue("secc", id="DE*ACM*E0001", not_before=datetime(9999, 12, 31, tzinfo=UTC))
+    assert refused.value.code == "lint.failed"
+
+
+class InBetween:
+    """A vault that lets something else happen right after it took new keys."""
+
+    def __init__(self, vault: object, meanwhile: Callable[[], object]) -> None:
+        self._vault = vault
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._vault, name)
+
+    def add_many(self, keys: object) -> None:
+        self._vault.add_many(keys)  # type: ignore[attr-defined]  # stands in for any vault
+        self._meanwhile()
+
+
+def test_of_two_that_make_one_authority_the_loser_leaves_the_key_of_the_winner(opened: Opener, home_iso2: Path) -> None:
+    winner = opened(home_iso2)
+    loser = v2gpki.open_authority(winner.home, passphrase=PASSPHRASE, clock=winner.clock)
+    refusals: list[str] = []
+
+    def lose() -> None:
+        with pytest.raises(v2gpki.V2GPKIError) as refused:
+            loser.create_authority("cpo-sub-ca-2", edition="iso15118-2", slug="contested")
+        refusals.append(refused.value.code)
+
+    winner.vault = InBetween(winner.vault, lose)  # type: ignore[assignment]  # stands in for the vault
+    made = winner.create_authority("cpo-sub-ca-2", edition="iso15118-2", slug="contested")
+    loser.close()
+    assert refusals == ["store.conflict"]
+    winner.issue("secc", id="DE*ACM*E0001", issuer=made.id)
+
+
+def test_a_key_file_that_was_there_before_is_not_discarded(iso2: v2gpki.CertificateAuthority) -> None:
+    assert iso2.vault is not None
+    iso2.vault.add("stranded@1", SUITES["p256"].generate())
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        iso2.create_authority("cpo-sub-ca-2", edition="iso15118-2", slug="stranded")
+    assert refused.value.code == "key.exists"
+    assert "stranded@1" in iso2.vault.key_ids()
+    assert not iso2.store.pending_intents()
+
+
+def test_what_was_committed_while_recovery_looked_stays(opened: Opener, home_iso2: Path) -> None:
+    """The owner of an intent commits and ends between the look at the intents and the look at the owner."""
+    worker = opened(home_iso2)
+    helper = v2gpki.open_authority(worker.home, passphrase=PASSPHRASE, clock=worker.clock)
+    recovering = helper.issuance
+    abandoned: list[int] = []
+
+    def recover() -> None:
+        def owner_ends(_session: str) -> bool:
+            committing.set()
+            thread.join()
+            return False
+
+        abandoned.append(recovering.recover(owner_ends))
+
+    committing, looking = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        looking.set()
+        committing.wait(60)
+
+    worker.vault = InBetween(worker.vault, meanwhile)  # type: ignore[assignment]  # stands in for the vault
+    create = functools.partial(worker.create_authority, "cpo-sub-ca-2", edition="iso15118-2", slug="slow")
+    thread = threading.Thread(target=create)
+    thread.start()
+    looking.wait(60)
+    recover()
+    helper.close()
+    assert abandoned == [0]
+    worker.issue("secc", id="DE*ACM*E0001", issuer="slow@1")
 
 
 def test_only_key_and_identifier_come_from_a_request(iso2: v2gpki.CertificateAuthority) -> None:
@@ -225,6 +330,45 @@ def test_the_same_idempotence_key_gives_the_same_certificate(iso2: v2gpki.Certif
     assert again.chain == first.chain
     assert state(iso2) == count
     assert iso2.issue("secc", csr=request(key), idempotence_key="csr-2").record != first.record
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"role": "contract", "id": EMAID},
+        {"role": "secc", "id": "DE*ACM*E0002"},
+        {"role": "secc", "id": "DE*ACM*E0001", "csr": request(SUITES["p256"].generate())},
+    ],
+)
+def test_an_idempotence_key_belongs_to_one_order(iso2: v2gpki.CertificateAuthority, other: dict[str, object]) -> None:
+    first = iso2.issue("secc", id="DE*ACM*E0001", csr=request(SUITES["p256"].generate()), idempotence_key="one")
+    before = state(iso2)
+    with pytest.raises(v2gpki.V2GPKIError) as refused:
+        iso2.issue(**other, idempotence_key="one")  # type: ignore[arg-type]  # keyword arguments as data
+    assert refused.value.code == "issuing.idempotence_reused"
+    assert refused.value.facts["serial"] == f"{first.record.serial:x}"
+    assert state(iso2) == before
+
+
+def test_what_has_ended_already_is_not_issued(iso2: v2gpki.CertificateAuthority) -> None:
+    before = state(iso2)
+    for end in (BIRTH, BIRTH - timedelta(days=1)):
+        with pytest.raises(v2gpki.V2GPKIError) as refused:
+            iso2.issue("secc", id="DE*ACM*E0001", not_before=BIRTH - timedelta(days=60), not_after=end)
+        assert refused.value.code == "issuing.already_ended"
+    assert state(iso2) == before
+
+
+def test_times_need_a_zone(iso2: v2gpki.CertificateAuthority) -> None:
+    with pytest.raises(v2gpki.V2GPKIError, match="no time zone"):
+        iso2.issue("secc", id="DE*ACM*E0001", not_after=BIRTH.replace(tzinfo=None) + timedelta(days=30))
+
+
+def test_threads_share_one_session(iso2: v2gpki.CertificateAuthority) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: iso2.issue("secc", id=f"DE*ACM*E{n:04d}"), range(16)))
+    assert len({answer.record.serial for answer in answers}) == 16
+    assert len(list((iso2.home / "sessions").iterdir())) == 1
 
 
 def test_no_end_entity_key_is_kept_unless_escrowed(iso2: v2gpki.CertificateAuthority) -> None:

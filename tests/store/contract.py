@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from tests.store.samples import (
     NOW,
     authority,
     certificate,
+    changed,
     crl,
     intent,
     issue,
@@ -78,14 +78,14 @@ class StoreContract:
 
     def test_a_serial_twice_in_one_batch(self, store: Store) -> None:
         with pytest.raises(V2GPKIError) as caught:
-            store.record_intents([intent(1), replace(intent(1), reference="other")])
+            store.record_intents([intent(1), changed(intent(1), reference="other")])
         assert code_of(caught) == ("store.conflict", "serial")
         assert store.pending_intents() == []
 
     def test_an_issued_serial_is_never_used_again(self, store: Store) -> None:
         issue(store, [1])
         with pytest.raises(V2GPKIError) as caught:
-            store.record_intents([replace(intent(2), serial=serial_of(1))])
+            store.record_intents([changed(intent(2), serial=serial_of(1))])
         assert code_of(caught) == ("store.conflict", "serial")
         assert caught.value.facts["state"] == "done"
 
@@ -93,7 +93,7 @@ class StoreContract:
         store.record_intents([intent(1)])
         store.abandon([intent(1).reference], NOW, "interrupted")
         with pytest.raises(V2GPKIError) as caught:
-            store.record_intents([replace(intent(2), serial=serial_of(1))])
+            store.record_intents([changed(intent(2), serial=serial_of(1))])
         assert code_of(caught) == ("store.conflict", "serial")
         assert caught.value.facts["state"] == "abandoned"
 
@@ -169,7 +169,7 @@ class StoreContract:
 
     def test_a_naive_time_is_refused(self, store: Store) -> None:
         with pytest.raises(TypeError):
-            store.record_intents([replace(intent(1), recorded_at=NOW.replace(tzinfo=None))])
+            store.record_intents([changed(intent(1), recorded_at=NOW.replace(tzinfo=None))])
         assert store.pending_intents() == []
 
     # -- looking up --------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class StoreContract:
         assert made[20] in by_hand
 
     def test_a_short_serial_by_its_start(self, store: Store) -> None:
-        wanted = replace(intent(1), serial=0xABC)
+        wanted = changed(intent(1), serial=0xABC)
         store.record_intents([wanted])
         store.commit_results([certificate(wanted)], [wanted.reference])
         assert [one.serial for one in store.find_certificates(prefix="ab")] == [0xABC]
@@ -262,10 +262,10 @@ class StoreContract:
         first = authority(store)
         wanted = intent(77, issuer_id=first.id)
         store.record_intents([wanted])
-        made = replace(certificate(wanted), fingerprint=bytes(32))
+        made = changed(certificate(wanted), fingerprint=bytes(32))
         with pytest.raises(V2GPKIError) as caught:
             store.commit_results(
-                [made], [wanted.reference], authorities=[replace(first, serial=wanted.serial)]
+                [made], [wanted.reference], authorities=[changed(first, serial=wanted.serial)]
             )
         assert code_of(caught) == ("store.conflict", "authority")
         assert store.pending_intents() == [wanted]
@@ -289,11 +289,24 @@ class StoreContract:
         assert (last.action, last.caller, last.target) == ("authority.revoked", "me", second.id)
         assert last.details == '{"state":"revoked","why":"rollover"}'
 
+    def test_a_revoked_certificate_takes_its_authority_along(self, store: Store) -> None:
+        first, second = authority(store), authority(store, generation=2)
+        before = store.revision()
+        store.revoke(second.issuer_id, second.serial, NOW, "cACompromise", "me")
+        assert store.revision() == before + 1
+        assert [record.state for record in store.authorities()] == ["active", "revoked"]
+        newest = store.authority(first.slug)
+        assert newest is not None
+        assert newest.id == first.id
+        actions = [(row.action, row.target) for row in store.audit_rows()][-2:]
+        assert [action for action, _ in actions] == ["certificate.revoked", "authority.revoked"]
+        assert actions[1][1] == second.id
+
     # -- revoking ----------------------------------------------------------------------------
     def test_revoking(self, store: Store) -> None:
         made = issue(store, range(3))
         revoked = store.revoke(ISSUER, made[1].serial, LATER, "keyCompromise", "me")
-        assert revoked == replace(made[1], state="revoked", revoked_at=LATER, reason="keyCompromise")
+        assert revoked == changed(made[1], state="revoked", revoked_at=LATER, reason="keyCompromise")
         assert store.certificate(ISSUER, made[1].serial) == revoked
         rows = store.audit_tip()[0]
         again = store.revoke(ISSUER, made[1].serial, LATER + timedelta(days=1), "keyCompromise", "other")
@@ -310,7 +323,7 @@ class StoreContract:
         made = issue(store, range(8))
         for number in (5, 2, 7):
             store.revoke(ISSUER, made[number].serial, NOW, "superseded", "me")
-        short = replace(intent(20), serial=3)
+        short = changed(intent(20), serial=3)
         store.record_intents([intent(21), short])
         store.abandon([short.reference], LATER, "interrupted")
         listed = [(entry.serial, entry.reason) for entry in store.revoked_serials(ISSUER)]
@@ -376,12 +389,12 @@ class StoreContract:
     def test_signed_heads(self, store: Store) -> None:
         issue(store, [1])
         first = sign_head(store)
-        again = replace(first, at=LATER)
+        again = changed(first, at=LATER)
         store.append_audit_head(again)
         issue(store, [2])
         second = sign_head(store)
         assert list(store.audit_heads()) == [first, second]
-        for wrong in (replace(second, digest=bytes(32)), replace(second, sequence=9)):
+        for wrong in (changed(second, digest=bytes(32)), changed(second, sequence=9)):
             with pytest.raises(V2GPKIError) as caught:
                 store.append_audit_head(wrong)
             assert code_of(caught) == ("store.conflict", "audit_head")

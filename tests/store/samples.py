@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
@@ -16,6 +17,8 @@ from v2gpki.store.records import AuditHead, AuthorityRecord, CertificateRecord, 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=365)
 ISSUER = "iso2-cpo-sub-ca-2@1"
+
+Record = TypeVar("Record")
 
 
 def serial_of(number: int) -> int:
@@ -73,9 +76,9 @@ def issue(store: Store, numbers: Sequence[int], **named: str) -> list[Certificat
 def authority(store: Store, slug: str = "iso2-cpo-sub-ca-2", generation: int = 1) -> AuthorityRecord:
     """A self-signed CA: its intent, its certificate and itself."""
     number = int.from_bytes(sha256(f"{slug}@{generation}".encode()).digest()[:3])
-    wanted = replace(intent(number, issuer_id=f"{slug}@{generation}"), role="v2g-root", identifier="")
+    wanted = changed(intent(number, issuer_id=f"{slug}@{generation}"), role="v2g-root", identifier="")
     made = certificate(wanted)
-    made = replace(made, key_id=f"{slug}-{generation}")
+    made = changed(made, key_id=f"{slug}-{generation}")
     record = AuthorityRecord(
         id=wanted.issuer_id,
         slug=slug,
@@ -119,3 +122,11 @@ def sign_head(store: Store) -> AuditHead:
     head = AuditHead(sequence, digest, at, AUDIT_KEY.sign(message))
     store.append_audit_head(head)
     return head
+
+
+def changed(record: Record, **changes: object) -> Record:
+    """A copy of a record with some fields changed, whichever kind of value class it is."""
+    if isinstance(record, tuple):
+        copy: Record = record._replace(**changes)  # type: ignore[attr-defined]  # every tuple here is a named one
+        return copy
+    return replace(record, **changes)  # type: ignore[type-var]  # everything else is a dataclass

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.store.samples import (
     NOW,
     authority,
     certificate,
+    changed,
     crl,
     intent,
     issue,
@@ -235,8 +235,8 @@ def test_an_anchor_knows_a_rewritten_log(store: SqliteStore, path: Path) -> None
 
 def test_an_anchor_with_another_key(store: SqliteStore) -> None:
     known = anchor(store)
-    assert codes(store, replace(known, signature=bytes(64))) == {"audit.anchor_forged": [12]}
-    assert codes(store, replace(known, at=LATER)) == {"audit.anchor_forged": [12]}
+    assert codes(store, changed(known, signature=bytes(64))) == {"audit.anchor_forged": [12]}
+    assert codes(store, changed(known, at=LATER)) == {"audit.anchor_forged": [12]}
 
 
 def test_an_old_anchor_proves_what_it_covers(store: SqliteStore) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.samples import ISSUER, LATER, NOW, certificate, intent
+from tests.store.samples import ISSUER, LATER, NOW, certificate, changed, intent
 from v2gpki.errors import V2GPKIError
 from v2gpki.store import canonical
 from v2gpki.store.details import issued_details
@@ -102,13 +101,13 @@ FIXED_FIELDS = {
 @pytest.mark.parametrize("name", FIXED_FIELDS)
 def test_every_fixed_field_of_a_certificate_counts(name: str) -> None:
     record = certificate(intent(1))
-    changed = replace(record, **{name: FIXED_FIELDS[name]})  # type: ignore[arg-type]  # the name is a parameter
-    assert canonical.certificate_digest(changed) != canonical.certificate_digest(record)
+    other = changed(record, **{name: FIXED_FIELDS[name]})
+    assert canonical.certificate_digest(other) != canonical.certificate_digest(record)
 
 
 def test_no_field_of_a_certificate_is_forgotten() -> None:
     free = {"state", "revoked_at", "reason", "der"}
-    assert set(CertificateRecord.__slots__) == set(FIXED_FIELDS) | free
+    assert set(CertificateRecord._fields) == set(FIXED_FIELDS) | free
 
 
 @given(st.lists(st.text(), min_size=4, max_size=4), st.lists(st.text(), min_size=4, max_size=4))
@@ -128,7 +127,7 @@ def test_moving_a_boundary_changes_the_digest() -> None:
 
 @given(st.text(), st.text())
 def test_the_details_of_issuance_are_canonical_json(identifier: str, role: str) -> None:
-    record = replace(certificate(intent(1)), identifier=identifier, role=role)
+    record = changed(certificate(intent(1)), identifier=identifier, role=role)
     text = issued_details(record)
     assert text == canonical.details_text(json.loads(text))
     assert json.loads(text)["identifier"] == identifier

@@ -283,3 +283,13 @@ except V2GPKIError as error:
     )
     assert ran.stdout == "store.read_only\n"
     assert {file.name: file.read_bytes() for file in foreign_folder.iterdir()} == before
+
+
+def test_an_error_of_the_caller_stays_its_own(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(PermissionError), store.snapshot():
+        raise PermissionError(13, "not the store's business")
+    with pytest.raises(FileNotFoundError), store.lease("crl", "me", NOW, 60):
+        raise FileNotFoundError(2, "not the store's business")
+    issue(store, [900])
+    store.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.samples import ISSUER, authority, intent, issue, serial_of, sign_head, verifier
+from v2gpki.errors import V2GPKIError
 from v2gpki.store import audit
 from v2gpki.store.sqlite import SqliteStore
 
@@ -352,3 +353,14 @@ def test_an_ordinary_subprocess_does_not_disturb(store: SqliteStore) -> None:
     with store._connections.use() as after:
         assert isinstance(after, sqlite3.Connection)
         assert after is before
+
+
+def test_an_error_lets_go_of_the_connection(store: SqliteStore) -> None:
+    """Otherwise another thread could neither close the store nor fork."""
+    store.record_intents([intent(1000)])
+    with pytest.raises(V2GPKIError):
+        store.record_intents([intent(1000)])
+    closing = threading.Thread(target=store.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()

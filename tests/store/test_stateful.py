@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.store.samples import NOW, authority, certificate, crl, intent, sign_head, verifier
+from tests.store.samples import NOW, authority, certificate, changed, crl, intent, sign_head, verifier
 from v2gpki.errors import V2GPKIError
 from v2gpki.store import audit
 from v2gpki.store.records import REASONS, AuditEvent, AuthorityRecord, CertificateRecord, IntentRecord
@@ -73,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(wanted=st.lists(wanted_intents, min_size=1, max_size=4))
     def record(self, wanted: list[IntentRecord]) -> None:
-        wanted = [replace(one, reference=f"{self.turn}-{place}") for place, one in enumerate(wanted)]
+        wanted = [changed(one, reference=f"{self.turn}-{place}") for place, one in enumerate(wanted)]
         identities = [(one.issuer_id, one.serial) for one in wanted]
         claims = [(one.caller, one.idempotence_key) for one in wanted if one.idempotence_key]
         used = self.pending.keys() | self.abandoned.keys() | self.issued.keys()
@@ -111,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(wanted=wanted_intents)
     def commit_what_is_not_pending(self, wanted: IntentRecord) -> None:
         if (wanted.issuer_id, wanted.serial) in self.pending:
-            wanted = replace(wanted, reference="unknown")
+            wanted = changed(wanted, reference="unknown")
         with pytest.raises(V2GPKIError, match=r"store\.conflict"):
             self.store.commit_results([certificate(wanted)], [wanted.reference])
 
@@ -137,9 +136,9 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(V2GPKIError, match=expected):
                 self.store.revoke(issuer_id, serial, at, reason, "me")
             return
-        changed = replace(known, state="revoked", revoked_at=at, reason=reason)
-        assert self.store.revoke(issuer_id, serial, at, reason, "me") == changed
-        self.issued[issuer_id, serial] = changed
+        expected = changed(known, state="revoked", revoked_at=at, reason=reason)
+        assert self.store.revoke(issuer_id, serial, at, reason, "me") == expected
+        self.issued[issuer_id, serial] = expected
         self.rows += 1
 
     @rule(issuer_id=issuers, number=st.integers(0, 5))
@@ -159,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(V2GPKIError, match=r"store\.conflict"):
                 self.store.set_authority_state(issuer_id, "active", event, NOW)
             return
-        wanted = replace(self.cas[issuer_id], state=state)  # type: ignore[arg-type]  # one of the three literals
+        wanted = changed(self.cas[issuer_id], state=state)  # type: ignore[arg-type]  # one of the three literals
         self.store.set_authority_state(issuer_id, wanted.state, event, NOW)
         self.cas[issuer_id] = wanted
         self.rows += 1

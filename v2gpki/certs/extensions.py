@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 
 from v2gpki.certs import der
-from v2gpki.profile.model import BasicConstraintsRule, SkiForm
+from v2gpki.profile.model import KEY_USAGE_BITS, BasicConstraintsRule, SkiForm
 
 BASIC_CONSTRAINTS = der.oid("2.5.29.19")
 KEY_USAGE = der.oid("2.5.29.15")
@@ -24,19 +24,6 @@ CRL_DISTRIBUTION_POINTS = der.oid("2.5.29.31")
 AUTHORITY_INFORMATION_ACCESS = der.oid("1.3.6.1.5.5.7.1.1")
 OCSP_NOCHECK = der.oid("1.3.6.1.5.5.7.48.1.5")
 _ACCESS_OCSP = der.oid("1.3.6.1.5.5.7.48.1")
-
-#: RFC 5280 4.2.1.3, bit 0 first; nonRepudiation is called contentCommitment in newer texts.
-KEY_USAGE_BITS = (
-    "digitalSignature",
-    "nonRepudiation",
-    "keyEncipherment",
-    "dataEncipherment",
-    "keyAgreement",
-    "keyCertSign",
-    "cRLSign",
-    "encipherOnly",
-    "decipherOnly",
-)
 
 
 def extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:

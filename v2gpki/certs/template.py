@@ -8,6 +8,7 @@ certificate builder gives for the same values. It judges nothing: lint does. Sou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -19,6 +20,7 @@ from v2gpki.profile.model import AttributeRule, Profile
 
 _VERSION_3 = der.explicit(0, der.integer(2))
 _EXTENSIONS_TAG = 0xA3
+_HOLE = re.compile(r"\{(name|org|country)\}")
 
 # Indices of the values that fill the holes.
 _SERIAL, _NOT_BEFORE, _NOT_AFTER, _IDENTIFIER, _POINT, _SUBJECT_KEY, _AUTHORITY_KEY = range(7)
@@ -80,10 +82,12 @@ class CertificateTemplate:
         self._constants = constants
         self._attributes = tuple(_present(profile.subject.attributes, constants))
         self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        #: What stands before and after the TBSCertificate, by its size and the signature's.
+        self._frames: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._subject(0)
         signature = der.bit_string(bytes(self.signing_suite.signature_size))
         self._after_tbs = len(self.signing_suite.signature_algorithm) + len(signature)
-        self._subject_text = _subject_text(self._attributes, constants)
+        self._subject_texts = _subject_texts(self._attributes, constants)
 
     @property
     def takes_identifier(self) -> bool:
@@ -117,11 +121,18 @@ class CertificateTemplate:
 
     def assemble(self, tbs: bytes, signature: bytes) -> bytes:
         """The certificate around a TBSCertificate and its signature octets."""
-        return der.sequence(tbs, self.signing_suite.signature_algorithm, der.bit_string(signature))
+        sizes = (len(tbs), len(signature))
+        parts = self._frames.get(sizes)
+        if parts is None:
+            algorithm = self.signing_suite.signature_algorithm
+            whole = der.sequence(tbs, algorithm, der.bit_string(signature))
+            start = len(whole) - sum(sizes) - len(algorithm) - len(der.bit_string(signature)) + sizes[1]
+            parts = self._frames[sizes] = whole[:start], whole[start + sizes[0] : len(whole) - sizes[1]]
+        return b"".join((parts[0], tbs, parts[1], signature))
 
     def subject_text(self, identifier: str) -> str:
         """The subject as RFC 4514 writes it (last RDN first), for people and the store."""
-        return self._subject_text.replace("{id}", name.escape(identifier))
+        return name.escape(identifier).join(self._subject_texts)
 
     def subject_der(self, identifier: str) -> bytes:
         """The subject Name as DER."""
@@ -240,33 +251,35 @@ def _value(hole: str, constants: Constants) -> str:
     return constants.org if hole == "org" else constants.country
 
 
-def _text(rule: AttributeRule, constants: Constants) -> str:
-    """The attribute's value with every hole filled but {id}."""
-    text = rule.value.replace("{name}", constants.name or rule.default)
-    for hole in ("org", "country"):
-        text = text.replace(f"{{{hole}}}", _value(hole, constants))
-    return text
+def _texts(rule: AttributeRule, constants: Constants) -> list[str]:
+    """The attribute's value around its {id} holes. What fills a hole is text: braces in it mean nothing."""
+    values = {"name": constants.name, "org": constants.org, "country": constants.country}
+    value = rule.value if constants.name else rule.value.replace("{name}", rule.default)
+    return [_HOLE.sub(lambda hole: values[hole[1]], part) for part in value.split("{id}")]
 
 
 def _attribute(rule: AttributeRule, constants: Constants, identifier_size: int) -> list[_Piece]:
-    before, found, after = _text(rule, constants).partition("{id}")
-    value: list[_Piece] = [before.encode("utf-8")]
-    if found:
-        value += [_Hole(_IDENTIFIER, identifier_size), after.encode("utf-8")]
-    else:
-        name.string_octets(rule.type, before, rule.string)
+    texts = _texts(rule, constants)
+    octets = [
+        name.string_octets(rule.type, text, rule.string) if text or len(texts) == 1 else b"" for text in texts
+    ]
+    value: list[_Piece] = [octets[0]]
+    for after in octets[1:]:
+        value += [_Hole(_IDENTIFIER, identifier_size), after]
     typed = _wrap(der.SEQUENCE, [der.oid(rule.oid)], _wrap(name.STRING_TAGS[rule.string], value))
     return _wrap(der.SET, typed)
 
 
-def _subject_text(attributes: Sequence[AttributeRule], constants: Constants) -> str:
+def _subject_texts(attributes: Sequence[AttributeRule], constants: Constants) -> list[str]:
+    """The subject in the form of RFC 4514 around its {id} holes."""
     if constants.subject:
-        return constants.name
-    parts = []
-    for rule in reversed(attributes):
-        before, found, after = _text(rule, constants).partition("{id}")
-        parts.append(f"{rule.type}={name.escape(before) if before else ''}{found}{after}")
-    return ",".join(parts)
+        return [constants.name]
+    told = [""]
+    for number, rule in enumerate(reversed(attributes)):
+        first, *others = (name.escape(text) if text else "" for text in _texts(rule, constants))
+        told[-1] += f"{',' if number else ''}{rule.type}={first}"
+        told += others
+    return told
 
 
 def _extension(oid: bytes, value: list[_Piece]) -> list[_Piece]:

@@ -9,7 +9,6 @@ A command returns None or its exit code, and raises ``V2GPKIError`` to refuse.
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,7 +17,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from v2gpki.cli import options
+from v2gpki.cli import options, streams
 from v2gpki.cli.failure import Interrupted, ReaderGone, report
 from v2gpki.cli.frame import Frame
 from v2gpki.errors import EXIT_OK
@@ -123,12 +122,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``v2gpki``: run and leave the process with the exit code."""
+    streams.prepare()
     try:
         status = run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         status = report(Interrupted(), ())
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    streams.release()
     sys.exit(status)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from v2gpki.store.records import AuditRow
 
 _FILE = click.Path(path_type=Path, allow_dash=True)
+#: The largest number of a row.
+_LARGEST = 2**63 - 1
 
 
 @click.group()
@@ -29,8 +31,10 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--after", type=click.IntRange(min=0), metavar="N", help="Rows above this sequence number.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="How many rows.")
+@click.option("--after", type=click.IntRange(0, _LARGEST), metavar="N", help="Rows above this sequence number.")
+@click.option(
+    "--limit", type=click.IntRange(1, _LARGEST), default=50, show_default=True, metavar="N", help="How many rows."
+)
 @click.pass_obj
 def show(frame: Frame, *, after: int | None, limit: int) -> None:
     """Show the newest rows, or those after a sequence number."""

@@ -14,21 +14,11 @@ from v2gpki.cli.files import read_input, write_output
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, force_option, yes_option
 from v2gpki.cli.values import certificate_value, lines
+from v2gpki.store.records import REASONS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-REASONS = (
-    "unspecified",
-    "keyCompromise",
-    "cACompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "certificateHold",
-    "privilegeWithdrawn",
-    "aACompromise",
-)
 _FILE = click.Path(path_type=Path, allow_dash=True)
 
 
@@ -46,7 +36,12 @@ def cert() -> None:
 @click.option("--csr", type=_FILE, metavar="FILE", help="A certificate request: its key is certified, not its subject.")
 @click.option("--pubkey", type=_FILE, metavar="FILE", help="A public key to be certified.")
 @click.option("--plain-key", is_flag=True, help="Write the new private key unencrypted (0600).")
-@click.option("--key-passphrase-file", type=_FILE, metavar="FILE", help="Encrypt the new private key with this.")
+@click.option(
+    "--key-passphrase-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Encrypt the new private key with this.",
+)
 @click.option("--escrow", is_flag=True, help="Keep the private key in the home too.")
 @click.option("--not-before", type=MOMENT, help="Start of validity (default: now, back-dated as the profile says).")
 @click.option("--not-after", type=MOMENT, help="End of validity (default: the profile's).")

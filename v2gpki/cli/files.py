@@ -44,9 +44,13 @@ def read_input(path: Path | str, *, limit: int = LARGEST_INPUT) -> bytes:
 
 
 def require_free(paths: Collection[Path | str], *, force: bool) -> None:
-    """Refuse before any work is done when a file is in the way (``file.exists``), unless ``force``."""
+    """Refuse before any work is done when something is in the way (``file.exists``); ``force`` replaces files only."""
     for path in paths:
-        if str(path) != STANDARD and not force and os.path.lexists(path):
+        if str(path) == STANDARD:
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise _is_folder(Path(path))
+        if not force and os.path.lexists(path):
             raise _exists(Path(path))
 
 
@@ -143,6 +147,15 @@ def _exists(path: Path) -> V2GPKIError:
         "file.exists",
         f"{path} exists and is not overwritten",
         hint="choose another place, or give --force",
+        facts={"path": str(path)},
+    )
+
+
+def _is_folder(path: Path) -> V2GPKIError:
+    return V2GPKIError(
+        "file.exists",
+        f"{path} is a folder, and a file is to be written there",
+        hint="choose another place; a folder is not replaced even with --force",
         facts={"path": str(path)},
     )
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from v2gpki.clock import rfc3339
+from v2gpki.render.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,7 +135,7 @@ class Frame:
         """Tell people on stderr; with ``--json`` keep it for the result, so that stderr stays one object."""
         self.warnings.append(message)
         if not self.json:
-            click.echo(f"v2gpki: warning: {message}", err=True)
+            click.echo(f"v2gpki: warning: {printable(message)}", err=True)
 
     def note(self, message: str) -> None:
         """Say on stderr what is going on, to people only."""

@@ -57,10 +57,11 @@ def of_file(file: Path, *, warn: Callable[[str], None]) -> str:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             data = stream.read(LARGEST_FILE + 1)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
         raise V2GPKIError(
             "file.unreadable",
-            f"the passphrase file {file} cannot be read: {problem.strerror}",
+            f"the passphrase file {str(file)!r} cannot be read: {reason}",
             hint="give a file that this user may read",
             facts={"path": str(file)},
         ) from problem

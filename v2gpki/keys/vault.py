@@ -152,12 +152,13 @@ class Vault:
     def discard(self, key_id: str) -> None:
         """Delete a key if it is there, and what a killed process left of writing it; for keys that never counted.
 
-        Raises ``key.bad_id``, ``file.unwritable``.
+        An id that no key can have is none that is there. Raises ``file.unwritable``.
         """
-        name = _file_name(key_id)
+        if not _is_key_id(key_id):
+            return
         with self._lock:
             self._signers.pop(key_id, None)
-            files.discard(self.folder, name)
+            files.discard(self.folder, _file_name(key_id))
 
     def __repr__(self) -> str:
         return f"Vault({str(self.folder)!r})"
@@ -208,8 +209,12 @@ def _check_folder(folder: Path) -> None:
     files.check_private(folder, folder.stat().st_mode)
 
 
+def _is_key_id(text: str) -> bool:
+    return bool(_KEY_ID.fullmatch(text)) and len(text) <= LONGEST_KEY_ID and ".." not in text
+
+
 def _file_name(key_id: str) -> str:
-    if not _KEY_ID.fullmatch(key_id) or len(key_id) > LONGEST_KEY_ID or ".." in key_id:
+    if not _is_key_id(key_id):
         raise V2GPKIError(
             "key.bad_id",
             f"{key_id[:LONGEST_KEY_ID]!r} is no key id",

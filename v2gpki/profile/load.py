@@ -338,6 +338,8 @@ def parse_toml(path: Path) -> Node:
         reason = "is not UTF-8"
     except tomllib.TOMLDecodeError as problem:
         reason = f"is no TOML: {problem}"
+    except RecursionError:
+        reason = "is nested too deeply"
     raise refuse("profile.unreadable", str(path), "", reason)
 
 

@@ -18,6 +18,19 @@ Presence = Literal["required", "optional", "forbidden"]
 StringType = Literal["utf8", "printable", "ia5"]
 SkiForm = Literal["sha1-160", "sha1-60"]
 
+#: RFC 5280 4.2.1.3, bit 0 first; nonRepudiation is called contentCommitment in newer texts.
+KEY_USAGE_BITS = (
+    "digitalSignature",
+    "nonRepudiation",
+    "keyEncipherment",
+    "dataEncipherment",
+    "keyAgreement",
+    "keyCertSign",
+    "cRLSign",
+    "encipherOnly",
+    "decipherOnly",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

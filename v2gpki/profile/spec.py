@@ -21,6 +21,7 @@ from v2gpki.identifiers import KINDS as IDENTIFIER_KINDS
 from v2gpki.keys.suites import SUITES
 from v2gpki.profile.layers import Layered
 from v2gpki.profile.model import (
+    KEY_USAGE_BITS,
     AlternativeNameRule,
     AttributeRule,
     BasicConstraintsRule,
@@ -46,18 +47,6 @@ from v2gpki.profile.table import Table
 #: The holes of subject templates; ``{family}`` is filled when the profile loads, the others when a certificate is made.
 HOLES = ("id", "org", "country", "name")
 KINDS: Mapping[str, Kind] = {"root": "root", "sub-ca": "sub-ca", "leaf": "leaf"}
-#: RFC 5280 4.2.1.3, in bit order.
-KEY_USAGE_BITS = (
-    "digitalSignature",
-    "nonRepudiation",
-    "keyEncipherment",
-    "dataEncipherment",
-    "keyAgreement",
-    "keyCertSign",
-    "cRLSign",
-    "encipherOnly",
-    "decipherOnly",
-)
 _PRESENCES: Mapping[str, Presence] = {"required": "required", "optional": "optional", "forbidden": "forbidden"}
 _STRINGS: Mapping[str, StringType] = {"utf8": "utf8", "printable": "printable", "ia5": "ia5"}
 _SKI_FORMS: Mapping[str, SkiForm] = {"sha1-160": "sha1-160", "sha1-60": "sha1-60"}

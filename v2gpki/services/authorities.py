@@ -7,6 +7,7 @@ one issuance path. A plan is resumed where it stopped: what exists is left alone
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,10 @@ from v2gpki.services.directory import Directory
 from v2gpki.services.issuance import Issuance, NewAuthority, Order
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
+
+#: A slug names key files, CRL addresses and picture elements: nothing that any of these would have to escape.
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_SLUG = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Authorities:
         """Create one authority with a fresh key.
 
         ``issuer`` is a slug or generation; "" picks the one active authority that may sign the role. Raises
-        ``authority.exists`` with the fingerprint of the one that is there; nothing is changed then.
+        ``authority.bad_slug``, or ``authority.exists`` with the fingerprint of the one that is there; nothing is
+        changed then.
         """
         profile = self._catalogue.profile(edition, role, suite, options)
         if profile.kind == "leaf":
@@ -80,6 +86,13 @@ class Authorities:
                 clause=profile.clause,
             )
         slug = slug or self._directory.slug(role, edition=edition, suite=profile.suite)
+        if not _SLUG.fullmatch(slug) or len(slug) > _LONGEST_SLUG:
+            raise V2GPKIError(
+                "authority.bad_slug",
+                f"{slug[:_LONGEST_SLUG]!r} cannot be the slug of an authority",
+                hint=f"at most {_LONGEST_SLUG} lower-case letters, digits, and single hyphens between them",
+                facts={"slug": slug[:_LONGEST_SLUG]},
+            )
         existing = self._store.authority(slug)
         if existing is not None:
             raise already_there(existing)

@@ -1,11 +1,12 @@
 """Finding certification authorities by what people call them, and the one that signs a given role.
 
-Names: ``slug@n``, slug, unique prefix of a slug, start of the certificate's serial. Whatever fits several
-is refused with the candidates. It only reads.
+Names: ``slug@n``, slug, unique prefix of a slug, start of the certificate's serial or fingerprint. Whatever
+fits several is refused with the candidates. It only reads.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from v2gpki.errors import V2GPKIError
@@ -65,12 +66,13 @@ class Directory:
             return exact
         everything = self._store.authorities()
         wanted = name.lower()
-        newest = {authority.slug: authority for authority in everything if authority.slug.startswith(wanted)}
-        if not newest:
+        newest = {authority.slug: authority for authority in everything if wanted and authority.slug.startswith(wanted)}
+        if not newest and len(wanted) >= 4:
             newest = {
                 authority.id: authority
                 for authority in everything
-                if len(wanted) >= 4 and format(authority.serial, "x").startswith(wanted)
+                if format(authority.serial, "x").startswith(wanted)
+                or hashlib.sha256(authority.der).hexdigest().startswith(wanted)
             }
         if len(newest) > 1:
             raise _ambiguous(name, newest)

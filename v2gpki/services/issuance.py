@@ -9,17 +9,17 @@ Clauses: RFC 5280 4.1.2.2 (serial), [V2G2-884] (every certificate meets its prof
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple, Protocol
 
 from v2gpki.certs import der
 from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
 from v2gpki.certs.template import CertificateTemplate, Constants, IssuerName
-from v2gpki.clock import Clock
+from v2gpki.clock import Clock, rfc3339
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier
 from v2gpki.keys.signer import Signer
@@ -29,6 +29,8 @@ from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
 SESSION_HEX = 16
+#: The last moment that a certificate can name.
+_END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _REFERENCE_HEX = 32
 
 
@@ -61,8 +63,7 @@ class NewAuthority:
         return f"{self.slug}@{self.generation}"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One certificate to be issued.
 
     ``issuer_id`` is the signing authority's generation, "" for a self-signed root. ``spki`` None asks for
@@ -124,7 +125,8 @@ class _Line:
             spki=spki_of(sample),
         )
         unsigned = self.template.assemble(tbs, bytes(self.template.signing_suite.signature_size))
-        return tuple(f for f in lint_certificate(unsigned, self.profile) if f.code not in HOLE_CODES)
+        issuer = None if self.issuer is None else self.issuer.der
+        return tuple(f for f in lint_certificate(unsigned, self.profile, issuer=issuer) if f.code not in HOLE_CODES)
 
     def validity(self, order: Order, now: datetime) -> tuple[datetime, datetime]:
         """The order's validity; what the profile alone decides is computed once per moment."""
@@ -144,8 +146,7 @@ class _Line:
         return encoded
 
 
-@dataclass(slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """One order on its way to the signature."""
 
     order: Order
@@ -177,14 +178,16 @@ class Issuance:
     def issue(self, orders: Sequence[Order], *, caller: str) -> list[Issued]:
         """Issue all orders in one group, or none of them.
 
-        Raises ``lint.failed`` (with findings), ``issuing.*`` or what store and keys raise. Everything that
-        an order alone can get wrong is found before the first intent is recorded.
+        An order whose idempotence key was used before gives the same certificate again, without the private key
+        that went with it the first time; for another role, identifier or key it is refused. Raises ``lint.failed``
+        (with findings), ``issuing.*`` or what store and keys raise. Everything that an order alone can get wrong
+        is found before the first intent is recorded.
         """
         now = self._clock.now().replace(microsecond=0)
         answers: dict[int, Issued] = {}
         for index, order in enumerate(orders):
             if order.idempotence_key and (earlier := self._store.completed(caller, order.idempotence_key)):
-                answers[index] = self.issued(earlier)
+                answers[index] = self._replay(order, earlier)
         fresh = [order for index, order in enumerate(orders) if index not in answers]
         issued = iter(self._issue_fresh(fresh, now, caller) if fresh else [])
         return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
@@ -205,17 +208,35 @@ class Issuance:
         """Close the intents that dead processes left behind; ``is_alive`` tells for a session's hex name.
 
         Returns how many were abandoned. Keys that were made for them are removed: they signed nothing
-        that anybody has seen.
+        that anybody has seen. Only one process of a home may be in here at a time.
         """
-        dead = [
-            intent
-            for intent in self._store.pending_intents()
-            if intent.reference[:SESSION_HEX] != self._session and not is_alive(intent.reference[:SESSION_HEX])
-        ]
-        if not dead:
-            return 0
-        self._abandon(dead, "the process that recorded it ended before the result was committed")
-        return len(dead)
+        dead = {
+            session
+            for session in {intent.reference[:SESSION_HEX] for intent in self._store.pending_intents()}
+            if session != self._session and not is_alive(session)
+        }
+        # Asked again: between the first look and its end, a process may have committed what it was working on.
+        left = [intent for intent in self._store.pending_intents() if intent.reference[:SESSION_HEX] in dead]
+        if left:
+            made = {intent.key_id for intent in left if intent.key_id}
+            reason = "the process that recorded it ended before the result was committed"
+            self._abandon(left, made - self._kept(), reason)
+        return len(left)
+
+    def _replay(self, order: Order, earlier: CertificateRecord) -> Issued:
+        """The earlier answer for the same order; another order under its key is a mistake of the caller."""
+        identifier = order.identifier.normal if order.identifier is not None else ""
+        asked = (order.profile.edition, order.profile.role, order.profile.suite, identifier)
+        given = (earlier.edition, earlier.role, earlier.suite, earlier.identifier)
+        if asked != given or (order.spki is not None and order.spki not in earlier.der):
+            raise V2GPKIError(
+                "issuing.idempotence_reused",
+                f"the idempotence key was used before, for {earlier.role} {earlier.identifier}".rstrip()
+                + f" ({earlier.serial:x}), and this order is for something else or for another key",
+                hint="choose a new idempotence key for a new order",
+                facts={"serial": f"{earlier.serial:x}", "role": earlier.role, "identifier": earlier.identifier},
+            )
+        return self.issued(earlier)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -223,6 +244,7 @@ class Issuance:
         prepared = self._prepare(orders, now, caller)
         intents = [item.intent for item in prepared]
         self._store.record_intents(intents)
+        made: set[str] = set()
         try:
             held = {
                 item.intent.key_id: item.private_key
@@ -231,6 +253,7 @@ class Issuance:
             }
             if held:
                 self._vault.add_many(held)
+                made.update(held)
             issued = self._sign(prepared, now, caller)
             self._store.commit_results(
                 [answer.record for answer in issued],
@@ -238,12 +261,14 @@ class Issuance:
                 authorities=[answer.authority for answer in issued if answer.authority is not None],
             )
         except V2GPKIError:
-            self._abandon(intents, "signing or recording the result failed")
+            self._abandon(intents, made, "signing or recording the result failed")
             raise
         self._seal()
         return issued
 
     def _prepare(self, orders: Sequence[Order], now: datetime, caller: str) -> list[_Prepared]:
+        for issuer_id in {order.issuer_id for order in orders if order.issuer_id}:
+            self._require_in_service(issuer_id)
         references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(orders)).hex()
         prepared = []
         for index, order in enumerate(orders):
@@ -276,12 +301,20 @@ class Issuance:
         )
         if holes or findings:
             findings = _judge(profile, text, findings + holes)
+        if not_after <= now:
+            raise V2GPKIError(
+                "issuing.already_ended",
+                f"the certificate would end at {rfc3339(not_after)}, which is not after now ({rfc3339(now)})",
+                hint="give a later --not-after; a lab that wants expired certificates sets its clock back",
+                clause="RFC 5280 4.1.2.5",
+                facts={"not_after": rfc3339(not_after), "now": rfc3339(now)},
+            )
         issuer_id = order.issuer_id or (order.authority.id if order.authority else "")
         intent = IntentRecord(
             reference,
             issuer_id,
             int.from_bytes(serial, "big"),
-            hashlib.sha256(tbs).digest(),
+            sha256(tbs).digest(),
             profile.edition,
             profile.role,
             text,
@@ -298,22 +331,22 @@ class Issuance:
         signers: dict[str, Signer] = {}
         issued = []
         for item in prepared:
-            issuer = item.line.issuer
-            key_id = item.order.key_id if issuer is None else issuer.key_id
+            order, line, intent = item.order, item.line, item.intent
+            key_id = order.key_id if line.issuer is None else line.issuer.key_id
             signer = signers.get(key_id)
             if signer is None:
                 signer = signers[key_id] = self._vault.signer(key_id)
-            certificate = item.line.template.assemble(item.tbs, signer.sign(item.tbs))
-            intent, profile = item.intent, item.order.profile
+            template, profile = line.template, line.profile
+            certificate = template.assemble(item.tbs, signer.sign(item.tbs))
             record = CertificateRecord(
                 intent.issuer_id,
                 intent.serial,
-                hashlib.sha256(certificate).digest(),
+                sha256(certificate).digest(),
                 intent.edition,
                 profile.suite,
                 intent.role,
                 intent.identifier,
-                item.line.template.subject_text(intent.identifier),
+                template.subject_text(intent.identifier),
                 item.not_before,
                 item.not_after,
                 certificate,
@@ -322,20 +355,23 @@ class Issuance:
                 now,
                 intent.key_id,
             )
-            authority = _authority(item, record) if item.order.authority is not None else None
+            authority = None if order.authority is None else _authority(item, record)
             private_key = None if intent.key_id else item.private_key
-            issued.append(
-                Issued(record, (certificate, *item.line.chain_above), private_key, item.findings, authority)
-            )
+            issued.append(Issued(record, (certificate, *line.chain_above), private_key, item.findings, authority))
         return issued
 
-    def _abandon(self, intents: Sequence[IntentRecord], reason: str) -> None:
+    def _abandon(self, intents: Sequence[IntentRecord], made: Collection[str], reason: str) -> None:
+        """Close intents; ``made`` are the keys that were made for them, and for nobody else."""
         # Keys first: killed in between, the intents are still there for the next process to find.
-        for intent in intents:
-            if intent.key_id:
-                self._vault.discard(intent.key_id)
+        for key_id in sorted(made):
+            self._vault.discard(key_id)
         self._store.abandon([intent.reference for intent in intents], self._clock.now(), reason)
         self._seal()
+
+    def _kept(self) -> set[str]:
+        """The ids of all keys whose certificates are in the store."""
+        authorities = {authority.key_id for authority in self._store.authorities()}
+        return authorities | {certificate.key_id for certificate in self._store.held_certificates()}
 
     def _line(self, order: Order, now: datetime) -> tuple[_Line, tuple[Finding, ...]]:
         key = (id(order.profile), order.issuer_id, order.constants)
@@ -357,6 +393,22 @@ class Issuance:
             )
         return known
 
+    def _require_in_service(self, issuer_id: str) -> None:
+        """Refuse an issuer that is not active, or stands below a revoked one; asked at every issuance, because a
+        line outlives the state that its issuer had when it was set up."""
+        above = issuer_id
+        while above and (found := self._store.authority(above)) is not None:
+            if found.state == "revoked" or (found.state != "active" and above == issuer_id):
+                what = f"{found.id} is {found.state}"
+                raise V2GPKIError(
+                    "issuing.issuer_not_active",
+                    f"{what} and issues nothing" if above == issuer_id else f"{what}, so {issuer_id} issues nothing",
+                    hint="name an active authority, or create one",
+                    clause="RFC 5280 6.1.3 (a)(3)",
+                    facts={"issuer": issuer_id, "authority": found.id, "state": found.state},
+                )
+            above = found.issuer_id if found.issuer_id != found.id else ""
+
     def _issuer(self, order: Order) -> AuthorityRecord | None:
         profile = order.profile
         if not order.issuer_id:
@@ -375,13 +427,6 @@ class Issuance:
                 f"there is no authority {order.issuer_id}",
                 hint="v2gpki ca list shows the authorities of this home",
                 facts={"authority": order.issuer_id},
-            )
-        if issuer.state != "active":
-            raise V2GPKIError(
-                "issuing.issuer_not_active",
-                f"{issuer.id} is {issuer.state} and issues nothing",
-                hint="name an active authority",
-                facts={"issuer": issuer.id, "state": issuer.state},
             )
         if issuer.role not in profile.issuers or issuer.suite != profile.suite:
             raise V2GPKIError(
@@ -404,7 +449,7 @@ def _serial(rule: SerialRule, random: bytes) -> bytes:
 def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tuple[datetime, datetime]:
     rule = order.profile.validity
     not_before = order.not_before or now - rule.backdate
-    not_after = order.not_after or not_before + rule.default
+    not_after = order.not_after or not_before + min(rule.default, _END_OF_TIME - not_before)
     if issuer is not None:
         if order.not_before is None:
             not_before = max(not_before, issuer.not_before)

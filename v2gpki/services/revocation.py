@@ -15,7 +15,7 @@ from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import REASONS, AuditEvent, AuthorityRecord, CertificateRecord, CrlRecord
+from v2gpki.store.records import REASONS, AuthorityRecord, CertificateRecord, CrlRecord
 
 
 class Signers(Protocol):
@@ -49,12 +49,7 @@ class Revocation:
                 facts={"reason": reason},
             )
         now = self._clock.now().replace(microsecond=0)
-        record = self._store.revoke(issuer_id, serial, now, reason, caller)
-        for authority in self._store.authorities(edition=record.edition, role=record.role):
-            if authority.der == record.der and authority.state != "revoked":
-                event = AuditEvent("authority.revoked", caller, authority.id, {"reason": reason})
-                self._store.set_authority_state(authority.id, "revoked", event, now)
-        return record
+        return self._store.revoke(issuer_id, serial, now, reason, caller)
 
     def publish_crl(self, authority: AuthorityRecord, lifetime: timedelta, *, caller: str) -> CrlRecord:
         """Sign the CRL of one authority generation with the next CRLNumber and keep it.

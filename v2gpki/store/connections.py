@@ -13,9 +13,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from v2gpki.store.faults import refusal
 
 #: A fork waits this long for other threads' transactions to end, in seconds.
 FORK_PATIENCE = 10.0
@@ -23,16 +24,42 @@ FORK_PATIENCE = 10.0
 PAUSE = 0.001
 
 
-class _Held:
-    """The connection of one thread; ``lock`` is held while it works, so that a fork can wait for it."""
+class Held:
+    """The connection of one thread. ``with held as connection`` opens it when needed, keeps a fork waiting and
+    turns SQLite's errors into ours (a class and no generator: this surrounds every look-up)."""
 
-    __slots__ = ("connection", "depth", "lock", "thread")
+    __slots__ = ("_open", "_path", "connection", "depth", "lock", "thread")
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection]) -> None:
+        self._path = path
+        self._open = opener
         self.connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
         self.depth = 0
         self.thread = threading.current_thread()
+
+    def __enter__(self) -> sqlite3.Connection:
+        self.lock.acquire()
+        self.depth += 1
+        try:
+            if self.connection is None:
+                self.connection = self._open()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self.connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.depth -= 1
+        self.lock.release()
+        if isinstance(error, sqlite3.Error) and (translated := refusal(error, self._path)) is not None:
+            raise translated from error
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
 
 
 class Connections:
@@ -45,28 +72,19 @@ class Connections:
         self._factory = factory
         self._local = threading.local()
         self._registry = threading.Lock()
-        self._held: list[_Held] = []
+        self._held: list[Held] = []
         self._forking = False
         _ALL.add(self)
 
-    @contextmanager
-    def use(self) -> Iterator[sqlite3.Connection]:
-        """The calling thread's connection, opened when needed; no fork happens inside the block."""
+    def use(self) -> Held:
+        """The calling thread's connection as a context; no fork happens inside the block."""
         held = self._mine()
         if self._forking and held.depth == 0:
             # Locks are not fair: without this a busy thread could keep a fork waiting for ever.
             with self._registry:
                 pass
             held = self._mine()
-        with held.lock:
-            held.depth += 1
-            try:
-                connection = held.connection
-                if connection is None:
-                    connection = held.connection = self._open()
-                yield connection
-            finally:
-                held.depth -= 1
+        return held
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """BEGIN IMMEDIATE, asking for the write lock every millisecond; SQLITE_BUSY after the busy time.
@@ -94,22 +112,20 @@ class Connections:
     def close(self) -> None:
         """Close the connections of every thread; one that is needed later is opened anew."""
         with self._registry:
-            held, self._held = self._held, []
+            held = list(self._held)
         for one in held:
             with one.lock:
-                _close(one)
+                one.close()
 
-    def _mine(self) -> _Held:
-        held: _Held | None = getattr(self._local, "held", None)
-        if held is None or held.connection is None:
+    def _mine(self) -> Held:
+        held: Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = Held(self._path, self._open)
             with self._registry:
                 for ended in [one for one in self._held if not one.thread.is_alive()]:
                     self._held.remove(ended)
-                    _close(ended)
-                if held is None:
-                    held = self._local.held = _Held()
-                if held not in self._held:
-                    self._held.append(held)
+                    ended.close()
+                self._held.append(held)
         return held
 
     def _open(self) -> sqlite3.Connection:
@@ -133,17 +149,17 @@ class Connections:
         return connection
 
     # -- around a fork -----------------------------------------------------------------------
-    def before_fork(self) -> list[_Held]:
+    def before_fork(self) -> list[Held]:
         """Close what no transaction keeps open; returns what is locked until after the fork."""
         self._registry.acquire()
         self._forking = True
         locked = [one for one in self._held if one.lock.acquire(timeout=FORK_PATIENCE)]
         for one in locked:
             if one.connection is not None and not one.connection.in_transaction:
-                _close(one)
+                one.close()
         return locked
 
-    def after_fork(self, locked: list[_Held], *, in_child: bool) -> None:
+    def after_fork(self, locked: list[Held], *, in_child: bool) -> None:
         """Let the threads go on; the child forgets whatever connection it inherited."""
         for one in locked:
             one.lock.release()
@@ -167,17 +183,11 @@ def _access(path: Path) -> str:
     return "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
 
 
-def _close(held: _Held) -> None:
-    connection, held.connection = held.connection, None
-    if connection is not None:
-        connection.close()
-
-
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
-_FORKING: list[tuple[Connections, list[_Held]]] = []
+_FORKING: list[tuple[Connections, list[Held]]] = []
 _ONE_FORK = threading.Lock()
 # Closing an inherited connection would disturb the parent's files, so a child keeps it alive unused.
-_ORPHANS: list[_Held] = []
+_ORPHANS: list[Held] = []
 
 
 def _before_fork() -> None:

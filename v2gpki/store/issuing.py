@@ -23,7 +23,8 @@ _ABANDONED = (
 
 
 def record(connection: sqlite3.Connection, intents: Sequence[IntentRecord]) -> None:
-    """Insert intents and claim their idempotence keys; IntegrityError on any collision."""
+    """Insert intents and claim their idempotence keys; IntegrityError on any collision but that of key ids."""
+    _require_own_keys(connection, intents)
     connection.executemany(
         rows.insertion("intents", rows.INTENT), [rows.intent_row(intent) for intent in intents]
     )
@@ -36,6 +37,18 @@ def record(connection: sqlite3.Connection, intents: Sequence[IntentRecord]) -> N
         connection.executemany(
             "INSERT INTO idempotence (caller, idempotence_key, issuer_id, serial) VALUES (?, ?, ?, ?)", claims
         )
+
+
+def _require_own_keys(connection: sqlite3.Connection, intents: Sequence[IntentRecord]) -> None:
+    """A pending key id has one owner: whoever abandons an intent may delete the key that was made for it."""
+    for key_id in {intent.key_id for intent in intents if intent.key_id}:
+        if connection.execute("SELECT 1 FROM intents WHERE key_id = ?", (key_id,)).fetchone():
+            raise _conflict(
+                f"another process is just making the key {key_id}",
+                hint="wait for it, then try again",
+                which="key_id",
+                key_id=key_id,
+            )
 
 
 def collision(connection: sqlite3.Connection, intents: Sequence[IntentRecord]) -> V2GPKIError:

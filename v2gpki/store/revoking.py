@@ -50,7 +50,20 @@ def revoke(
     target = certificate_target(issuer_id, serial)
     details = revoked_details(certificate, reason)
     auditlog.append(connection, [(seconds(at), "certificate.revoked", caller, target, details)])
+    _revoke_authority(connection, issuer_id, serial, at=at, reason=reason, caller=caller)
     return True
+
+
+def _revoke_authority(
+    connection: sqlite3.Connection, issuer_id: str, serial: int, *, at: datetime, reason: str, caller: str
+) -> None:
+    """A CA whose certificate is revoked goes out of service in the same transaction."""
+    row = connection.execute(
+        "SELECT id, state FROM authorities WHERE serial = ? AND issuer_id = ?", (f"{serial:x}", issuer_id)
+    ).fetchone()
+    if row is not None and row[1] != "revoked":
+        event = AuditEvent("authority.revoked", caller, row[0], {"reason": reason})
+        set_authority_state(connection, row[0], "revoked", event, at)
 
 
 def revoked_serials(connection: sqlite3.Connection, issuer_id: str) -> list[RevokedSerial]:

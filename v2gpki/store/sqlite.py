@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
-from v2gpki.store.connections import Connections
+from v2gpki.store.connections import Connections, Held
 from v2gpki.store.lookup import CertificateFilter
 from v2gpki.store.records import (
     AuditEvent,
@@ -47,9 +47,8 @@ class SqliteStore:
         backed up and migrated. Raises ``store.missing``, ``store.damaged``, ``store.newer_home``,
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
-        self._translation = faults.Translation(path)
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
-        with self._translation:
+        with faults.Translation(path):
             if create and not path.exists():
                 schema.make(path, self._migrate)
             elif not path.is_file():
@@ -292,18 +291,15 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the connections of every thread."""
-        with self._translation:
-            self._connections.close()
+        self._connections.close()
 
     # -- transactions ------------------------------------------------------------------------
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._translation, self._connections.use() as connection:
-            yield connection
+    def _reading(self) -> Held:
+        return self._connections.use()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._translation, self._connections.use() as connection:
+        with self._reading() as connection:
             if connection.in_transaction:
                 raise RuntimeError("a snapshot only reads")
             self._connections.begin(connection)

@@ -8,6 +8,7 @@ synchronous and safe from threads. Nothing here prints, and no private key leave
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
+from v2gpki.certs.name import string_octets
 from v2gpki.certs.template import Constants
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
@@ -91,6 +93,7 @@ class CertificateAuthority:
         self.vault = vault
         self.caller = caller
         self._directory = Directory(store, catalogue)
+        self._first_use = threading.Lock()
         self._session: Session | None = None
         self._issuance: Issuance | None = None
 
@@ -147,6 +150,9 @@ class CertificateAuthority:
         ``progress`` is called with the number of certificates after each group.
         """
         naming = self._naming(org=org, country=country)
+        for attribute, value in (("O", org), ("C", country)):
+            if value:
+                string_octets(attribute, value, "utf8")
         for setting, value in (("org", org), ("country", country)):
             if value and self.store.setting(setting) is None:
                 self.store.put_setting(setting, value)
@@ -215,7 +221,7 @@ class CertificateAuthority:
         """
         wanted = name.lower().replace(":", "").removeprefix("0x")
         found = list(self.store.find_certificates(prefix=wanted, limit=9)) if _is_hex(wanted) else []
-        if not found:
+        if not found and name:
             found = list(self.store.find_certificates(identifier=name, limit=9))
         if not found:
             raise V2GPKIError(
@@ -271,14 +277,17 @@ class CertificateAuthority:
     @property
     def issuance(self) -> Issuance:
         """The one issuance path; taking it unlocks nothing, but needs the vault to be unlocked."""
-        if self._issuance is None:
-            vault = self._unlocked()
-            self._session = Session(self.home)
-            self._issuance = Issuance(
-                self.store, vault, self.clock, session=self._session.name, seal=self._seal
-            )
-            self._issuance.recover(self._session.is_alive)
-        return self._issuance
+        with self._first_use:
+            if self._issuance is None:
+                vault = self._unlocked()
+                self._session = Session(self.home)
+                self._issuance = Issuance(
+                    self.store, vault, self.clock, session=self._session.name, seal=self._seal
+                )
+                if self.store.pending_intents():
+                    with self._session.alone():
+                        self._issuance.recover(self._session.is_alive)
+            return self._issuance
 
     def close(self) -> None:
         """End the session and close the store."""
@@ -328,6 +337,14 @@ class CertificateAuthority:
         route = routes.get(wanted)
         if route is None:
             route = routes[wanted] = self._route(order)
+        for name, moment in (("not_before", order.not_before), ("not_after", order.not_after)):
+            if moment is not None and moment.tzinfo is None:
+                raise V2GPKIError(
+                    "usage.invalid",
+                    f"{name} has no time zone",
+                    hint="give an aware datetime, such as datetime(2027, 1, 1, tzinfo=UTC)",
+                    facts={"argument": name},
+                )
         spki, requested = _key_of(order)
         key_id = ""
         if spki is None and order.escrow:

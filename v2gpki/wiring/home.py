@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ STORE_FILE = "store.db"
 KEYS_FOLDER = "keys"
 SETTINGS_FILE = "v2gpki.toml"
 SESSIONS_FOLDER = "sessions"
+_RECOVERY_LOCK = "recovery.lock"
 
 
 class SystemClock:
@@ -30,11 +33,22 @@ class SystemClock:
 
 
 def home_folder(option: str | Path | None = None) -> Path:
-    """The home: the given option, else ``V2GPKI_HOME``, else ``$XDG_DATA_HOME/v2gpki`` (``~/.local/share/v2gpki``)."""
+    """The home: the given option, else ``V2GPKI_HOME``, else ``$XDG_DATA_HOME/v2gpki`` (``~/.local/share/v2gpki``).
+
+    Raises ``home.missing`` when a ``~`` stands for nothing.
+    """
     chosen = option or os.environ.get("V2GPKI_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError as problem:  # no such user, or one without a home directory
+        raise V2GPKIError(
+            "home.missing",
+            f"{chosen or 'the default home'} names a user's home directory that is not known",
+            hint="--home or V2GPKI_HOME names a folder without ~",
+            facts={"home": str(chosen or "")},
+        ) from problem
     return Path(data).absolute() / "v2gpki"
 
 
@@ -42,6 +56,8 @@ def make_folder(folder: Path) -> None:
     """Create the home folder with mode 0700, or check that it may be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(folder.iterdir()) and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
     except OSError as problem:
         raise V2GPKIError(
             "home.unwritable",
@@ -99,6 +115,16 @@ class Session:
         else:
             path.unlink(missing_ok=True)
             return False
+        finally:
+            os.close(file)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only process of the home in this block; others wait. The lock goes with the process."""
+        file = os.open(self._folder / _RECOVERY_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
         finally:
             os.close(file)
 

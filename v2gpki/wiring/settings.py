@@ -53,7 +53,7 @@ def load_settings(file: Path, environment: Mapping[str, str] | None = None) -> S
     if file.exists():
         try:
             table = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as problem:
             raise V2GPKIError(
                 "settings.malformed",
                 f"{file}: no readable TOML: {problem}",

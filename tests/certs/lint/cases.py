@@ -521,6 +521,12 @@ def no_identifier_though_its_attribute_is_optional() -> Made:
     return changed(lambda parts: parts.rdns.pop(0), profile)
 
 
+@defect("identifier.missing")
+def no_identifier_though_the_role_may_go_without() -> Made:
+    profile = replace(LEAF, identifier=IdentifierRule(kinds=("evseid",), required=False))
+    return changed(lambda parts: parts.rdns.pop(0), profile)
+
+
 def named(text: str, kinds: tuple[str, ...] = ("evseid",), tag: int = 0x0C) -> Made:
     profile = replace(LEAF, identifier=IdentifierRule(kinds=kinds, required=True))
     return changed(lambda parts: parts.rdns.__setitem__(0, rdn("2.5.4.3", text, tag)), profile)
@@ -591,6 +597,11 @@ def time_with_a_fraction() -> Made:
 @defect("validity.encoding")
 def generalized_time_too_early() -> Made:
     return changed(lambda parts: setattr(parts, "not_after", tlv(0x18, b"20260301000000Z")))
+
+
+@defect("validity.encoding", "validity.too_long", "validity.outlives_issuer")
+def generalized_time_in_the_last_second_of_2049() -> Made:
+    return changed(lambda parts: setattr(parts, "not_after", tlv(0x18, b"20491231235959Z")))
 
 
 @defect("validity.order")
@@ -697,6 +708,26 @@ def point_cut_off() -> Made:
     return keyed(tlv(0x30, algorithm + tlv(0x03, b"\x00\x04" + bytes(63))))
 
 
+@defect("key.suite")
+def good_point_under_the_name_of_another_curve() -> Made:
+    """prime239v3 instead of prime256v1: one octet of the OID, everything else as it should be."""
+    good = spki_of(new_key("p256").public_key())
+    curve = oid("1.2.840.10045.3.1.7")
+    return keyed(good.replace(curve, oid("1.2.840.10045.3.1.6")))
+
+
+@defect("key.malformed")
+def point_of_an_unknown_form() -> Made:
+    good = spki_of(new_key("p256").public_key())
+    return keyed(good[:26] + b"\x05" + good[27:])
+
+
+@defect("key.malformed", "subject_key_identifier.value")
+def key_of_no_whole_octets() -> Made:
+    good = spki_of(leaf().key.public_key())
+    return changed(lambda parts: setattr(parts, "spki", good[:25] + b"\x01" + good[26:-1] + b"\x00"))
+
+
 @defect("key.malformed", "subject_key_identifier.value")
 def key_is_no_key() -> Made:
     return changed(lambda parts: setattr(parts, "spki", tlv(0x30, b"\x05\x00")))
@@ -714,6 +745,11 @@ def key_is_not_der() -> Made:
 @defect("extensions.duplicate")
 def basic_constraints_twice() -> Made:
     return changed(lambda parts: parts.more.append(parts.extensions[BC]))
+
+
+@defect("extensions.duplicate")
+def the_first_of_two_is_judged() -> Made:
+    return changed(lambda parts: parts.more.append(extension(BC, tlv(0x30, TRUE), critical=True)))
 
 
 @defect("extensions.malformed")
@@ -1058,6 +1094,13 @@ def issuer_without_key_cert_sign() -> Made:
     weak = Link(mint(name, key.public_key(), root(), root().key, extensions, begin=begin, end=end), key, "p256")
     made = mint(subject_of(EVSEID, dc="CPO"), new_key("p256").public_key(), weak, key, LEAF_EXTENSIONS)
     return Made(made, LEAF, weak.der)
+
+
+@defect("issuer.not_ca")
+def issuer_without_basic_constraints() -> Made:
+    parts = Parts.of(sub().der)
+    parts.extensions.pop(BC)
+    return Made(leaf().der, LEAF, parts.sign(root().key))
 
 
 @defect("issuer.path_length")

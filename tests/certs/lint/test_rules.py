@@ -27,6 +27,7 @@ from tests.certs.lint.foundry import (
     root,
     sub,
     subject_of,
+    tlv,
 )
 from v2gpki.certs.lint import explanations, lint_certificate
 from v2gpki.profile.model import (
@@ -145,6 +146,33 @@ def test_forbidden_attribute_names_its_clause() -> None:
     parts.rdns.append(rdn("2.5.4.11", "Lab"))
     (found,) = lint_certificate(parts.sign(sub().key), LEAF, issuer=sub().der)
     assert (found.code, found.where, found.clause) == ("lint.subject.forbidden", "subject.OU", "OU-clause")
+
+
+def test_eight_octets_of_serial_are_enough() -> None:
+    parts = Parts.of(leaf().der)
+    parts.serial = b"\x02\x08\x41" + bytes(7)
+    assert lint_certificate(parts.sign(sub().key), LEAF, issuer=sub().der) == ()
+
+
+def test_time_forms_change_with_the_year_2050() -> None:
+    """RFC 5280 4.1.2.5: through 2049 UTCTime, from 2050 GeneralizedTime."""
+    unbound = replace(ROOT, validity=replace(ROOT.validity, maximum=None))
+    for first, last in ((b"500101000000Z", b"20500101000000Z"), (b"491231235959Z", b"20500101000000Z")):
+        parts = Parts.of(root().der)
+        parts.not_before, parts.not_after = tlv(0x17, first), tlv(0x18, last)
+        assert lint_certificate(parts.sign(root().key), unbound) == ()
+
+
+def test_without_clauses_of_its_own_a_rule_falls_back() -> None:
+    """An attribute's clause goes before the subject's, a profile's before the RFC's."""
+    parts = Parts.of(leaf().der)
+    parts.rdns.pop(1)
+    der = parts.sign(sub().key)
+    (found,) = lint_certificate(der, LEAF, issuer=sub().der)
+    assert found.clause == "O-clause"
+    plain = replace(LEAF, subject=replace(LEAF.subject, attributes=(CN, replace(O, clause=""), C, DC)))
+    (found,) = lint_certificate(der, plain, issuer=sub().der)
+    assert found.clause == "subject-clause"
 
 
 def test_exact_limits_pass() -> None:

@@ -22,6 +22,7 @@ from v2gpki.certs.lint.reader import (
     context,
     oid_octets,
 )
+from v2gpki.profile.model import KEY_USAGE_BITS
 
 BASIC_CONSTRAINTS = "basicConstraints"
 KEY_USAGE = "keyUsage"
@@ -33,19 +34,6 @@ CRL_DISTRIBUTION_POINTS = "cRLDistributionPoints"
 CERTIFICATE_POLICIES = "certificatePolicies"
 OCSP_NOCHECK = "ocspNoCheck"
 SUBJECT_ALTERNATIVE_NAME = "subjectAltName"
-
-#: KeyUsage bits in the order of RFC 5280 4.2.1.3.
-KEY_USAGE_BITS = (
-    "digitalSignature",
-    "nonRepudiation",
-    "keyEncipherment",
-    "dataEncipherment",
-    "keyAgreement",
-    "keyCertSign",
-    "cRLSign",
-    "encipherOnly",
-    "decipherOnly",
-)
 
 #: id-ad-ocsp, RFC 5280 4.2.2.1.
 _OCSP_METHOD = oid_octets("1.3.6.1.5.5.7.48.1")

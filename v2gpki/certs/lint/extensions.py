@@ -16,7 +16,7 @@ from v2gpki.certs.lint import extension_values as ext
 from v2gpki.certs.lint.case import Case, Check
 from v2gpki.certs.lint.key import public_octets
 from v2gpki.certs.lint.reader import dotted_oid, number, oid_octets
-from v2gpki.profile.model import Presence, Profile
+from v2gpki.profile.model import KEY_USAGE_BITS, Presence, Profile
 
 _KNOWN_NAMES = frozenset(name for name, _ in ext.KNOWN.values())
 _URL = re.compile(rb"(?:https?|ldap)://[!-~]+")
@@ -160,7 +160,7 @@ def _key_usage_check(profile: Profile) -> Check:
             ("lint.key_usage.discouraged", bits & discouraged, "sources disagree whether KeyUsage may have"),
         ):
             if wrong:
-                names = tuple(name for name in ext.KEY_USAGE_BITS if name in wrong) or tuple(sorted(wrong))
+                names = tuple(name for name in KEY_USAGE_BITS if name in wrong) or tuple(sorted(wrong))
                 report.add(code, f"{message} {', '.join(names)}", where, rule.clause, bits=names)
 
     return check
