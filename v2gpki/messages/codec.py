@@ -19,7 +19,9 @@ from v2gpki.messages.grammar import Grammar
 from v2gpki.messages.schema import Message, Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from v2gpki.exi.interpret import Reading, Trace
 
 #: Namespaces of each schema as `module:name`; the first ones are its own, the others are imported by its schema documents.
 _DS = "xmldsig:DS"
@@ -54,36 +56,87 @@ _HOME: Mapping[str, str] = {
 SCHEMAS: tuple[str, ...] = tuple(NAMESPACES)
 
 
-def encode(message: Message | NamedValue, schema: str | None = None, fragment: bool = False) -> bytes:
+def encode(
+    message: Message | NamedValue,
+    schema: str | None = None,
+    fragment: bool = False,
+    *,
+    ecog: bool = False,
+    waivers: Sequence[str] = (),
+) -> bytes:
     """The EXI of a message (header octet 0x80, bit-packed), or of a fragment as it is signed.
 
     `schema` is that of the message's namespace if not given. A value whose class does not tell its element's name is given as
-    `NamedValue(QName(name, uri), value)`. Every length, range and count is checked. Raises `V2GPKIError` (`exi.*`,
-    `messages.*`).
+    `NamedValue(QName(name, uri), value)`. Every length, range and count is checked, but for the paths in `waivers`
+    (`V2G_Message/Body/*/EVCCID`; `*` is one step). `ecog` writes completely full lists as EcoG's grammars do, not as the
+    schema says. Raises `V2GPKIError` (`exi.*`, `messages.*`).
     """
-    write = _writers(schema, fragment).get(type(message)) if type(message) is not NamedValue else None
+    if ecog or waivers:
+        return _write(message, schema, fragment, ecog, waivers)
+    write = _writers(schema, fragment).get(type(message))
     if write is None:
         write = _find_writer(message, schema, fragment)
     try:
         return write(message)
     except MISMATCH:
-        return _interpreted(message, schema or home_of(message), fragment)
+        return _write(message, schema, fragment)
 
 
-def decode(data: bytes, schema: str = "iso15118-2", fragment: bool = False) -> Message | NamedValue:
+def decode(
+    data: bytes,
+    schema: str = "iso15118-2",
+    fragment: bool = False,
+    *,
+    ecog: bool = False,
+    waivers: Sequence[str] = (),
+) -> Message | NamedValue:
     """The message that the octets are; a `NamedValue` if the root has no class of its own.
 
-    Raises `V2GPKIError`: `exi.*` with the bit position, or `messages.*` with the path of what breaks a rule.
+    Strict: octets that mean no valid message are refused, also more octets than the message has. `ecog` and `waivers` as for
+    `encode`. Raises `V2GPKIError` `exi.*` with the path, the bit position and the rule.
     """
+    if ecog or waivers:
+        return _read(data, schema, fragment, ecog, waivers)
     try:
         element, value = coder(schema).decode(data, fragment=fragment)
     except MISMATCH:
-        from v2gpki.exi import interpret  # noqa: PLC0415 - keeps start-up fast
+        return _read(data, schema, fragment)
+    return _message(element, value)
 
-        element, value = interpret.decode(grammar(schema).schema, bytes(data), fragment=fragment)
-    if element.own and isinstance(value, Message):
-        return value
-    return NamedValue(element.name, value)
+
+def _message(element: Element, value: object) -> Message | NamedValue:
+    return value if element.own and isinstance(value, Message) else NamedValue(element.name, value)
+
+
+def read(
+    data: bytes,
+    schema: str = "iso15118-2",
+    fragment: bool = False,
+    *,
+    tolerant: bool = True,
+    ecog: bool = False,
+    waivers: Sequence[str] = (),
+) -> Reading:
+    """The message and, as findings, everything in it that breaks a rule: for looking at what real devices send.
+
+    What cannot be told apart from noise is refused all the same: raises `V2GPKIError` `exi.*`.
+    """
+    from v2gpki.exi import interpret  # noqa: PLC0415 - most messages never need it
+
+    octets = bytes(data)
+    return interpret.read(model(schema), octets, fragment=fragment, tolerant=tolerant, ecog=ecog, waivers=waivers)
+
+
+def trace(data: bytes, schema: str = "iso15118-2", fragment: bool = False, *, ecog: bool = False) -> Trace:
+    """Every event with bit position, width and value, up to the end or to what is wrong; raises only for a wrong schema."""
+    from v2gpki.exi import interpret  # noqa: PLC0415 - most messages never need it
+
+    return interpret.trace(model(schema), bytes(data), fragment=fragment, ecog=ecog)
+
+
+def model(schema: str) -> Schema:
+    """The neutral grammar of a schema by name; raises `messages.unknown_schema`."""
+    return grammar(schema).schema
 
 
 @cache
@@ -152,13 +205,29 @@ def _find_writer(message: Message | NamedValue, schema: str | None, fragment: bo
     element, value = root_of(message, name, fragment)
     write = coder(name).encoder(element, fragment=fragment)
     if isinstance(message, NamedValue):
-        return lambda message: write(value)
+        return lambda _: write(value)
     _writers(schema, fragment)[type(message)] = write
     return write
 
 
-def _interpreted(message: Message | NamedValue, schema: str, fragment: bool) -> bytes:
-    from v2gpki.exi import interpret  # noqa: PLC0415 - keeps start-up fast
+def _read(
+    data: bytes, schema: str, fragment: bool, ecog: bool = False, waivers: Sequence[str] = ()
+) -> Message | NamedValue:
+    from v2gpki.exi import interpret  # noqa: PLC0415 - most messages never need it
 
-    element, value = root_of(message, schema, fragment)
-    return interpret.encode(grammar(schema).schema, element, value, fragment=fragment)
+    octets = bytes(data)
+    return _message(*interpret.decode(model(schema), octets, fragment=fragment, ecog=ecog, waivers=waivers))
+
+
+def _write(
+    message: Message | NamedValue,
+    schema: str | None,
+    fragment: bool,
+    ecog: bool = False,
+    waivers: Sequence[str] = (),
+) -> bytes:
+    from v2gpki.exi import interpret  # noqa: PLC0415 - most messages never need it
+
+    name = schema or home_of(message)
+    element, value = root_of(message, name, fragment)
+    return interpret.encode(model(name), element, value, fragment=fragment, ecog=ecog, waivers=waivers)
