@@ -275,9 +275,12 @@ class Grammar:
 
     def _names(self) -> list[tuple[str, tuple[str, ...]]]:
         """URIs and local names as the string tables begin (EXI 7.3.1, appendix D); for names under wildcards."""
+        from v2gpki.messages.type_names import TYPE_NAMES  # noqa: PLC0415 - rarely needed: keeps start-up fast
+
         tables: dict[str, set[str]] = {"": set()}
         for namespace in self.namespaces:
-            tables.setdefault(namespace.uri, set()).update(namespace.type_names)
+            declared = namespace.type_names or TYPE_NAMES.get(namespace.uri, "").split()
+            tables.setdefault(namespace.uri, set()).update(declared)
         for element in self.schema.fragment:
             tables.setdefault(element.name.uri, set()).add(element.name.name)
         for cls in self._classes():
