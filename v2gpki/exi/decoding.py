@@ -1,8 +1,8 @@
-"""Writes the Python that reads EXI: one function for each class, `d(d, x, r, q) -> value, x, r, q` (arguments: see `runtime`).
+"""Writes the Python that reads EXI: one function for each class, `d(d, x, r, q) -> value, x, r, q` (see `runtime`).
 
-Constant event codes are compared together with the value that follows them. Where several slots may come next, `c` holds the
-running number of the production read, and each slot asks whether it is meant. Every facet is checked; anything unforeseen
-raises one of `runtime.MISMATCH`.
+Constant event codes are compared together with the value that follows them. Where several slots may come next, `c`
+holds the running number of the production read, and each slot asks whether it is meant. Every facet is checked;
+anything unforeseen raises one of `runtime.MISMATCH`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from v2gpki.exi.ir import Binary, Boolean, Element, Enumeration, Integer, Text, Type, Value
-from v2gpki.exi.layout import Layout, Slot, inlined, layout_of
+from v2gpki.exi.layout import Layout, Place, Slot, inlined, layout_of
 from v2gpki.exi.primitives import MAX_INTEGER_BITS
 from v2gpki.exi.source import Source
 
@@ -45,9 +45,9 @@ class DecoderWriter:
             if layout is None:
                 source.line("raise HandOver")
             else:
-                value = self._body(layout, depth=0)
+                self._body(layout, "v", depth=0)
                 self._expect_known()
-                source.line(f"return {value}, x, r, q")
+                source.line("return v, x, r, q")
         return source.text
 
     # --- bits
@@ -73,95 +73,85 @@ class DecoderWriter:
         if layout.sole(index):
             self.source.know(0, layout.bits(index))
             return False
-        self._code(layout.bits(index), layout.number(index))
+        self._code((layout.bits(index), layout.number(index)))
         return True
 
-    def _code(self, width: int, number: int) -> None:
-        """Read a code into c as a running number."""
-        raw, expected = self._raw(width)
-        offset = number - expected
-        self.source.line(f"c = ({raw}) + {offset}" if offset > 0 else f"c = ({raw}) - {-offset}" if offset else f"c = {raw}")
+    def _code(self, state: tuple[int, int]) -> None:
+        """Read a code into c as a running number, in a state of that width and first number."""
+        raw, expected = self._raw(state[0])
+        self.source.line("c = " + _plus(raw, state[1] - expected))
 
     # --- structure
 
-    def _body(self, layout: Layout, depth: int) -> str:
-        """Everything after SE, EE included; the expression of the value."""
+    def _body(self, layout: Layout, variable: str, depth: int) -> None:
+        """Everything after SE, EE included; the value into a variable."""
         assert layout.type.cls is not None
         fields: list[str] = []
         coded = self._next(layout, 0)
-        for index, slot in enumerate(layout.slots):
-            coded = self._slot(layout, index, slot, coded, fields, depth)
+        for index in range(len(layout.slots)):
+            coded = self._slot(Place(layout, index, variable, depth), coded, fields)
         if coded:
             self.source.line(f"if c != {layout.end}: raise HandOver")
         cls = self.source.constant("C", layout.type.cls)
-        variable = self.source.variable()
         self.source.line(f"{variable} = {cls}({', '.join(fields)})")
-        return variable
 
-    def _slot(
-        self, layout: Layout, index: int, slot: Slot, coded: bool, fields: list[str], depth: int
-    ) -> bool:
+    def _slot(self, place: Place, coded: bool, fields: list[str]) -> bool:
         """One slot; whether c holds the code of what comes next (else it is expected as known bits)."""
-        source = self.source
+        source, slot = self.source, place.slot
         if slot.kind == "opaque":
             return coded
         if slot.kind == "choice":
-            return self._choice(layout, index, slot, coded, fields, depth)
-        variable = source.variable()
+            return self._choice(place, fields)
         if slot.attribute is not None:
             field = slot.attribute.field
         else:
-            field = layout.type.value_field if slot.kind == "value" else slot.particle.field
+            field = place.layout.type.value_field if slot.kind == "value" else slot.particle.field
+        variable = source.variable()
         fields.append(f"{field}={variable}")
+        last = slot.number + slot.size - 1
         if not slot.optional:
             if coded:
-                last = slot.number + slot.size - 1
                 wrong = f"c != {last}" if slot.size == 1 else f"not {slot.number} <= c <= {last}"
                 source.line(f"if {wrong}: raise HandOver")
-            return self._present(layout, index, slot, variable, depth)
+            return self._present(place, variable)
         source.line(f"{variable} = {'()' if slot.kind == 'list' else None}")
         room = self._room
-        test = f"c == {slot.number}" if slot.size == 1 else f"{slot.number} <= c < {slot.number + slot.size}"
-        with source.block(f"if {test}:"):
-            if not self._present(layout, index, slot, variable, depth):
+        with source.block(f"if c == {last}:" if slot.size == 1 else f"if {slot.number} <= c <= {last}:"):
+            if not self._present(place, variable):
                 self._expect_known()
-                source.line(f"c = {layout.number(index + 1)}")
+                source.line(f"c = {place.following}")
         self._room = min(room, self._room)
         return True
 
-    def _present(self, layout: Layout, index: int, slot: Slot, variable: str, depth: int) -> bool:
+    def _present(self, place: Place, variable: str) -> bool:
         """A slot that is there, and the code after it."""
+        slot = place.slot
         if slot.kind == "list":
-            self._list(layout, index, slot, variable, depth)
+            self._list(place, variable)
             return True
         if slot.attribute is not None:
             self._value(slot.attribute.value, variable)
         elif slot.kind == "value":
-            assert layout.type.value is not None
-            self._value(layout.type.value, variable)
+            assert place.layout.type.value is not None
+            self._value(place.layout.type.value, variable)
         elif slot.size == 1:
-            self._element(slot.alternatives[0].element, variable, depth)
+            self._element(slot.alternatives[0].element, variable, place.depth)
         else:
             self._substitutes(slot, variable)
-        return self._next(layout, index + 1)
+        return self._next(place.layout, place.index + 1)
 
     def _substitutes(self, slot: Slot, variable: str) -> None:
         """A member of a substitution group; c is in its range."""
-        source = self.source
         members: list[Decode | None] = [None] * slot.size
         for index, alternative in enumerate(slot.alternatives):
             if not alternative.element.abstract:
                 members[index] = self._late(alternative.element, members, index)
-        table = source.constant("T", members)
-        offset = f" - {slot.number}" if slot.number else ""
-        source.line(f"{variable}, x, r, q = {table}[c{offset}](d, x, r, q)")
+        table = self.source.constant("T", members)
+        self.source.line(f"{variable}, x, r, q = {table}[{_plus('c', -slot.number)}](d, x, r, q)")
         self._room = 0
 
-    def _choice(
-        self, layout: Layout, index: int, slot: Slot, coded: bool, fields: list[str], depth: int
-    ) -> bool:
-        source = self.source
-        assert coded
+    def _choice(self, place: Place, fields: list[str]) -> bool:
+        source, slot = self.source, place.slot
         names = []
         for alternative in slot.alternatives:
             names.append(source.variable())
@@ -171,26 +161,24 @@ class DecoderWriter:
         for offset, alternative in enumerate(slot.alternatives):
             self._room = entry
             with source.block(f"{'elif' if offset else 'if'} c == {slot.number + offset}:"):
-                self._element(alternative.element, names[offset], depth)
-                if not self._next(layout, index + 1):
+                self._element(alternative.element, names[offset], place.depth)
+                if not self._next(place.layout, place.index + 1):
                     self._expect_known()
-                    source.line(f"c = {layout.number(index + 1)}")
+                    source.line(f"c = {place.following}")
             room = min(room, self._room)
         self._room = room
         if not slot.optional:
             source.line("else: raise HandOver")
         return True
 
-    def _list(self, layout: Layout, index: int, slot: Slot, variable: str, depth: int) -> None:
-        source = self.source
-        particle = slot.particle
-        follower = index + 1
+    def _list(self, place: Place, variable: str) -> None:
+        source, particle = self.source, place.slot.particle
         items, item = source.variable(), source.variable()
         source.line(f"{items} = []")
         self._expect_known()
         with source.block("while True:"):
             self._room = 0
-            self._element(slot.alternatives[0].element, item, depth)
+            self._element(place.slot.alternatives[0].element, item, place.depth)
             source.line(f"{items}.append({item})")
             known, room = source.known, self._room
             if particle.minimum > 1:
@@ -201,13 +189,11 @@ class DecoderWriter:
                 source.known, self._room = known, room
             if particle.maximum is not None:
                 with source.block(f"if len({items}) == {particle.maximum}:"):
-                    self._code(layout.bits(follower), layout.number(follower))
+                    self._code(place.after)
                     source.line("break")
                 source.known, self._room = known, room
-            self._code(layout.bits(follower, before=1), 0)
-            with source.block("if c:"):
-                source.line(f"c += {layout.number(follower) - 1}")
-                source.line("break")
+            self._code(place.between)
+            source.line(f"if c != {place.between[1]}: break")
         self._room = 0
         source.line(f"{variable} = tuple({items})")
 
@@ -222,7 +208,7 @@ class DecoderWriter:
             return
         layout = layout_of(type_)
         if layout is not None and depth < 2 and inlined(layout):
-            self.source.line(f"{variable} = {self._body(layout, depth + 1)}")
+            self._body(layout, variable, depth + 1)
             return
         self._expect_known()
         self.source.line(f"{variable}, x, r, q = {self._call(type_)}(d, x, r, q)")
@@ -249,12 +235,11 @@ class DecoderWriter:
         name = self.source.constant("D", {expected | code: value for code, value in values.items()})
         self.source.line(f"{variable} = {name}[{raw}]")
 
-    def _number(self, width: int, variable: str, add: int = 0) -> None:
-        """The next bits as a number; out of their range if the known bits before them differ."""
+    def _number(self, width: int, variable: str, add: int = 0) -> int:
+        """The next bits as a number, and what they were expected to have before them: below 0 or too big if not so."""
         raw, expected = self._raw(width)
-        offset = add - expected
-        sign = f" + {offset}" if offset > 0 else f" - {-offset}" if offset else ""
-        self.source.line(f"{variable} = ({raw}){sign}" if sign else f"{variable} = {raw}")
+        self.source.line(f"{variable} = {_plus(raw, add - expected)}")
+        return expected
 
     def _integer(self, value: Integer, variable: str) -> None:
         source = self.source
@@ -295,8 +280,8 @@ class DecoderWriter:
             self.source.line(f"if {' or '.join(limits)}: raise HandOver")
 
     def _binary(self, value: Binary, variable: str) -> None:
-        self._number(8, variable)
-        self.source.line(f"if {variable} < 0: raise HandOver")
+        if self._number(8, variable):
+            self.source.line(f"if {variable} < 0: raise HandOver")
         if value.maximum is not None and value.maximum < 128:
             self._facets(value.minimum, value.maximum, variable)
             self.source.line(f"{variable}, x, r, q = take_octets(d, x, r, q, {variable})")
@@ -304,3 +289,11 @@ class DecoderWriter:
             self.source.line(f"{variable}, x, r, q = take_binary(d, x, r, q, {variable})")
             self._facets(value.minimum, value.maximum, f"len({variable})")
         self._room = 0
+
+
+def _plus(expression: str, number: int) -> str:
+    """An expression plus a constant."""
+    if not number:
+        return expression
+    inner = expression if expression.isidentifier() else f"({expression})"
+    return f"{inner} + {number}" if number > 0 else f"{inner} - {-number}"

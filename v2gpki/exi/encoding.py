@@ -1,22 +1,27 @@
 """Writes the Python that writes EXI: one function for each class, `e(o, a, w) -> a` (see `runtime` for the arguments).
 
-Constant event codes are merged with the value that follows; where the code depends on which optional fields came before, the
-locals `j` (width) and `b` (number of the first production on offer) carry the state. Small types are written inline. Every facet
-is checked; any breach, wrong type or unknown class raises one of `runtime.MISMATCH`.
+Constant event codes are merged with the value that follows; where the code depends on which optional fields came
+before, the locals `j` (width) and `b` (number of the first production on offer) carry the state. Small types are
+written inline. Every facet is checked; any breach, wrong type or unknown class raises one of `runtime.MISMATCH`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from v2gpki.exi.ir import Binary, Boolean, Element, Enumeration, Integer, Text, Type, Value
-from v2gpki.exi.layout import Layout, Slot, inlined, layout_of
+from v2gpki.exi.layout import Layout, Place, Slot, inlined, layout_of
 from v2gpki.exi.primitives import MAX_INTEGER_BITS
 from v2gpki.exi.source import Source
 
-#: A state on entry to a slot: (width, number of the first production), or None: it is in the locals j and b.
-_State = tuple[int, int] | None
+#: On entry to a slot: (width, number of the first production); "dynamic": these two are in the locals j and b; "written":
+#: the code of the only possible slot has been written.
+_State = tuple[int, int] | Literal["dynamic", "written"]
+#: Integers of so small a range are looked up.
 _DICT_RANGE = 256
+#: Octets that are appended without spilling.
+_SHORT = 64
 
 
 class EncoderWriter:
@@ -59,131 +64,115 @@ class EncoderWriter:
             self.source.line(f"a = a << {bits} | {number}" if number else f"a <<= {bits}")
 
     def _arrive(self, state: _State, number: int) -> None:
-        """Write the code of a production."""
-        if state is None:
+        """Write the code of a production, unless that is done."""
+        if state == "dynamic":
             self._flush()
             self.source.line(f"a = a << j | {number} - b")
-        else:
+        elif state != "written":
             self.source.know(number - state[1], state[0])
 
-    def _keep(self, state: _State) -> None:
-        """Put a state that is known into the locals."""
+    def _leave(self, place: Place, state: _State) -> None:
+        """Close a branch: write the code of what comes next if it is the only thing possible, else keep the state."""
+        if place.closes:
+            self._arrive(state, place.following)
+            self._flush()
+            return
         self._flush()
-        if state is not None:
+        if not isinstance(state, str):
             self.source.line(f"j = {state[0]}; b = {state[1]}")
+
+    @staticmethod
+    def _joined(place: Place) -> _State:
+        """The state after branches that were all left."""
+        return "written" if place.closes else "dynamic"
 
     # --- structure
 
-    def _body(self, layout: Layout, o: str, depth: int) -> None:
+    def _body(self, layout: Layout, owner: str, depth: int) -> None:
         """Everything after SE, EE included."""
         assert layout.type.cls is not None
         cls = self.source.constant("C", layout.type.cls)
-        with self.source.block(f"if type({o}) is not {cls}:"):
-            self.source.line("raise HandOver")
+        self.source.line(f"if type({owner}) is not {cls}: raise HandOver")
         state: _State = (layout.bits(0), 0)
-        arrived = False
-        for index, slot in enumerate(layout.slots):
-            state, arrived = self._slot(layout, index, slot, o, state, arrived, depth)
-        if not arrived:
-            self._arrive(state, layout.end)
+        for index in range(len(layout.slots)):
+            state = self._slot(Place(layout, index, owner, depth), state)
+        self._arrive(state, layout.end)
 
-    def _after(self, layout: Layout, index: int) -> tuple[int, int]:
-        return layout.bits(index), layout.number(index)
-
-    def _slot(
-        self, layout: Layout, index: int, slot: Slot, o: str, state: _State, arrived: bool, depth: int
-    ) -> tuple[_State, bool]:
-        """One slot; (state after it, whether the code of the next one is written already)."""
-        source = self.source
+    def _slot(self, place: Place, state: _State) -> _State:
+        """One slot; the state after it."""
+        source, slot, type_ = self.source, place.slot, place.layout.type
         if slot.kind == "opaque":
-            field = layout.type.fields[0]
-            with source.block(f"if {o}.{field}:"):
-                source.line("raise HandOver")
-            return state, False
-        if slot.kind == "value":
-            if not arrived:
-                self._arrive(state, slot.number)
-            assert layout.type.value is not None
-            variable = source.variable()
-            source.line(f"{variable} = {o}.{layout.type.value_field}")
-            self._value(layout.type.value, variable)
-            return self._after(layout, index + 1), False
+            source.line(f"if {place.owner}.{type_.fields[0]}: raise HandOver")
+            return state
         if slot.kind == "choice":
-            return self._choice(layout, index, slot, o, state, depth)
+            return self._choice(place, state)
+        if slot.attribute is not None:
+            field = slot.attribute.field
+        else:
+            field = type_.value_field if slot.kind == "value" else slot.particle.field
         variable = source.variable()
-        field = slot.attribute.field if slot.attribute is not None else slot.particle.field
-        source.line(f"{variable} = {o}.{field}")
+        source.line(f"{variable} = {place.owner}.{field}")
         if slot.kind == "list":
-            return self._list(layout, index, slot, variable, state, arrived, depth)
+            return self._list(place, variable, state)
         if not slot.optional:
-            self._single(slot, variable, state, arrived, depth)
-            return self._after(layout, index + 1), False
+            self._single(place, variable, state)
+            return place.after
         known = source.known
-        follower = index + 1
-        sole = layout.sole(follower)
         with source.block(f"if {variable} is None:"):
-            self._absent(layout, follower, state, sole)
+            self._leave(place, state)
         source.known = known
         with source.block("else:"):
-            self._single(slot, variable, state, arrived=False, depth=depth)
-            self._absent(layout, follower, self._after(layout, follower), sole)
-        return (self._after(layout, follower) if sole else None), sole
+            self._single(place, variable, state)
+            self._leave(place, place.after)
+        return self._joined(place)
 
-    def _absent(self, layout: Layout, follower: int, state: _State, sole: bool) -> None:
-        """Close a branch: write the code of the next slot if it is the only one possible, else keep the state."""
-        if sole:
-            self._arrive(state, layout.number(follower))
-            self._flush()
-        else:
-            self._keep(state)
-
-    def _single(self, slot: Slot, variable: str, state: _State, arrived: bool, depth: int) -> None:
+    def _single(self, place: Place, variable: str, state: _State) -> None:
         """A value that is there: its code and its content."""
-        if slot.attribute is not None:
-            if not arrived:
-                self._arrive(state, slot.number)
-            self._value(slot.attribute.value, variable)
-        elif slot.size == 1:
-            if not arrived:
-                self._arrive(state, slot.number)
-            self._element(slot.alternatives[0].element, variable, depth)
-        else:
+        slot = place.slot
+        if slot.size > 1:
             self._substitutes(slot, variable, state)
+            return
+        self._arrive(state, slot.number)
+        if slot.attribute is not None:
+            self._value(slot.attribute.value, variable)
+        elif slot.kind == "value":
+            assert place.layout.type.value is not None
+            self._value(place.layout.type.value, variable)
+        else:
+            self._element(slot.alternatives[0].element, variable, place.depth)
 
     def _substitutes(self, slot: Slot, variable: str, state: _State) -> None:
+        """A member of a substitution group, chosen by its class."""
+        assert state != "written"
+        elements = {one.element.cls: one.element for one in slot.alternatives if not one.element.abstract}
         codes = {
-            alternative.element.cls: slot.number + offset
-            for offset, alternative in enumerate(slot.alternatives)
-            if not alternative.element.abstract
+            one.element.cls: slot.number + offset
+            for offset, one in enumerate(slot.alternatives)
+            if not one.element.abstract
         }
         if len(codes) == 1:
             ((cls, number),) = codes.items()
             self._arrive(state, number)
-            element = next(alternative.element for alternative in slot.alternatives if alternative.element.cls is cls)
-            self._element(element, variable, depth=2)
+            self._element(elements[cls], variable, depth=2)
             return
-        if state is None:
+        if state == "dynamic":
             self._flush()
             name = self.source.constant("D", codes)
             self.source.line(f"a = a << j | {name}[type({variable})] - b")
         else:
             name = self.source.constant("D", {cls: number - state[1] for cls, number in codes.items()})
             self._put(f"{name}[type({variable})]", state[0])
-        for alternative in slot.alternatives:
-            self._register(alternative.element)
+        for element in elements.values():
+            self._register(element)
         self.source.line(f"a = encoders[type({variable})]({variable}, a, w)")
 
-    def _choice(
-        self, layout: Layout, index: int, slot: Slot, o: str, state: _State, depth: int
-    ) -> tuple[_State, bool]:
-        source = self.source
+    def _choice(self, place: Place, state: _State) -> _State:
+        source, slot = self.source, place.slot
         names = []
         for alternative in slot.alternatives:
             names.append(source.variable())
-            source.line(f"{names[-1]} = {o}.{alternative.particle.field}")
+            source.line(f"{names[-1]} = {place.owner}.{alternative.particle.field}")
         known = source.known
-        follower = index + 1
-        sole = layout.sole(follower)
         for offset, alternative in enumerate(slot.alternatives):
             with source.block(f"{'elif' if offset else 'if'} {names[offset]} is not None:"):
                 others = [f"{name} is not None" for name in names[offset + 1 :]]
@@ -191,52 +180,40 @@ class EncoderWriter:
                     source.line(f"if {' or '.join(others)}: raise HandOver")
                 source.known = known
                 self._arrive(state, slot.number + offset)
-                self._element(alternative.element, names[offset], depth)
-                self._absent(layout, follower, self._after(layout, follower), sole)
+                self._element(alternative.element, names[offset], place.depth)
+                self._leave(place, place.after)
         source.known = known
         with source.block("else:"):
             if slot.optional:
-                self._absent(layout, follower, state, sole)
+                self._leave(place, state)
             else:
                 source.line("raise HandOver")
-                source.known = (0, 0)
-        return (self._after(layout, follower) if sole else None), sole
+                source.take_known()
+        return self._joined(place)
 
-    def _list(
-        self, layout: Layout, index: int, slot: Slot, variable: str, state: _State, arrived: bool, depth: int
-    ) -> tuple[_State, bool]:
-        source = self.source
-        particle = slot.particle
-        follower = index + 1
-        sole = layout.sole(follower)
+    def _list(self, place: Place, variable: str, state: _State) -> _State:
+        source, particle = self.source, place.slot.particle
         count = source.variable()
         source.line(f"{count} = len({variable})")
-        limits = [f"{count} < {particle.minimum}"] if particle.minimum else []
-        limits += [f"{count} > {particle.maximum}"] if particle.maximum is not None else []
-        if limits:
-            source.line(f"if {' or '.join(limits)}: raise HandOver")
-        if slot.optional:
+        self._limits(count, particle.minimum, particle.maximum)
+        if place.slot.optional:
             known = source.known
             with source.block(f"if not {count}:"):
-                self._absent(layout, follower, state, sole)
+                self._leave(place, state)
             source.known = known
             with source.block("else:"):
-                self._items(layout, index, slot, variable, count, state, False, depth)
+                self._items(place, variable, state)
+                self._leave_list(place, count)
         else:
-            self._items(layout, index, slot, variable, count, state, arrived, depth)
-        return (self._after(layout, follower) if sole else None), sole
+            self._items(place, variable, state)
+            self._leave_list(place, count)
+        return self._joined(place)
 
-    def _items(
-        self, layout: Layout, index: int, slot: Slot, variable: str, count: str, state: _State, arrived: bool, depth: int
-    ) -> None:
-        """A list that is not empty, and the state after it."""
-        source = self.source
-        particle = slot.particle
-        follower = index + 1
-        sole = layout.sole(follower)
-        again = layout.bits(follower, before=1)
-        if not arrived:
-            self._arrive(state, slot.number)
+    def _items(self, place: Place, variable: str, state: _State) -> None:
+        """A list that is not empty. After each item the code of another is written, after the last taken back."""
+        source, particle = self.source, place.slot.particle
+        again = place.between[0]
+        self._arrive(state, place.slot.number)
         self._flush()
         item = source.variable()
         counter = source.variable() if particle.minimum > 1 else ""
@@ -244,7 +221,7 @@ class EncoderWriter:
             source.line(f"{counter} = 0")
         with source.block(f"for {item} in {variable}:"):
             source.line("if a > SPILL_ABOVE: a = spill(a, w)")
-            self._element(slot.alternatives[0].element, item, depth)
+            self._element(place.slot.alternatives[0].element, item, place.depth)
             if counter:
                 self._flush()
                 source.line(f"{counter} += 1")
@@ -253,14 +230,17 @@ class EncoderWriter:
                 source.know(0, again)
                 self._flush()
         source.line(f"a >>= {again}")
-        middle = (again, layout.number(follower) - 1)
-        if particle.maximum is None:
-            self._absent(layout, follower, middle, sole)
+
+    def _leave_list(self, place: Place, count: str) -> None:
+        """The state after a list depends on whether it is full."""
+        source, maximum = self.source, place.slot.particle.maximum
+        if maximum is None:
+            self._leave(place, place.between)
             return
-        with source.block(f"if {count} == {particle.maximum}:"):
-            self._absent(layout, follower, self._after(layout, follower), sole)
+        with source.block(f"if {count} == {maximum}:"):
+            self._leave(place, place.after)
         with source.block("else:"):
-            self._absent(layout, follower, middle, sole)
+            self._leave(place, place.between)
 
     def _element(self, element: Element, variable: str, depth: int) -> None:
         """Everything after the code of SE."""
@@ -344,18 +324,21 @@ class EncoderWriter:
         self.source.line(f"if {code} is None: {code} = text_code({variable}, {memo}, {facets})")
         self.source.line(f"a = a << {code}[0] | {code}[1]")
 
+    def _limits(self, size: str, minimum: int, maximum: int | None) -> None:
+        limits = [f"{size} < {minimum}"] if minimum else []
+        limits += [f"{size} > {maximum}"] if maximum is not None else []
+        if limits:
+            self.source.line(f"if {' or '.join(limits)}: raise HandOver")
+
     def _binary(self, value: Binary, variable: str) -> None:
         size = self.source.variable()
         self.source.line(f"{size} = len({variable})")
-        limits = [f"{size} < {value.minimum}"] if value.minimum else []
-        limits += [f"{size} > {value.maximum}"] if value.maximum is not None else []
-        if limits:
-            self.source.line(f"if {' or '.join(limits)}: raise HandOver")
-        known = self.source.known
-        if value.maximum is not None and value.maximum <= 64:
+        self._limits(size, value.minimum, value.maximum)
+        if value.maximum is not None and value.maximum <= _SHORT:
             self._short_binary(variable, size)
             return
-        with self.source.block(f"if {size} < 65:"):
+        known = self.source.known
+        with self.source.block(f"if {size} <= {_SHORT}:"):
             self._short_binary(variable, size)
         self.source.known = known
         with self.source.block("else:"):

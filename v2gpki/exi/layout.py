@@ -1,9 +1,10 @@
 """A type as a row of slots: the view from which straight-line code is written.
 
-A slot is an attribute, the simple value, a particle, or a choice of particles. In any state the codes on offer are those of the
-next slots up to the first required one (then the end, if all were optional); so the code of a slot is a difference of running
-numbers. Content that is not such a row (repeating groups, wildcards, mixed) is one `opaque` slot if it may be empty: the
-generated code writes and reads it empty and leaves the rest to the interpreter. Otherwise there is no layout at all.
+A slot is an attribute, the simple value, a particle, or a choice of particles. In any state the codes on offer are
+those of the next slots up to the first required one (then the end, if all were optional); so the code of a slot is a
+difference of running numbers. Content that is not such a row (repeating groups, wildcards, mixed) is one `opaque` slot
+if it may be empty: the generated code writes and reads it empty and leaves the rest to the interpreter. Otherwise
+there is no layout at all.
 """
 
 from __future__ import annotations
@@ -69,6 +70,40 @@ class Layout(msgspec.Struct, frozen=True, eq=False):
     def sole(self, index: int) -> bool:
         """Whether what comes at `index` is the only thing that may come there."""
         return index >= len(self.slots) or self.slots[index].sole
+
+
+class Place(msgspec.Struct, frozen=True, eq=False):
+    """A slot where code is being written for it: `owner` is the local that holds the object, `depth` that of inlining."""
+
+    layout: Layout
+    index: int
+    owner: str
+    depth: int
+
+    @property
+    def slot(self) -> Slot:
+        """The slot."""
+        return self.layout.slots[self.index]
+
+    @property
+    def following(self) -> int:
+        """The running number of what comes next."""
+        return self.layout.number(self.index + 1)
+
+    @property
+    def after(self) -> tuple[int, int]:
+        """Width and first number of the state after the slot."""
+        return self.layout.bits(self.index + 1), self.following
+
+    @property
+    def between(self) -> tuple[int, int]:
+        """Width and first number of the state between two items of a list, the item being offered first."""
+        return self.layout.bits(self.index + 1, before=1), self.following - 1
+
+    @property
+    def closes(self) -> bool:
+        """Whether only one thing can come after the slot."""
+        return self.layout.sole(self.index + 1)
 
 
 def layout_of(type_: Type) -> Layout | None:
@@ -145,7 +180,8 @@ def inlined(layout: Layout) -> bool:
     if len(layout.slots) > _INLINE_SLOTS:
         return False
     return all(
-        slot.kind in {"attribute", "value", "opaque"} and (not slot.optional or slot.kind == "opaque")
+        (slot.kind in {"attribute", "value"} and not slot.optional)
+        or slot.kind == "opaque"
         or (slot.kind == "element" and slot.sole and slot.alternatives[0].element.type.cls is None)
         for slot in layout.slots
     )
