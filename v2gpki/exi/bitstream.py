@@ -1,7 +1,7 @@
 """Bits in and out, most significant first, for the interpreter; the generated code shifts for itself.
 
-The reader never reads beyond its data: it raises `Malformed`, which says where. It keeps a window of the data as one integer, so
-that time stays linear in the length.
+The reader never reads beyond its data: it raises `Malformed`, which says where. It keeps a window of the data as one
+integer, so that time stays linear in the length.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 _WINDOW = 64
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - what the octets are; the error is worded from it
     """The octets cannot be what they should be: `code` of the error, what is wrong, the bit position where it shows."""
 
     def __init__(self, code: str, what: str, position: int) -> None:

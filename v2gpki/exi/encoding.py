@@ -15,8 +15,8 @@ from v2gpki.exi.layout import Layout, Place, Slot, inlined, layout_of
 from v2gpki.exi.primitives import MAX_INTEGER_BITS
 from v2gpki.exi.source import Source
 
-#: On entry to a slot: (width, number of the first production); "dynamic": these two are in the locals j and b; "written":
-#: the code of the only possible slot has been written.
+#: On entry to a slot: (width, number of the first production); "dynamic": these two are in the locals j and b;
+#: "written": the code of the only possible slot has been written.
 _State = tuple[int, int] | Literal["dynamic", "written"]
 #: Integers of so small a range are looked up.
 _DICT_RANGE = 256

@@ -4,8 +4,8 @@
     coder.encoder(element, fragment=False)(value) -> bytes
     coder.decode(data, fragment=False) -> (element, value)
 
-Strict and fast, and silent about why: anything that is not exactly as the schema says raises one of `runtime.MISMATCH`, and the
-caller asks `interpret`. Nothing here depends on input: what is compiled is the schema.
+Strict and fast, and silent about why: anything that is not exactly as the schema says raises one of
+`runtime.MISMATCH`, and the caller asks `interpret`. Nothing here depends on input: what is compiled is the schema.
 """
 
 from __future__ import annotations

@@ -472,7 +472,7 @@ def _follow_table(particles: Sequence[Particle], model: Group) -> dict[int, tupl
 
 
 class RelaxedType(Type):
-    """The element-fragment grammar of a name that is declared with several types (EXI 8.5.3): nearly anything goes, untyped.
+    """The element-fragment grammar of a name with several types (EXI 8.5.3): nearly anything goes, untyped.
 
     Its elements have no types here: content other than text is refused by whoever reads it.
     """
@@ -559,5 +559,5 @@ class Schema:
 
     @cached_property
     def names(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The initial string tables of URIs and their local names, for names under wildcards (EXI 7.3.1, appendix D)."""
+        """The initial tables of URIs and their local names, for names under wildcards (EXI 7.3.1, appendix D)."""
         return tuple(self._names_source())

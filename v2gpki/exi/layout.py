@@ -15,7 +15,6 @@ import msgspec
 
 from v2gpki.exi.ir import Attribute, Element, Group, Particle, Type, code_bits
 
-
 #: Types of so many slots, all required and simple, are coded where they are used.
 _INLINE_SLOTS = 4
 
@@ -73,7 +72,7 @@ class Layout(msgspec.Struct, frozen=True, eq=False):
 
 
 class Place(msgspec.Struct, frozen=True, eq=False):
-    """A slot where code is being written for it: `owner` is the local that holds the object, `depth` that of inlining."""
+    """A slot for which code is being written: `owner` is the local that holds the object, `depth` that of inlining."""
 
     layout: Layout
     index: int

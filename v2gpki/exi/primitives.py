@@ -1,8 +1,9 @@
 """Values as EXI codes them (EXI 1.0 section 7.1), read and written through bit streams; bounded in every direction.
 
 `read_value` gives what the wire says and refuses only what cannot be: more octets than there are, an index beyond an
-enumeration, a code point that is none. Facets (`Value.breach`) are the caller's to check, so that a tolerant reader can go on.
-A writer is given values whose type is right; it refuses numbers that its width cannot hold with `ValueError`.
+enumeration, a code point that is none. Facets (`Value.breach`) are the caller's to check, so that a tolerant reader
+can go on. A writer is given values whose type is right; it refuses numbers that its width cannot hold with
+`ValueError`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What generated code calls: values of a length that is not known when the code is written, and the window over the data.
+"""What generated code calls: values whose length is not known when the code is written, the window over the data.
 
 Writing: `a` is a number with a leading 1 bit before the bits that are not yet in `w` (append of a list of octets).
-Reading: `d` all octets, `x` a window as a number, `r` how many bits of it are unread, `q` how many octets follow the window.
-A shift by a negative count (ValueError) is the end of the data. Nothing here words an error: `MISMATCH` hands over.
+Reading: `d` all octets, `x` a window as a number, `r` how many bits of it are unread, `q` how many octets follow the
+window. A shift by a negative count (ValueError) is the end of the data. Nothing here words an error: `MISMATCH` hands
+over.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def put_octets(a: int, data: bytes, w: Spill) -> int:
     return spill(put_unsigned(a, size) << 8 * size | int.from_bytes(data, "big"), w)
 
 
-def text_code(  # the memo of one place in one message
+def text_code(  # noqa: PLR0917 - called from generated code only
     text: str, memo: dict[str, tuple[int, int]], prefix: int, prefix_bits: int, minimum: int, maximum: int | None
 ) -> tuple[int, int]:
     """(width, number) of a string after the constant bits before it; remembered if it is short."""

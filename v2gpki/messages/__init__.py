@@ -11,9 +11,9 @@
 >>> messages.decode(octets, schema="iso15118-2").Body.BodyElement.EVCCID.hex()
 '0a0b0c0d0e0f'
 
-Schemas: app, iso15118-2, iso15118-20-common, ac, dc, wpt, acdp, xmldsig. Classes: `app_protocol`, `iso2`, `iso20_common`,
-`iso20_types`, `iso20_ac`, `iso20_dc`, `iso20_wpt`, `iso20_acdp`, `xmldsig`; names and fields are the standard's. What is
-imported is what is used: names are loaded at their first use.
+Schemas: app, iso15118-2, iso15118-20-common, ac, dc, wpt, acdp, xmldsig. Classes: `app_protocol`, `iso2`,
+`iso20_common`, `iso20_types`, `iso20_ac`, `iso20_dc`, `iso20_wpt`, `iso20_acdp`, `xmldsig`; names and fields are the
+standard's. What is imported is what is used: names are loaded at their first use.
 """
 
 from __future__ import annotations

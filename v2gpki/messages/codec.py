@@ -1,8 +1,9 @@
 """Messages to EXI and back: the public `decode` and `encode`, the schemas by name, and which schema a class belongs to.
 
-Generated code does it (`exi.generate`); when it meets anything that is not exactly as the schema says, the interpreter does
-it again, and either gets through (empty values in the other legal coding, wildcards, `KeyInfo`) or raises the error that says
-where and why. Schemas: app, iso15118-2, iso15118-20-common, ac, dc, wpt, acdp, xmldsig; each is compiled at first use.
+Generated code does it (`exi.generate`); when it meets anything that is not exactly as the schema says, the interpreter
+does it again, and either gets through (empty values in the other legal coding, wildcards, `KeyInfo`) or raises the
+error that says where and why. Schemas: app, iso15118-2, iso15118-20-common, ac, dc, wpt, acdp, xmldsig; each is
+compiled at first use.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     from v2gpki.exi.interpret import Reading, Trace
 
-#: Namespaces of each schema as `module:name`; the first ones are its own, the others are imported by its schema documents.
 _DS = "xmldsig:DS"
 _TYPES = "iso20_types:TYPES"
+#: Namespaces of each schema as `module:name`; the first ones are its own, its schema documents import the others.
 NAMESPACES: Mapping[str, tuple[str, ...]] = {
     "app": ("app_protocol:APP_PROTOCOL",),
     "iso15118-2": ("iso2:DEF", "iso2:HEADER", "iso2:BODY", "iso2:TYPES", _DS),
@@ -66,14 +67,14 @@ def encode(
 ) -> bytes:
     """The EXI of a message (header octet 0x80, bit-packed), or of a fragment as it is signed.
 
-    `schema` is that of the message's namespace if not given. A value whose class does not tell its element's name is given as
-    `NamedValue(QName(name, uri), value)`. Every length, range and count is checked, but for the paths in `waivers`
-    (`V2G_Message/Body/*/EVCCID`; `*` is one step). `ecog` writes completely full lists as EcoG's grammars do, not as the
-    schema says. Raises `V2GPKIError` (`exi.*`, `messages.*`).
+    `schema` is that of the message's namespace if not given. A value whose class does not tell its element's name is
+    given as `NamedValue(QName(name, uri), value)`. Every length, range and count is checked, but for the paths in
+    `waivers` (`V2G_Message/Body/*/EVCCID`; `*` is one step). `ecog` writes completely full lists as EcoG's grammars
+    do, not as the schema says. Raises `V2GPKIError` (`exi.*`, `messages.*`).
     """
     if ecog or waivers:
         return _write(message, schema, fragment, ecog, waivers)
-    write = _writers(schema, fragment).get(type(message))
+    write = _WRITERS.get((schema, fragment), _NO_WRITERS).get(type(message))
     if write is None:
         write = _find_writer(message, schema, fragment)
     try:
@@ -92,8 +93,8 @@ def decode(
 ) -> Message | NamedValue:
     """The message that the octets are; a `NamedValue` if the root has no class of its own.
 
-    Strict: octets that mean no valid message are refused, also more octets than the message has. `ecog` and `waivers` as for
-    `encode`. Raises `V2GPKIError` `exi.*` with the path, the bit position and the rule.
+    Strict: octets that mean no valid message are refused, also more octets than the message has. `ecog` and `waivers`
+    as for `encode`. Raises `V2GPKIError` `exi.*` with the path, the bit position and the rule.
     """
     if ecog or waivers:
         return _read(data, schema, fragment, ecog, waivers)
@@ -128,7 +129,7 @@ def read(
 
 
 def trace(data: bytes, schema: str = "iso15118-2", fragment: bool = False, *, ecog: bool = False) -> Trace:
-    """Every event with bit position, width and value, up to the end or to what is wrong; raises only for a wrong schema."""
+    """Every event with bit position, width and value, up to the end or the error; raises for an unknown schema only."""
     from v2gpki.exi import interpret  # noqa: PLC0415 - most messages never need it
 
     return interpret.trace(model(schema), bytes(data), fragment=fragment, ecog=ecog)
@@ -195,9 +196,8 @@ def root_of(message: Message | NamedValue, schema: str, fragment: bool) -> tuple
 Writer = Callable[[object], bytes]
 
 
-@cache
-def _writers(schema: str | None, fragment: bool) -> dict[type, Writer]:
-    return {}
+_NO_WRITERS: dict[type, Writer] = {}
+_WRITERS: dict[tuple[str | None, bool], dict[type, Writer]] = {}
 
 
 def _find_writer(message: Message | NamedValue, schema: str | None, fragment: bool) -> Writer:
@@ -206,7 +206,7 @@ def _find_writer(message: Message | NamedValue, schema: str | None, fragment: bo
     write = coder(name).encoder(element, fragment=fragment)
     if isinstance(message, NamedValue):
         return lambda _: write(value)
-    _writers(schema, fragment)[type(message)] = write
+    _WRITERS.setdefault((schema, fragment), {})[type(message)] = write
     return write
 
 

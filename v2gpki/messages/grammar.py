@@ -1,12 +1,13 @@
 """Message classes -> the neutral grammar (`exi.ir`). Lazy: a type is built when it is first coded.
 
-A schema is a tuple of namespaces; everything that was declared on them belongs to it. The element list of fragments, which
-needs every annotation, is only built when a fragment is coded. Refuses a class that says something impossible with
-`TypeError`: that is a mistake in our own classes, never in input.
+A schema is a tuple of namespaces; everything that was declared on them belongs to it. The element list of fragments,
+which needs every annotation, is only built when a fragment is coded. Refuses a class that says something impossible
+with `TypeError`: that is a mistake in our own classes, never in input.
 """
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -17,6 +18,7 @@ from v2gpki.exi import ir
 from v2gpki.messages import schema as m
 
 _SIMPLE: tuple[type, ...] = (str, int, bool, bytes)
+_UNMARKED: Mapping[object, ir.Value] = {str: ir.Text(), bool: ir.Boolean()}
 
 
 class _Field(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def fields(cls: type[m.Message]) -> Iterator[_Field]:
         declaration = base.__dict__.get("declaration")
         if not isinstance(declaration, m.Declaration):
             continue
-        for name, annotation in base.__dict__.get("__annotations__", {}).items():
+        for name, annotation in inspect.get_annotations(base).items():
             alternatives, markers, optional = _unwrap(annotation)
             if alternatives and get_origin(alternatives[0]) is tuple:
                 inner, inner_markers, _ = _unwrap(get_args(alternatives[0])[0])
@@ -74,21 +76,24 @@ def value_of(alternatives: Sequence[object], markers: Sequence[object]) -> ir.Va
         return ir.Enumeration(get_args(base))
     if base not in _SIMPLE:
         return None
-    for marker in markers:
-        match marker:
-            case m.Integer(minimum, maximum):
-                return ir.Integer(minimum, maximum)
-            case m.String(maximum, minimum):
-                return ir.Text(minimum or 0, maximum)
-            case m.Base64(maximum, minimum):
-                return ir.Binary(minimum or 0, maximum, "base64")
-            case m.Hex(maximum, minimum):
-                return ir.Binary(minimum or 0, maximum, "hex")
-    if base is bool:
-        return ir.Boolean()
-    if base is str:
-        return ir.Text()
-    raise TypeError(f"{base} needs a marker that says how it is coded")
+    value = next((value for marker in markers if (value := _marked(marker)) is not None), _UNMARKED.get(base))
+    if value is None:
+        raise TypeError(f"{base} needs a marker that says how it is coded")
+    return value
+
+
+def _marked(marker: object) -> ir.Value | None:
+    match marker:
+        case m.Integer(minimum, maximum):
+            return ir.Integer(minimum, maximum)
+        case m.String(maximum, minimum):
+            return ir.Text(minimum, maximum)
+        case m.Base64(maximum, minimum):
+            return ir.Binary(minimum, maximum, "base64")
+        case m.Hex(maximum, minimum):
+            return ir.Binary(minimum, maximum, "hex")
+        case _:
+            return None
 
 
 class Grammar:
@@ -168,10 +173,7 @@ class Grammar:
     def _particle(self, field: _Field, index: int, simple: ir.Value | None) -> ir.Particle:
         occurs = field.marker(m.Occurs)
         substitutes = field.marker(m.Substitutes)
-        if substitutes is not None:
-            elements = self._substitutes(field, substitutes)
-        else:
-            elements = (self._local(field, simple),)
+        elements = self._substitutes(field, substitutes) if substitutes else (self._local(field, simple),)
         if occurs is None:
             in_choice = field.marker(m.Choice) is not None
             return ir.Particle(index, field.name, elements, minimum=0 if field.optional and not in_choice else 1)
@@ -297,7 +299,7 @@ class Grammar:
 
 
 def _append(members: list[int | ir.Group], index: int, choice: m.Choice | None, open_choice: str) -> str:
-    """Add a particle to the sequence, or to the choice that its neighbour before opened; the name of the open choice."""
+    """Add a particle to the sequence, or to the choice that its neighbour opened; the name of the open choice."""
     if choice is None:
         members.append(index)
         return ""

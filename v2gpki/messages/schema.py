@@ -7,27 +7,28 @@
         ChargingSession: Literal["Terminate", "Pause"]          # an enumeration, in schema order
 
 Type aliases of enumerations carry the name of their simple type (`responseCodeType = Literal[..]`).
-A field without `= None` is required. Fields stand in schema order; attributes anywhere. Annotations are evaluated at class
-creation (modules of classes do not import `annotations` from `__future__`: the grammar reads the objects). A field that is
-optional and named as its class needs the class under another name (`TransformsType = Transforms`, or `xmldsig.Signature`).
-Inherit to extend a type; the base's fields come first and keep their namespace.
+A field without `= None` is required. Fields stand in schema order; attributes anywhere. Annotations are evaluated at
+class creation (modules of classes do not import `annotations` from `__future__`: the grammar reads the objects). A
+field that is optional and named as its class needs the class under another name (`TransformsType = Transforms`, or
+`xmldsig.Signature`). Inherit to extend a type; the base's fields come first and keep their namespace.
 
-- element of a simple type: `Annotated[int, Integer(0, 20)]`, `Annotated[str, String(64)]`, `Annotated[bytes, Base64(800)]`,
-  `Annotated[bytes, Hex(8)]`, `bool`, `Literal[..]`; of a complex type: the class
+- element of a simple type: `Annotated[int, Integer(0, 20)]`, `Annotated[str, String(64)]`, `Annotated[bytes,
+  Base64(800)]`, `Annotated[bytes, Hex(8)]`, `bool`, `Literal[..]`; of a complex type: the class
 - minOccurs=0: `X | None = None`
-- maxOccurs > 1: `Annotated[tuple[X, ...], Occurs(1, 16)]` (with minimum 0: `= ()`); plain items are annotated themselves,
-  `tuple[Annotated[str, String(8)], ...]`; if EcoG still offers SE in the full list: `Occurs(1, 16, open_when_full=True)`
+- maxOccurs > 1: `Annotated[tuple[X, ...], Occurs(1, 16)]` (with minimum 0: `= ()`); plain items are annotated
+  themselves, `tuple[Annotated[str, String(8)], ...]`; if EcoG still offers SE in the full list: `Occurs(1, 16,
+  open_when_full=True)`
 - ref to an element of another namespace, or of another name than the field: `Annotated[Signature, Named(DS)]`
-- substitution group: `Annotated[A | B, Substitutes("Head", NAMESPACE)]` names the abstract head; `Substitutes()` if the head is
-  one of the classes; the classes are declared as elements
+- substitution group: `Annotated[A | B, Substitutes("Head", NAMESPACE)]` names the abstract head; `Substitutes()` if
+  the head is one of the classes; the classes are declared as elements
 - choice: `Annotated[A | None, Choice("which")] = None` for neighbouring fields; `Choice("which", minimum=0)`
 - attribute: `Annotated[str, String(), Attribute()]`; qualified as the namespace of the class says
 - simple content: the field `value: Annotated[bytes, Base64(48), Content()]`
-- repeating choice or sequence: one field `content: Annotated[tuple[A | B | AnyElement | str, ...], Items(1)]`; the classes are
-  declared as `element` or `local`; `str` means mixed, `AnyElement` a wildcard (`Message` beside it is for values of any
-  global element and means nothing more)
-- other content models: the class variable `model = Group(..)` over element names with the suffixes ? and *, `##any` for the
-  wildcard (xmldsig PGPData, DSAKeyValue)
+- repeating choice or sequence: one field `content: Annotated[tuple[A | B | AnyElement | str, ...], Items(1)]`; the
+  classes are declared as `element` or `local`; `str` means mixed, `AnyElement` a wildcard (`Message` beside it is for
+  values of any global element and means nothing more)
+- other content models: the class variable `model = Group(..)` over element names with the suffixes ? and *, `##any`
+  for the wildcard (xmldsig PGPData, DSAKeyValue)
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ MarkerT = TypeVar("MarkerT", bound=msgspec.Struct)
 
 
 class MessageMeta(msgspec.StructMeta):
-    """Frozen, keyword-only, outside the garbage collector (messages cannot be cyclic), without saying so in each class."""
+    """Frozen, keyword-only, outside the garbage collector (messages cannot be cyclic), without saying so in each
+    class."""
 
     def __new__(
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **settings: Any
@@ -74,8 +76,8 @@ class Declaration(msgspec.Struct, frozen=True):
 class Namespace:
     """A target namespace: its URI, a prefix for XML, what is qualified, and what was declared on it.
 
-    `type_names` are the names of its types that are not those of an element: EXI's name tables contain them, which matters
-    only for names under wildcards.
+    `type_names` are the names of its types that are not those of an element: EXI's name tables contain them, which
+    matters only for names under wildcards.
     """
 
     def __init__(
@@ -213,7 +215,8 @@ class Items(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A content model written out: members are field names or groups; `optional` particles are those whose field says so."""
+    """A content model written out: members are field names or groups; `optional` particles are those whose field says
+    so."""
 
     kind: Literal["sequence", "choice"]
     members: tuple[str | Group, ...]
