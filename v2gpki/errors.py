@@ -137,6 +137,13 @@ CODES: Mapping[str, Outcome] = {
     "exi.name": _refused(),
     "exi.limit": _refused(413),
     "exi.depth": _refused(),
+    # v2gtp
+    "v2gtp.version": _refused(),
+    "v2gtp.type": _refused(),
+    "v2gtp.length": _refused(413),
+    "v2gtp.truncated": _refused(),
+    "v2gtp.trailing": _refused(),
+    "v2gtp.capture": _refused(),
     # messages
     "messages.unknown_schema": _usage(404),
     "messages.not_a_root": _refused(),
