@@ -96,6 +96,11 @@ def _untrusted(iso2: str = "FAILED_CertChainError", ocpp: str = "CertChainError"
     return _refused(422, iso2, "WARNING_CertificateValidationError", ocpp)
 
 
+def _unsigned() -> Outcome:
+    """A message whose signature does not hold."""
+    return _refused(422, "FAILED_SignatureError", "FAILED_SignatureError")
+
+
 def _usage(http: int = 400) -> Outcome:
     return Outcome(EXIT_USAGE, http)
 
@@ -194,6 +199,28 @@ CODES: Mapping[str, Outcome] = {
     "name.bad_length": _refused(),
     "name.missing_value": _refused(),
     "certificate.ambiguous": _refused(409),
+    # signature
+    "signature.nothing_to_sign": _unsigned(),
+    "signature.wrong_edition": _usage(),
+    "signature.bad_signer": _refused(500),
+    "signature.missing": _unsigned(),
+    "signature.missing_id": _unsigned(),
+    "signature.duplicate_id": _unsigned(),
+    "signature.missing_reference": _unsigned(),
+    "signature.unknown_reference": _unsigned(),
+    "signature.duplicate_reference": _unsigned(),
+    "signature.too_many_references": _unsigned(),
+    "signature.forbidden_member": _unsigned(),
+    "signature.unknown_transform": _unsigned(),
+    "signature.wrong_algorithm": _unsigned(),
+    "signature.wrong_key": _unsigned(),
+    "signature.wrong_digest": _unsigned(),
+    "signature.document_digest": _unsigned(),
+    "signature.empty_namespace_digest": _unsigned(),
+    "signature.der_value": _unsigned(),
+    "signature.wrong_length": _unsigned(),
+    "signature.out_of_range": _unsigned(),
+    "signature.wrong_value": _unsigned(),
     # lint
     "lint.failed": _refused(422),
     # path

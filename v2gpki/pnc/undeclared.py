@@ -1,0 +1,128 @@
+"""How an element is coded whose namespace was left out: the classic mistake of signature code, needed only to name it.
+
+The fragment grammar does not know a `{}eMAID`; EXIficient then codes an undeclared element by its literal name, says
+xsi:type xsd:anyType, and writes everything below as untyped text. Such octets are longer, and their digest is what a
+sender with this mistake sends (RISE-V2G issue 99 and its test data). Clauses: EXI 1.0 7.3.1, 7.3.2, 8.4.3, 8.5.4.1.3,
+appendix D.
+"""
+
+from __future__ import annotations
+
+from v2gpki.messages import codec
+from v2gpki.messages.schema import Message, NamedValue, QName
+from v2gpki.messages.views.lexical import to_text
+
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_XSD = "http://www.w3.org/2001/XMLSchema"
+#: Index of anyType among the 46 names of XML Schema (appendix D.3), and the width of that index.
+_ANY_TYPE = (12, 6)
+
+
+def fragment_without_namespace(element: NamedValue, schema: str) -> bytes:
+    """The fragment of an element as a sender codes it that gives its root no namespace."""
+    writer = _Writer(schema)
+    writer.root(element.name.name, element.value)
+    return writer.octets()
+
+
+class _Writer:
+    """Bits of one fragment, most significant first, as one number of `count` bits."""
+
+    def __init__(self, schema: str) -> None:
+        self._grammar = codec.grammar(schema)
+        model = self._grammar.schema
+        self._uris = {uri: (index, names) for index, (uri, names) in enumerate(model.names)}
+        self._any = len(model.fragment)
+        self._end, self._width = model.fragment_end, model.fragment_bits
+        self._chunks: list[str] = []
+        self._seen: set[QName] = set()
+
+    def octets(self) -> bytes:
+        bits = "".join(self._chunks)
+        bits += "0" * (-len(bits) % 8)
+        return b"\x80" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+    def root(self, name: str, value: object) -> None:
+        self._bits(self._any, self._width)
+        self._uri("")
+        self._unsigned(len(name) + 1)
+        self._characters(name)
+        self._element(QName(name), value)
+        self._bits(self._end, self._width)
+
+    def _element(self, name: QName, value: object) -> None:
+        """From the start tag on; depth is that of the classes."""
+        self._bits(0b101 if name in self._seen else 0b01, 3 if name in self._seen else 2)  # AT(*) of a built-in grammar
+        self._seen.add(name)
+        self._known(QName("type", _XSI))
+        self._uri(_XSD)
+        self._unsigned(0)
+        self._bits(*_ANY_TYPE)
+        begun = False
+        if isinstance(value, Message):
+            type_ = self._grammar.type_of(type(value))
+            for attribute in type_.attributes:
+                held = getattr(value, attribute.field)
+                if held is not None:
+                    self._bits(0, 3)
+                    self._known(attribute.name)
+                    self._text(to_text(attribute.value, held, []))
+            if type_.value is not None:
+                self._content(to_text(type_.value, getattr(value, type_.value_field), []))
+                return
+            for particle in type_.particles:
+                held = getattr(value, particle.field)
+                for item in held if isinstance(held, tuple) else () if held is None else (held,):
+                    child = particle.element_for(item)
+                    if child is None:
+                        raise TypeError(f"{particle.field} holds something else")
+                    self._bits(0 if begun else 1, 2 if begun else 3)
+                    begun = True
+                    self._known(child.name)
+                    if isinstance(item, Message) or child.type.value is None:
+                        self._element(child.name, item)
+                    else:
+                        self._simple(child.name, to_text(child.type.value, item, []))
+        self._bits(1 if begun else 2, 2 if begun else 3)
+
+    def _simple(self, name: QName, text: str) -> None:
+        self._bits(0b101 if name in self._seen else 0b01, 3 if name in self._seen else 2)
+        self._seen.add(name)
+        self._known(QName("type", _XSI))
+        self._uri(_XSD)
+        self._unsigned(0)
+        self._bits(*_ANY_TYPE)
+        self._content(text)
+
+    def _content(self, text: str) -> None:
+        """Characters in the start tag, and the end."""
+        self._bits(3, 3)
+        self._text(text)
+        self._bits(1, 2)
+
+    def _known(self, name: QName) -> None:
+        """A name of the tables."""
+        self._uri(name.uri)
+        names = self._uris[name.uri][1]
+        self._unsigned(0)
+        self._bits(names.index(name.name), (len(names) - 1).bit_length())
+
+    def _uri(self, uri: str) -> None:
+        self._bits(self._uris[uri][0] + 1, len(self._uris).bit_length())
+
+    def _text(self, text: str) -> None:
+        self._unsigned(len(text) + 2)
+        self._characters(text)
+
+    def _characters(self, text: str) -> None:
+        for character in text:
+            self._unsigned(ord(character))
+
+    def _unsigned(self, number: int) -> None:
+        while number > 0x7F:
+            self._bits(number & 0x7F | 0x80, 8)
+            number >>= 7
+        self._bits(number, 8)
+
+    def _bits(self, number: int, width: int) -> None:
+        self._chunks.append(format(number, f"0{width}b"))
