@@ -151,6 +151,8 @@ CODES: Mapping[str, Outcome] = {
     "v2gtp.capture": _refused(),
     # messages
     "messages.unknown_schema": _usage(404),
+    "messages.unknown_payload": _refused(),
+    "messages.unrecognised": _refused(),
     "messages.not_a_root": _refused(),
     "messages.text_malformed": _refused(),
     "messages.unexpected": _refused(),

@@ -24,28 +24,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from v2gpki.exi.interpret import Reading, Trace
     from v2gpki.messages.codec import SCHEMAS, decode, encode, read, trace
+    from v2gpki.messages.frames import Candidate, decode_frame, nearest, recognise, schema_of
     from v2gpki.messages.schema import AnyElement, Message, NamedValue, QName
     from v2gpki.messages.views import from_json, from_xml, to_json, to_xml
 
 __all__ = [
     "SCHEMAS",
     "AnyElement",
+    "Candidate",
     "Message",
     "NamedValue",
     "QName",
     "Reading",
     "Trace",
     "decode",
+    "decode_frame",
     "encode",
     "from_json",
     "from_xml",
+    "nearest",
     "read",
+    "recognise",
+    "schema_of",
     "to_json",
     "to_xml",
     "trace",
 ]
 
 _HOMES = {
+    **dict.fromkeys(("Candidate", "decode_frame", "nearest", "recognise", "schema_of"), "v2gpki.messages.frames"),
     **dict.fromkeys(("SCHEMAS", "decode", "encode", "read", "trace"), "v2gpki.messages.codec"),
     **dict.fromkeys(("AnyElement", "Message", "NamedValue", "QName"), "v2gpki.messages.schema"),
     **dict.fromkeys(("from_json", "from_xml", "to_json", "to_xml"), "v2gpki.messages.views"),
