@@ -30,6 +30,11 @@ def test_fragments_have_the_reference_codes(codes: Vector) -> None:
     assert codes["fragment"][-2:] == ["START_ELEMENT_GENERIC", "END_DOCUMENT"]
 
 
+def test_name_tables_are_the_references(codes: Vector) -> None:
+    """Only names under wildcards and misplaced ones are coded by them."""
+    assert [[uri, list(names)] for uri, names in grammar(codes["schema"]).schema.names] == codes["names"]
+
+
 def test_only_emaid_is_relaxed(codes: Vector) -> None:
     schema = grammar(codes["schema"]).schema
     relaxed = [element.name.name for element in schema.fragment if isinstance(element.type, ir.RelaxedType)]

@@ -1,8 +1,8 @@
 """Choose the vectors that are committed: `python -m tests.vectors.select FOLDER` writes `*.jsonl.xz` beside this file.
 
 FOLDER holds all vectors. A vector is taken, shortest first, if it shows something that none before it does: a message
-or fragment, a kind, a construct of a type (element, attribute, alternative, count of a list) or a boundary of a value (an
-enumerated value, an integer's bounds, a length's bounds, the kinds of characters).
+or fragment, a kind, a construct of a type (element, attribute, alternative, count of a list) or a boundary of a value
+(an enumerated value, an integer's bounds, a length's bounds, the kinds of characters).
 """
 
 from __future__ import annotations
@@ -70,11 +70,13 @@ def _first_of_each_kind(vectors: list[Vector]) -> list[Vector]:
 
 
 def _codes(folder: Path) -> Iterator[Vector]:
-    """The reference encoder's lists of roots, in the order of their codes."""
+    """The reference encoder's lists of roots, in the order of their codes, and its tables of names."""
     (path,) = folder.rglob("globals.json")
     for schema, lists in json.loads(path.read_text(encoding="utf-8")).items():
         if schema in SCHEMAS:
-            yield {"schema": schema, **{mode: lists[mode]["codes"] for mode in ("document", "fragment")}}
+            tables = [[table["uri"], table["qnames"]] for table in lists["uris"]]
+            codes = {mode: lists[mode]["codes"] for mode in ("document", "fragment")}
+            yield {"schema": schema, **codes, "names": tables}
 
 
 # --- what a vector shows --------------------------------------------------------------------------------------------
