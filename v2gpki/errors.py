@@ -142,6 +142,7 @@ CODES: Mapping[str, Outcome] = {
     "exi.name": _refused(),
     "exi.limit": _refused(413),
     "exi.depth": _refused(),
+    "exi.input": _refused(),
     # v2gtp
     "v2gtp.version": _refused(),
     "v2gtp.type": _refused(),

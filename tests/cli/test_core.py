@@ -84,6 +84,7 @@ def test_the_commands_are_the_contract() -> None:
         "lint",
         "id",
         "tree",
+        "exi",
         "export",
         "key",
         "audit",

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("v2gpki.cli.verify:verify", "Verify a chain: RFC 5280 and the rules of its role."),
     "lint": ("v2gpki.cli.lint:lint", "Check certificate files against a profile."),
     "id": ("v2gpki.cli.id:identifier", "Check and make EMAID, PCID, EVSEID and SECCID."),
+    "exi": ("v2gpki.cli.exi:exi", "Show, write and trace V2G messages in EXI."),
     "export": ("v2gpki.cli.export:export", "Write the PKI in the layout of another stack."),
     "key": ("v2gpki.cli.key:key", "Export a private key, encrypted again for others."),
     "audit": ("v2gpki.cli.audit:audit", "Show, verify and anchor the audit log."),

@@ -68,6 +68,11 @@ class Reading(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     bits: int
 
+    @property
+    def message(self) -> object:
+        """The value, with its name if its class does not tell it."""
+        return self.value if self.element is None else _named(self.element, self.value)
+
 
 class Trace(msgspec.Struct, frozen=True):
     """Every event up to the end or to the `error`; `reading` is None if there was one."""
@@ -428,19 +433,15 @@ class _Reader:
         particle = frame.particle
         if particle is None:
             if parent.type is ANYTHING or parent.type is BUILT_IN:
-                parent.content.append(self._item(element, frame.name, value))
+                parent.content.append(value if element is None else _named(element, value))
         elif value is None:
             return
         elif particle.wildcard:
-            self._list(parent, particle.field).append(self._item(element, frame.name, value))
+            self._list(parent, particle.field).append(value if element is None else _named(element, value))
         elif particle.form == "one":
             parent.fields[particle.field] = value
         else:
             self._list(parent, particle.field).append(value)
-
-    @staticmethod
-    def _item(element: Element | None, name: QName, value: object) -> object:
-        return value if element is None or (element.own and element.cls is type(value)) else NamedValue(name, value)
 
     def _build(self, frame: _Frame) -> object:
         type_ = frame.type
@@ -646,3 +647,6 @@ def construct(type_: Type, fields: dict[str, object]) -> object:
     built: object = type_.cls(**complete)
     return built
 
+
+def _named(element: Element, value: object) -> object:
+    return value if element.own and element.cls is type(value) else NamedValue(element.name, value)

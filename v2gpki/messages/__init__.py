@@ -22,7 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from v2gpki.exi.interpret import Reading, Trace
+    from v2gpki.exi.interpret import Reading, Step, Trace
     from v2gpki.messages.codec import SCHEMAS, decode, encode, read, trace
     from v2gpki.messages.frames import Candidate, decode_frame, nearest, recognise, schema_of
     from v2gpki.messages.schema import AnyElement, Message, NamedValue, QName
@@ -36,6 +36,7 @@ __all__ = [
     "NamedValue",
     "QName",
     "Reading",
+    "Step",
     "Trace",
     "decode",
     "decode_frame",
@@ -56,7 +57,7 @@ _HOMES = {
     **dict.fromkeys(("SCHEMAS", "decode", "encode", "read", "trace"), "v2gpki.messages.codec"),
     **dict.fromkeys(("AnyElement", "Message", "NamedValue", "QName"), "v2gpki.messages.schema"),
     **dict.fromkeys(("from_json", "from_xml", "to_json", "to_xml"), "v2gpki.messages.views"),
-    **dict.fromkeys(("Reading", "Trace"), "v2gpki.exi.interpret"),
+    **dict.fromkeys(("Reading", "Step", "Trace"), "v2gpki.exi.interpret"),
 }
 
 

@@ -1,14 +1,14 @@
 """Which schema a frame is coded with: by V2GTP payload type and state of the session, or by trying.
 
 `decode_frame` is what a session uses: exact. `recognise` is for people who hold octets of unknown origin: it reads them
-with every schema and gives what fits, the most plausible first. EXI itself says nothing about its schema: octets may well
-fit two (`80400040` is a supportedAppProtocolRes, and a document of several others). Clauses: ISO 15118-2 table 10,
+with every schema and gives what fits, the most plausible first. EXI itself says nothing about its schema: octets may
+well fit two (`80400040` is a supportedAppProtocolRes, and a document of several others). Clauses: ISO 15118-2 table 10,
 ISO 15118-20 table 8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -71,13 +71,14 @@ def decode_frame(frame: Frame | bytes, *, handshake: bool = False) -> Message | 
     return decode(frame.payload, schema_of(frame.payload_type, handshake=handshake))
 
 
-def recognise(data: bytes, *, schema: str | None = None, fragment: bool | None = None) -> list[Candidate]:
-    """The schemas that read the octets as they are, and write them again likewise; the most plausible first.
+def recognise(
+    data: bytes, schemas: Sequence[str] = SCHEMAS, fragment: bool | None = None
+) -> list[Candidate]:
+    """The schemas of those given that read the octets as they are; the most plausible first.
 
-    What is given is not guessed. Raises `messages.unrecognised` if nothing fits; if there is one schema to choose from,
-    its own error.
+    `fragment` None tries documents, then fragments. Raises `messages.unrecognised` if nothing fits; if there is one way
+    to read them, its own error.
     """
-    schemas = (schema,) if schema else SCHEMAS
     modes = (False, True) if fragment is None else (fragment,)
     found: list[tuple[int, Candidate]] = []
     for mode in modes:
@@ -93,12 +94,12 @@ def recognise(data: bytes, *, schema: str | None = None, fragment: bool | None =
         if any(rank < 4 for rank, _ in found):
             break
     if not found:
-        raise _unrecognised(data, nearest(data, schemas, fragment=modes == (True,)))
+        raise _unrecognised(data, nearest(data, schemas, fragment or False), fragment or False)
     found.sort(key=lambda ranked: ranked[0])
     return [candidate for _, candidate in found]
 
 
-def nearest(data: bytes, schemas: tuple[str, ...] = SCHEMAS, *, fragment: bool = False) -> str:
+def nearest(data: bytes, schemas: Sequence[str] = SCHEMAS, fragment: bool = False) -> str:
     """The schema that gets furthest in octets which none reads without fault."""
     furthest: tuple[int, int, str] | None = None
     for number, name in enumerate(schemas):
@@ -131,8 +132,8 @@ def _implausibility(message: Message | NamedValue, fragment: bool) -> int:
     return 0 if getattr(header, "TimeStamp", 0) in _TIMES else 1
 
 
-def _unrecognised(data: bytes, schema: str) -> V2GPKIError:
-    error = trace(data, schema).error
+def _unrecognised(data: bytes, schema: str, fragment: bool) -> V2GPKIError:
+    error = trace(data, schema, fragment).error
     hint = f"read with the nearest, {schema}: {error.message}" if error else f"the nearest is {schema}, with deviations"
     if data[:2] == _DIN:
         hint = "this begins as DIN 70121 does, which is not among the schemas"
