@@ -50,7 +50,7 @@ DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
 class Algorithm:
     """A way to sign.
 
-    `suite` is the key's (`v2gpki.keys.suites`), `order` that of its curve (0 for Ed448), `size` the octets of the value,
+    `suite` is the key's (`v2gpki.keys.suites`), `order` that of its curve (0: Ed448), `size` the octets of the value,
     `digest_methods` every digest that a verifier takes with it, `digest_method` the one that a signer uses.
     """
 

@@ -1,5 +1,4 @@
-"""A message's signature laid open: every octet that was digested or signed, what was found, and the verdict with its
-reasons.
+"""A message's signature laid open: every octet digested or signed, what was found, and the verdict with its reasons.
 
 The value holds nothing but text, numbers, lists and objects, octets in lower-case hex, so that it goes into JSON as
 it is and anybody can compute it again (`openssl dgst`, `openssl pkeyutl`). It refuses only what has nothing to
@@ -37,8 +36,8 @@ def explain(
     """What `verify` sees, as one object. Arguments as for `verify`; without a key everything but the value is checked.
 
     `verdict` is "valid", "invalid", "unsigned" or "unchecked" (nothing wrong, but no key was given); `reasons` say
-    why. `elements` are what can be signed, `references` what is, `signed_info` the octets under each grammar. Raises
-    `key.*`, `signature.nothing_to_sign`, `signature.wrong_edition`.
+    why. `elements` are what can be signed, with octets if they have an Id; `references` what is signed; `signed_info`
+    has the octets under each grammar. Raises `key.*`, `signature.nothing_to_sign`, `signature.wrong_edition`.
     """
     subject = subject_of(message, edition)
     public_key = None if key is None else public_key_of(key)
@@ -87,6 +86,8 @@ def _element(element: SignedElement, edition: Edition) -> dict[str, Json]:
         "must_be_signed": element.required,
         "schema": element.schema,
     }
+    if not element.id:
+        return answer
     try:
         fragment = element.fragment()
     except V2GPKIError as error:
