@@ -137,6 +137,7 @@ class _Frame:
         "element",
         "fields",
         "name",
+        "nil",
         "particle",
         "path",
         "place",
@@ -160,6 +161,8 @@ class _Frame:
         self.attributes: dict[QName, str] = {}
         self.content: list[object] = []
         self.text: Plain | None = None
+        #: Whether `xsi:nil` has said that there is no content.
+        self.nil = False
 
 
 class _Reader:
@@ -301,6 +304,8 @@ class _Reader:
             self._end(frame)
             return
         frame.state = frame.type.after(state, production)
+        if frame.nil and frame.state is not None:
+            frame.state = _nil_state(frame.state)
         if event == "CH":
             self._characters(frame)
         elif event == "CH_MIXED":
@@ -452,6 +457,8 @@ class _Reader:
         if type_.cls is None:
             return frame.text
         if type_.value is not None:
+            if frame.text is None and isinstance(type_.value, Text | Binary):
+                frame.text = "" if isinstance(type_.value, Text) else b""
             frame.fields[type_.value_field] = frame.text
         return construct(type_, frame.fields)
 
@@ -548,7 +555,7 @@ class _Reader:
     def _into_content(frame: _Frame, state: State) -> None:
         """After undeclared content attributes are over; within the content the state stays."""
         if state.stage != "content":
-            frame.state = frame.type.empty_content
+            frame.state = _NIL_CONTENT if frame.nil else frame.type.empty_content
 
     def _typed(self, frame: _Frame, at: int) -> None:
         """`xsi:type`: anyType for what is undeclared; for anything declared only the type that it has."""
@@ -573,9 +580,8 @@ class _Reader:
         self._deviation("exi.undeclared", "xsi:nil: no element of ISO 15118 may be nil", at)
         if not nil:
             return
-        if any(production.event == "AT" for production in state.productions):
-            self._refuse("exi.unsupported", "xsi:nil of an element with attributes", at)
-        frame.state = State((Production("EE"),), "start")
+        frame.nil = True
+        frame.state = _nil_state(state)
 
     # --- refusing and noting
 
@@ -632,6 +638,16 @@ class _Reader:
         bits = self.bits.position - at
         depth = len(self.stack)
         self.steps.append(Step(event, depth, self.where, name, self.codes, value, at, bits, note))
+
+
+_NIL_CONTENT = State((Production("EE"),), "content")
+
+
+def _nil_state(state: State) -> State:
+    """A state before the content when `xsi:nil` is true: attributes, then the end."""
+    attributes = tuple(production for production in state.productions if production.event == "AT")
+    required = attributes and attributes[-1].attribute is not None and attributes[-1].attribute.required
+    return State(attributes if required else (*attributes, Production("EE")), state.stage)
 
 
 def construct(type_: Type, fields: dict[str, object]) -> object:
