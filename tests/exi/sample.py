@@ -44,7 +44,8 @@ def plain(value: Value, random: Random) -> Plain:
 
 def _size(minimum: int, maximum: int | None, random: Random) -> int:
     high = 300 if maximum is None else maximum
-    return random.choice([minimum, high, random.randint(minimum, high), min(high, minimum + 3), min(high, 126)])
+    near = [minimum, high, random.randint(minimum, high), minimum + 3, 64, 65, 126, 128]
+    return random.choice([size for size in near if minimum <= size <= high])
 
 
 def value_of(element: Element, random: Random, budget: list[int] | None = None, wild: bool = False) -> object:
@@ -110,5 +111,5 @@ def _choose(productions: tuple[Production, ...], random: Random, budget: list[in
     budget[0] -= 1
     if budget[0] < 0:
         ends = [production for production in open_ if production.event == "EE"]
-        return ends[0] if ends else open_[-1]
+        return ends[0] if ends else next(one for one in reversed(open_) if one.event != "CH_MIXED")
     return random.choice(open_)
