@@ -84,7 +84,7 @@ class _Stream:
         self.endpoints = endpoints
         self.received = 0
         self._next: int | None = None
-        self._waiting: dict[int, tuple[float, bytes]] = {}
+        self._waiting: dict[int, bytes] = {}
         self._splitter = Splitter()
         self._over = ""
 
@@ -105,15 +105,15 @@ class _Stream:
         if self._next is None:
             self._next = sequence
         known = self._waiting.get(sequence)
-        if known is None or len(known[1]) < len(found.payload):
-            self._waiting[sequence] = (time, found.payload)
+        if known is None or len(known) < len(found.payload):
+            self._waiting[sequence] = found.payload
         if len(self._waiting) > MAX_WAITING:
             self._stop(session, "segments are missing in the capture; what follows them is left out")
             return
         if sequence == self._next or _distance(self._next, sequence) < 0:
-            self._advance(session)
+            self._advance(session, time)
 
-    def _advance(self, session: Session) -> None:
+    def _advance(self, session: Session, time: float) -> None:
         """Feed everything that follows without a gap."""
         while self._waiting and not self._over:
             assert self._next is not None
@@ -123,13 +123,9 @@ class _Stream:
                 start = next((at for at in self._waiting if _distance(self._next, at) < 0), None)
                 if start is None:
                     return
-                time, payload = self._waiting.pop(start)
-                payload = payload[-_distance(self._next, start) :]
-                if not payload:
-                    continue
-                ready = (time, payload)
-            self._next = (self._next + len(ready[1])) & 0xFFFFFFFF
-            self._feed(session, *ready)
+                ready = self._waiting.pop(start)[-_distance(self._next, start) :]
+            self._next = (self._next + len(ready)) & 0xFFFFFFFF
+            self._feed(session, time, ready)
 
     def _feed(self, session: Session, time: float, payload: bytes) -> None:
         if self._splitter.offset == 0 and self._splitter.pending == 0 and payload[:1] == b"\x16":
@@ -152,7 +148,7 @@ class _Stream:
         if self._over:
             return
         if self._waiting:
-            octets = sum(len(payload) for _, payload in self._waiting.values())
+            octets = sum(map(len, self._waiting.values()))
             self._stop(session, f"segments are missing in the capture; {octets} octets behind them are left out")
         elif self._splitter.pending:
             self._stop(session, f"ends within a frame: {self._splitter.pending} octets of it")

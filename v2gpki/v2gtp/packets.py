@@ -160,7 +160,7 @@ def _pcapng(data: bytes) -> Iterator[Packet]:
     """Pcapng: sections, interfaces, simple and enhanced packets; other blocks are skipped."""
     start = 0
     order: Order = "little"
-    links: list[tuple[int, float]] = []
+    links: list[tuple[int, int]] = []
     while start + 12 <= len(data):
         if data[start : start + 4] == _PCAPNG_MAGIC:
             magic = data[start + 8 : start + 12]
@@ -179,7 +179,7 @@ def _pcapng(data: bytes) -> Iterator[Packet]:
             interface, captured = number(body, 4), number(body + 12, 4)
             if interface < len(links) and body + 20 + captured <= end:
                 link, unit = links[interface]
-                time = (number(body + 4, 4) << 32 | number(body + 8, 4)) * unit
+                time = (number(body + 4, 4) << 32 | number(body + 8, 4)) / unit
                 yield Packet(time, link, data[body + 20 : body + 20 + captured])
         elif kind == _SIMPLE and links and end - body >= 4:
             captured = min(number(body, 4), end - body - 4)
@@ -187,8 +187,8 @@ def _pcapng(data: bytes) -> Iterator[Packet]:
         start += size
 
 
-def _resolution(data: bytes, order: Order, start: int, end: int) -> float:
-    """Seconds in one unit of an interface's time stamps (option if_tsresol)."""
+def _resolution(data: bytes, order: Order, start: int, end: int) -> int:
+    """How many units of an interface's time stamps a second has (option if_tsresol)."""
     number = _numbers(data, order)
     while start + 4 <= end:
         code, size = number(start, 2), number(start + 2, 2)
@@ -196,9 +196,9 @@ def _resolution(data: bytes, order: Order, start: int, end: int) -> float:
             break
         if code == 9 and size == 1 and start + 5 <= end:
             exponent = data[start + 4]
-            return 2.0 ** -(exponent & 127) if exponent & 128 else 10.0**-exponent
+            return int((2 if exponent & 128 else 10) ** (exponent & 127))
         start += 4 + (size + 3 & ~3)
-    return 1e-6
+    return 1_000_000
 
 
 def _numbers(data: bytes, order: Order) -> Callable[[int, int], int]:
