@@ -20,7 +20,7 @@ from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import DigestMethod, SignatureMethod, SignedInfo
 from v2gpki.pnc.algorithms import DIGESTS, ECDSA_P256_SHA256, Algorithm, value_holds
 from v2gpki.pnc.elements import SignedElement
-from v2gpki.pnc.undeclared import fragment_without_namespace
+from v2gpki.pnc.undeclared import without_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,12 @@ def _readings(element: SignedElement, whole: Message | None) -> Iterator[tuple[s
     yield (
         "signature.empty_namespace_digest",
         f"the digest is of {name} in no namespace, coded as an undeclared element; its namespace is {element.name.uri}",
-        lambda: fragment_without_namespace(element.signable, element.schema),
+        lambda: without_namespace(element.signable, element.schema),
+    )
+    yield (
+        "signature.document_digest",
+        f"the digest is of {name} as an EXI document, in no namespace (EcoG's iso15118 codes CertificateUpdateReq so)",
+        lambda: without_namespace(element.signable, element.schema, fragment=False),
     )
     if whole is not None and whole is not element.value:
         yield (

@@ -18,10 +18,10 @@ _XSD = "http://www.w3.org/2001/XMLSchema"
 _ANY_TYPE = (12, 6)
 
 
-def fragment_without_namespace(element: NamedValue, schema: str) -> bytes:
-    """The fragment of an element as a sender codes it that gives its root no namespace."""
+def without_namespace(element: NamedValue, schema: str, *, fragment: bool = True) -> bytes:
+    """The fragment, or the document, of an element as a sender codes it that gives its root no namespace."""
     writer = _Writer(schema)
-    writer.root(element.name.name, element.value)
+    writer.root(element.name.name, element.value, fragment)
     return writer.octets()
 
 
@@ -32,8 +32,7 @@ class _Writer:
         self._grammar = codec.grammar(schema)
         model = self._grammar.schema
         self._uris = {uri: (index, names) for index, (uri, names) in enumerate(model.names)}
-        self._any = len(model.fragment)
-        self._end, self._width = model.fragment_end, model.fragment_bits
+        self._model = model
         self._chunks: list[str] = []
         self._seen: set[QName] = set()
 
@@ -42,13 +41,19 @@ class _Writer:
         bits += "0" * (-len(bits) % 8)
         return b"\x80" + int(bits, 2).to_bytes(len(bits) // 8, "big")
 
-    def root(self, name: str, value: object) -> None:
-        self._bits(self._any, self._width)
+    def root(self, name: str, value: object, fragment: bool) -> None:
+        """SE(*) and the literal name; only a fragment has a code for its end."""
+        model = self._model
+        if fragment:
+            self._bits(len(model.fragment), model.fragment_bits)
+        else:
+            self._bits(len(model.document), model.document_bits)
         self._uri("")
         self._unsigned(len(name) + 1)
         self._characters(name)
         self._element(QName(name), value)
-        self._bits(self._end, self._width)
+        if fragment:
+            self._bits(model.fragment_end, model.fragment_bits)
 
     def _element(self, name: QName, value: object) -> None:
         """From the start tag on; depth is that of the classes."""
