@@ -89,10 +89,19 @@ def test_characters_survive_both_ways() -> None:
 
 
 def test_indentation_keeps_every_character_of_mixed_content() -> None:
-    info = xmldsig.KeyInfo(content=(" a ", xmldsig.KeyName(value=" b "), "\n"))
+    info = xmldsig.KeyInfo(content=(" a ", xmldsig.KeyName(value=" b "), "\n."))
     text = messages.to_xml(info, indent=True)
     assert messages.from_xml(text, "xmldsig") == info
     assert messages.to_xml(_stop(), indent=True).splitlines()[1] == "  <v2g:Header>"
+
+
+def test_white_space_beside_elements_is_none() -> None:
+    """Alone in an element it is a text; beside other elements it is indentation, also where text is allowed."""
+    ds = "http://www.w3.org/2000/09/xmldsig#"
+    indented = f'<KeyInfo xmlns="{ds}">\n  <KeyName> a </KeyName>\n</KeyInfo>'
+    assert messages.from_xml(indented, "xmldsig") == xmldsig.KeyInfo(content=(xmldsig.KeyName(value=" a "),))
+    alone = f'<DigestMethod xmlns="{ds}" Algorithm="a"> </DigestMethod>'
+    assert messages.from_xml(alone, "xmldsig") == xmldsig.DigestMethod(Algorithm="a", content=(" ",))
 
 
 def test_a_part_that_names_its_element() -> None:
@@ -147,7 +156,7 @@ def test_what_is_not_well_formed(text: str) -> None:
         ("<b:ChargingSession>Pause</b:ChargingSession>", "", "messages.missing", "SessionStopReq: ChargingSession"),
         ("0102030405060708", "010", "messages.bad_value", "Header/SessionID: '010' is not hex"),
         ("0102030405060708", "0x", "messages.bad_value", "SessionID"),
-        (">Pause<", "> Pause<", "messages.bad_value", "is none of Terminate, Pause"),
+        (">Pause<", "> P<", "messages.bad_value", "is none of Terminate, Pause"),
         (">Pause<", "><b:Pause/><", "messages.unexpected", "ChargingSession: the element Pause"),
         (">Pause<", ">Pa<b:u/>se<", "messages.unexpected", "ChargingSession"),
         ("v:V2G_Message", "b:SessionStopReq", "messages.unexpected", "the element Header"),

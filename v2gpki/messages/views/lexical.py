@@ -83,8 +83,8 @@ def from_text(kind: ir.Value, text: str, path: list[str]) -> ir.Plain:
             if octets is not None:
                 return octets
         case ir.Enumeration():
-            if text in kind.values:
-                return text
+            if text.strip(_SPACE) in kind.values:
+                return text.strip(_SPACE)
             raise bad_value(path, text, "is none of " + ", ".join(kind.values))
         case ir.Text():
             return text

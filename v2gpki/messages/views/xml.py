@@ -327,15 +327,16 @@ class _Reader:
     def _characters(self, text: str) -> None:
         self._open[-1].text.append(text)
 
-    def _take_text(self, entry: _Open) -> None:
-        """Text between tags: an item of mixed content, nothing if it is white space, else refused."""
+    def _take_text(self, entry: _Open, *, closing: bool = False) -> None:
+        """Text between tags: an item of mixed content; white space beside elements is none (so reads EXIficient)."""
         text = "".join(entry.text)
         entry.text.clear()
-        if not text:
+        blank = not text.strip(" \t\n\r")
+        if not text or (blank and (not closing or entry.items)):
             return
         if entry.element is None or entry.type.mixed:
             entry.items.append(text)
-        elif entry.type.value is not None or text.strip(" \t\n\r"):
+        elif entry.type.value is not None or not blank:
             raise lexical.unexpected(self._path, f"the text {text.strip()[:20]!r}", "elements")
 
     def _end(self, _: str) -> None:
@@ -361,7 +362,7 @@ class _Reader:
 
     def _value(self, entry: _Open) -> object:
         if entry.element is None:
-            self._take_text(entry)
+            self._take_text(entry, closing=True)
             return AnyElement(name=entry.name, attributes=entry.attributes, content=tuple(entry.items))
         type_ = entry.type
         if type_.value is not None:
@@ -370,7 +371,7 @@ class _Reader:
                 return value
             entry.fields[type_.value_field] = value
         else:
-            self._take_text(entry)
+            self._take_text(entry, closing=True)
             if entry.state is not None and not entry.state.ends:
                 raise lexical.missing(self._path, _offers(entry.state))
         if entry.items:
