@@ -11,8 +11,8 @@ from __future__ import annotations
 from v2gpki.exi.bitstream import BitReader, BitWriter, Malformed
 from v2gpki.exi.ir import Binary, Boolean, Enumeration, Integer, Plain, Text, Value
 
-#: Nobody sends integers longer than a serial number of 20 octets; EXI itself has no bound.
-MAX_INTEGER_BITS = 2048
+#: Whole groups of seven bits, read and written alike. Nobody sends more than 20 octets; EXI itself has no bound.
+MAX_INTEGER_BITS = 2044
 _GROUPS = MAX_INTEGER_BITS // 7
 
 

@@ -326,8 +326,11 @@ class _Writer:
             self._breach(rule, content, path)
         if isinstance(content, str):
             self._encodable(content, path)
-        elif type(content) is int and content.bit_length() > MAX_INTEGER_BITS - 8:
-            self._refuse("exi.limit", path, f"a number of {content.bit_length()} bits", size=content.bit_length())
+        elif type(content) is int:
+            # The bits that are written: a negative number is coded as the one's complement of itself.
+            bits = (content if content >= 0 else ~content).bit_length()
+            if bits > MAX_INTEGER_BITS:
+                self._refuse("exi.limit", path, f"a number of {bits} bits", size=bits)
         return content
 
     def _string(self, text: str, path: str) -> None:
