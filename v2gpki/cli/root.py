@@ -9,6 +9,7 @@ import click
 from v2gpki.cli.ca import create_authority
 from v2gpki.cli.frame import Frame
 
+_STATION = "--id 'DE*ICE*E0001' --plain-key --out secc"
 ROOT_ROLES = {"v2g": "v2g-root", "mo": "mo-root", "oem": "oem-root", "private": "private-root"}
 
 
@@ -86,6 +87,7 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
         "held": [f"{record.role} {record.serial:x}" for record in founded.held],
         "existing": list(founded.existing),
     }
+    first = next((edition for edition in wanted if edition in MAIN_EDITIONS), "")
     new = len(founded.authorities)
     if not new and not founded.held:
         human = f"nothing to do: all {len(founded.existing)} certificates are there ({authority.home})"
@@ -93,6 +95,7 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
         human = (
             f"created {new} authorities and {len(founded.held)} signers in {authority.home}"
             + (f"; {len(founded.existing)} were there" if founded.existing else "")
-            + "\nnext: v2gpki tree; v2gpki cert issue secc --id DE*ICE*E0001 --plain-key --out secc"
+            + "\nnext: v2gpki tree"
+            + (f"; v2gpki cert issue secc --edition {first} {_STATION}" if first else "")
         )
     frame.emit(value, human)
