@@ -75,14 +75,22 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
     wanted: list[str] = []
     for edition in editions or ("both",):
         wanted += MAIN_EDITIONS if edition == "both" else (edition,)
+    wanted = list(dict.fromkeys(wanted))
+    if lab is not None or frame.profiles or not set(wanted) <= set(MAIN_EDITIONS):
+        # Foreign files first: what is wrong in them is said before there is a home.
+        from v2gpki.profile.hierarchy import load_lab
+        from v2gpki.profile.load import Catalogue
+
+        catalogue = Catalogue(frame.profiles)
+        load_lab(lab, catalogue).plan(wanted)
     authority = frame.authority(unlock=True, create=True)
-    plan = authority.plan(list(dict.fromkeys(wanted)), lab)
+    plan = authority.plan(wanted, lab)
     with frame.progress("certificates", total=len(plan)) as advance:
         founded = authority.initialise(plan, org=org, country=country, progress=advance)
     value = {
         "schema": "v2gpki/init/1",
         "home": str(authority.home),
-        "editions": list(dict.fromkeys(wanted)),
+        "editions": wanted,
         "created": [record.id for record in founded.authorities],
         "held": [f"{record.role} {record.serial:x}" for record in founded.held],
         "existing": list(founded.existing),
