@@ -87,8 +87,10 @@ def main() -> int:
 
 
 def prepare(folder: Path) -> None:
-    """An empty folder with two passphrases that nobody has to know."""
+    """An empty folder with two passphrases that nobody has to know; only what a demo made is replaced."""
     if folder.exists():
+        if any(folder.iterdir()) and not (folder / "handed-out.txt").is_file():
+            raise SystemExit(f"demo: {folder} is not empty and not of an earlier demo; name another folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o700)
     os.chdir(folder)

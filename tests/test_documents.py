@@ -72,3 +72,21 @@ def test_a_signer_for_requests(tmp_path: Path) -> None:
     refused = subprocess.run([*command, "no identifier"], env=lab, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "refused" in refused.stderr
+
+
+def test_the_demo_says_that_the_library_proves_when_there_is_no_openssl_program(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "examples" / "demo.py", tmp_path / "demo"]
+    alone = environment(PATH=str(tmp_path / "no-programs"))
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(OpenSSL library; no openssl program here, -x509_strict)") == 12
+    assert "Done: 12 certificates proven, 1 refused" in done.stdout
+
+
+def test_the_demo_replaces_no_folder_but_its_own(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work", "utf-8")
+    command = [sys.executable, ROOT / "examples" / "demo.py", tmp_path]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "not empty" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

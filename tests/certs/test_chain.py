@@ -51,6 +51,21 @@ def test_pkcs7_certs_only(encoding: Encoding) -> None:
     assert sorted(load_certificates(data)) == sorted(DERS)
 
 
+def test_pkcs7_whose_set_is_not_sorted_keeps_its_order() -> None:
+    """As ``openssl crl2pkcs7`` writes it."""
+    data = pkcs7.serialize_certificates(OBJECTS, Encoding.DER)
+    ordered = sorted(DERS, key=data.index)
+    unsorted = data.replace(b"".join(ordered), b"".join(reversed(ordered)))
+    assert unsorted != data
+    assert load_certificates(unsorted) == ordered[::-1]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 900])
+def test_a_cut_pkcs7_is_refused(cut: int) -> None:
+    data = pkcs7.serialize_certificates(OBJECTS, Encoding.DER)
+    assert refused(data[:-cut]).code == "chain.malformed"
+
+
 def test_the_answer_of_an_est_server_is_bare_base64_of_pkcs7() -> None:
     data = base64.encodebytes(pkcs7.serialize_certificates(OBJECTS, Encoding.DER))
     assert sorted(load_certificates(data)) == sorted(DERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -62,7 +63,7 @@ def test_no_room_for_the_files(home: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "hint:" in done.stderr
     assert "o cannot be written" in done.stderr
-    assert not list((home.parent / "o").iterdir())
+    assert not (home.parent / "o").exists()
     assert snapshot(home) == before
 
 
@@ -94,6 +95,24 @@ def test_two_processes_make_one_home(tmp_path: Path) -> None:
         slugs = [authority.slug for authority in ca.store.authorities()]
         assert len(slugs) == len(set(slugs)) == 11
         check_audit(ca.store).verdict.require_sound()
+
+
+def test_many_processes_publish_at_once(home: Path) -> None:
+    """Each gets a CRL of its own number; who loses the race signs again."""
+    arguments = ("crl", "issue", "iso2-cpo-sub-ca-2", "--json", "--out")
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda number: command(home, *arguments, f"{number}.crl"), range(4)))
+    assert [process.returncode for process in done] == [0, 0, 0, 0], [process.stderr for process in done]
+    assert sorted(json.loads(process.stdout)["number"] for process in done) == [1, 2, 3, 4]
+
+
+def test_a_wrong_lab_file_leaves_no_home(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text('[[hierarchy]]\nname = "x"\neditions = ["iso15118-9"]\n')
+    for arguments in (("--lab", "lab.toml"), ("--edition", "iso15118-9")):
+        done = command(tmp_path / "home", "init", *arguments)
+        assert done.returncode == 2, done.stderr
+        assert "iso15118-9" in done.stderr
+        assert not (tmp_path / "home").exists()
 
 
 def test_two_processes_issue_at_once(home: Path) -> None:

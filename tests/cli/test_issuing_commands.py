@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 import v2gpki
@@ -213,7 +214,24 @@ def test_bad_calls_leave_nothing(lab: Path, told: Runner, arguments: tuple[str, 
     before = v2gpki.open_authority(lab).store.audit_tip()
     told("cert", "issue", "secc", *arguments, refused=status)
     assert v2gpki.open_authority(lab).store.audit_tip() == before
-    assert not Path("o").exists() or list(Path("o").iterdir()) == []
+    assert not Path("o").exists()
+
+
+def test_a_refusal_takes_back_only_the_folders_that_it_made(lab: Path, told: Runner) -> None:
+    Path("mine").mkdir()
+    told("cert", "issue", "secc", "--id", "no such thing", "--plain-key", "--out", "mine/a/b", refused=1)
+    assert list(Path("mine").iterdir()) == []
+
+
+def test_the_command_that_init_recommends_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for editions in (["both"], ["iso15118-20"], ["ocpp"]):
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree("secc", ignore_errors=True)
+        assert run(["init", *(word for edition in editions for word in ("--edition", edition))]) == 0
+        advice = capsys.readouterr().out.partition("next: ")[2]
+        for command in advice.split("; "):
+            assert run(shlex.split(command)[1:]) == 0
+        assert Path("secc/cert.pem").exists() == (editions != ["ocpp"])
 
 
 def test_a_dry_run_records_and_writes_nothing(lab: Path, told: Runner) -> None:
@@ -311,6 +329,7 @@ def test_list_show_revoke_export(lab: Path, told: Runner, capsys: pytest.Capture
     assert refusal["code"] == "store.already_revoked"
     assert run(["cert", "export", serial, "--format", "chain"]) == 0
     assert capsys.readouterr().out == Path("c/chain.pem").read_text()
+    assert told("cert", "export", serial, "--format", "chain")["pem"] == Path("c/chain.pem").read_text()
     assert told("cert", "show", "ffff", refused=1)["code"] == "store.unknown_certificate"
 
 
@@ -318,11 +337,17 @@ def test_revoking_asks_unless_told_not_to(
     lab: Path, told: Runner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     issued = told("cert", "issue", "contract", "--id", "DEACMC12345678", "--plain-key", "--out", "c")
-    for answer in ("n\n", ""):
+    for answer, status in (("n\n", 130), ("", 2)):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-        assert run(["cert", "revoke", str(issued["serial"])]) == 130
-        capsys.readouterr()
+        assert run(["cert", "revoke", str(issued["serial"])]) == status
+        assert ("--yes" in capsys.readouterr().err) == (status == 2)
         assert told("cert", "show", str(issued["serial"]))["state"] == "valid"
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert "--yes" in str(told("cert", "revoke", issued["serial"], refused=2)["message"])
+    assert told("cert", "show", str(issued["serial"]))["state"] == "valid"
+    assert run(["cert", "revoke", str(issued["serial"])]) == 0
+    capsys.readouterr()
+    assert told("cert", "show", str(issued["serial"]))["state"] == "revoked"
 
 
 def test_a_crl_lists_what_was_revoked(lab: Path, told: Runner) -> None:
@@ -351,6 +376,12 @@ def test_show_and_write_an_authority(lab: Path, told: Runner) -> None:
         "CN=Acme CPO Sub-CA 1,O=Acme",
         "DC=V2G,CN=Acme V2G Root CA,O=Acme",
     ]
+    fingerprints = [c.fingerprint(hashes.SHA256()).hex() for c in chain]
+    shown = told("ca", "cert", "iso2-cpo-sub-ca-2", "--chain")
+    assert (shown["pem"], shown["fingerprints"]) == (Path("chain.pem").read_text(), fingerprints)
+    written = told("ca", "cert", "iso2-cpo-sub-ca-2", "--der", "--out", "ca.der")
+    assert (written["out"], written["fingerprints"]) == ("ca.der", fingerprints[:1])
+    assert hashlib.sha256(Path("ca.der").read_bytes()).hexdigest() == fingerprints[0]
     ambiguous = told("ca", "show", "iso2-cpo", refused=1)
     assert ambiguous["code"] == "authority.ambiguous"
     assert "iso2-cpo-sub-ca-1" in str(ambiguous["message"])

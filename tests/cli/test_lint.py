@@ -47,6 +47,16 @@ def test_errors_are_exit_code_1_with_code_place_and_clause(chain: Path) -> None:
     assert "[V2G2-925]" in text
 
 
+def test_what_the_library_warns_of_is_a_finding_and_no_noise(tmp_path: Path) -> None:
+    der = bytearray(leaf().certificate.public_bytes(Encoding.DER))
+    serial = der.index(bytes.fromhex("a003020102") + b"\x02") + 7
+    der[serial] |= 0x80  # negative
+    (tmp_path / "negative.der").write_bytes(der)
+    done = run(str(tmp_path / "negative.der"), "--role", "secc", "--edition", "iso15118-2", "--json")
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "lint.serial.not_positive" in done.stdout.decode()
+
+
 def test_json(chain: Path) -> None:
     done = run(str(chain), "--role", "cps", "--edition", "iso15118-2", "--json", "--explain")
     value = json.loads(done.stdout)

@@ -82,6 +82,14 @@ def test_two_v2g_roots_and_a_cross_certificate(tmp_path: Path) -> None:
             validate(issued.chain, roots(ca, "iso2-v2g-root"), at=BIRTH)
 
 
+def test_leafs_take_the_organisation_of_their_hierarchy(tmp_path: Path) -> None:
+    second = COMMON.replace('"default"', '"second"') + 'org = "Beta"\n' + CPO
+    with lab(tmp_path, COMMON + CPO + second) as ca:
+        first = ca.issue("secc", id="DE*ACM*E0001").record
+        other = ca.issue("secc", id="DE*ACM*E0001", issuer="second-iso2-cpo-sub-ca-2").record
+        assert (first.subject, other.subject) == ("DC=CPO,CN=DE*ACM*E0001,O=Acme", "DC=CPO,CN=DE*ACM*E0001,O=Beta")
+
+
 def test_which_of_two_hierarchies_is_asked_unless_named(tmp_path: Path) -> None:
     second = COMMON.replace('"default"', '"second"') + CPO
     with lab(tmp_path, COMMON + CPO + second) as ca:

@@ -14,10 +14,6 @@ import binascii
 import re
 from collections.abc import Iterable, Sequence
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-
 from v2gpki.certs.view import CertificateView, flaw_of_signature, view
 from v2gpki.errors import V2GPKIError
 
@@ -192,13 +188,18 @@ def _is_signed_data(data: bytes) -> bool:
 
 
 def _from_pkcs7(data: bytes, place: str) -> list[bytes]:
+    # asn1crypto takes the BER that openssl crl2pkcs7 and EST servers write: the set as it came, not sorted.
+    from asn1crypto import cms  # noqa: PLC0415 (48 ms that only this container pays)
+
     try:
-        certificates = pkcs7.load_der_pkcs7_certificates(data)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
-        raise _malformed(f"the PKCS#7 structure cannot be read: {problem}", place) from problem
+        held = cms.ContentInfo.load(data, strict=True)["content"]["certificates"]
+        certificates = [choice.chosen.dump() for choice in held if choice.name == "certificate"]
+    except (ValueError, TypeError, KeyError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise _malformed(f"the PKCS#7 structure cannot be read: {reason}", place) from problem
     if not certificates:
         raise _empty("the PKCS#7 structure holds no certificate")
-    return [_checked(_der_of(certificate), place) for certificate in certificates]
+    return [_checked(certificate, place) for certificate in certificates]
 
 
 def _checked(der: bytes, place: str, **position: int) -> bytes:
@@ -227,7 +228,3 @@ def _malformed(message: str, place: str, **position: int) -> V2GPKIError:
 
 def _empty(message: str) -> V2GPKIError:
     return V2GPKIError("chain.empty", message, hint="give at least one certificate as PEM, DER or PKCS#7")
-
-
-def _der_of(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.DER)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -124,6 +125,9 @@ def run(arguments: Sequence[str]) -> int:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``v2gpki``: run and leave the process with the exit code."""
     streams.prepare()
+    if not sys.warnoptions:
+        # What a library says to programmers about a foreign certificate is a finding of ours, or nothing.
+        warnings.simplefilter("ignore")
     try:
         status = run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from v2gpki.cli.choices import option_values, options_option
-from v2gpki.cli.files import write_output
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import force_option
 from v2gpki.cli.values import authority_value, lines
@@ -167,10 +166,10 @@ def show(frame: Frame, *, name: str) -> None:
 @click.pass_obj
 def cert(frame: Frame, *, name: str, chain: bool, der: bool, out: str, force: bool) -> None:
     """Write the certificate of an authority, to be installed as a trust anchor."""
-    from v2gpki.certs.chain import pem
+    from v2gpki.cli.delivery import write_certificates
 
     if chain and der:
         raise click.UsageError("--der writes one certificate; it does not go with --chain")
     record: AuthorityRecord = frame.authority().authority(name)
     certificates = (record.der, *record.chain) if chain else (record.der,)
-    write_output(out, record.der if der else pem(certificates), force=force)
+    write_certificates(frame, certificates, out=out, der=der, force=force)

@@ -10,7 +10,7 @@ import click
 
 from v2gpki.cli.choices import option_values, options_option
 from v2gpki.cli.failure import finding_value
-from v2gpki.cli.files import read_input, write_output
+from v2gpki.cli.files import read_input
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, force_option, yes_option
 from v2gpki.cli.values import certificate_value, lines
@@ -119,8 +119,8 @@ def issue(
         }
         frame.emit(value, f"{role}: would be issued ({len(tbs)} octets to be signed); nothing was recorded or signed")
         return
-    delivery.reserve()
-    issued = authority.issue_many([order])[0]
+    with delivery.reserved():
+        issued = authority.issue_many([order])[0]
     private_key = issued.private_key
     if escrow and private_key is None and issued.record.key_id and authority.vault is not None:
         private_key = authority.vault.private_key(issued.record.key_id)
@@ -222,10 +222,12 @@ def show(frame: Frame, *, name: str, at: datetime | None) -> None:
 @click.pass_obj
 def revoke(frame: Frame, *, name: str, reason: str, yes: bool) -> None:
     """Revoke one certificate. It cannot be undone; the next CRL lists it."""
+    if frame.json and not yes:
+        raise click.UsageError("--json asks nobody: revoking cannot be undone, so it takes --yes")
     authority = frame.authority(unlock=True)
     record = authority.find_certificate(name)
     if not yes:
-        click.confirm(f"Revoke {record.subject} ({record.serial:x}) for {reason}?", abort=True, err=True)
+        frame.confirm(f"Revoke {record.subject} ({record.serial:x}) for {reason}?")
     revoked = authority.revoke(f"{record.serial:x}", reason)
     value = certificate_value(revoked, frame.now())
     frame.emit(
@@ -250,9 +252,9 @@ def revoke(frame: Frame, *, name: str, reason: str, yes: bool) -> None:
 @click.pass_obj
 def export(frame: Frame, *, name: str, form: str, out: str, force: bool) -> None:
     """Write an issued certificate again, from the store."""
-    from v2gpki.certs.chain import pem
+    from v2gpki.cli.delivery import write_certificates
 
     authority = frame.authority()
     record = authority.find_certificate(name)
     certificates = authority.chain(record) if form == "chain" else (record.der,)
-    write_output(out, record.der if form == "der" else pem(certificates), force=force)
+    write_certificates(frame, certificates, out=out, der=form == "der", force=force)

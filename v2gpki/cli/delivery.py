@@ -6,18 +6,21 @@ reserved, the passphrase read. What the authority has recorded is then delivered
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from v2gpki.cli.files import require_free, write_folder
+from v2gpki.cli.files import STANDARD, made_for, require_free, write_folder, write_output
 from v2gpki.cli.passphrase import of_file
 from v2gpki.errors import V2GPKIError
 
 if TYPE_CHECKING:
+    from v2gpki.cli.frame import Frame
     from v2gpki.keys.suites import PrivateKey
     from v2gpki.store.records import CertificateRecord
 
@@ -58,13 +61,16 @@ class Delivery:
         self._force = force
         self._passphrase = b"" if passphrase_file is None else of_file(passphrase_file, warn=warn).encode("utf-8")
 
-    def reserve(self) -> None:
-        """See that nothing is in the way and that the folder takes the files; leaves nothing behind."""
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Issue inside: before, nothing is in the way and the folder takes the files; a refusal leaves no folder."""
         folder = self._place()
         require_free([folder / name for name in self._names()], force=self._force)
-        trial = f".reserved.{secrets.token_hex(6)}"
-        write_folder(folder, {trial: bytes(_RESERVED_OCTETS)})
-        (folder / trial).unlink()
+        with made_for(folder):
+            trial = f".reserved.{secrets.token_hex(6)}"
+            write_folder(folder, {trial: bytes(_RESERVED_OCTETS)})
+            (folder / trial).unlink()
+            yield
 
     def deliver(
         self, record: CertificateRecord, chain: Sequence[bytes], private_key: PrivateKey | None
@@ -114,3 +120,22 @@ class Delivery:
         if not self._passphrase:
             return pkcs8.plain(private_key)
         return pkcs8.encrypt(private_key, self._passphrase, HANDED_OUT_ROUNDS)
+
+
+def write_certificates(frame: Frame, certificates: Sequence[bytes], *, out: str, der: bool, force: bool) -> None:
+    """Write certificates of the store as PEM, or the first as DER.
+
+    With ``--json`` the result is an object: the file that was written, or the PEM in place of stdout.
+    """
+    from v2gpki.certs.chain import pem
+
+    text = pem(certificates)
+    if not (frame.json and out == STANDARD):
+        write_output(out, certificates[0] if der else text, force=force)
+    value: dict[str, object] = {
+        "schema": "v2gpki/certificates/1",
+        "fingerprints": [hashlib.sha256(certificate).hexdigest() for certificate in certificates],
+        **({"pem": text.decode("ascii")} if out == STANDARD else {"out": out}),
+    }
+    if frame.json:
+        frame.emit(value, "")

@@ -10,7 +10,8 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from v2gpki.errors import V2GPKIError
@@ -97,6 +98,21 @@ def write_folder(
         _undo([beside for beside, _ in waiting] + placed)
         raise
     return targets
+
+
+@contextmanager
+def made_for(folder: Path) -> Iterator[None]:
+    """What is done inside may make ``folder``; if it fails, the folders that were missing before go again."""
+    missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        yield
+    except BaseException:
+        for place in missing:
+            try:
+                place.rmdir()
+            except OSError:  # not made, or somebody else's files are in it by now
+                break
+        raise
 
 
 def _write_through(path: Path, data: bytes, mode: int) -> None:

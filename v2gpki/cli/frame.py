@@ -142,6 +142,17 @@ class Frame:
         if not self.json:
             click.echo(message, err=True)
 
+    def confirm(self, question: str) -> None:
+        """Ask on stderr; raises ``click.Abort`` when the answer is no, a usage error when there is nobody to answer."""
+        try:
+            agreed = click.confirm(question, err=True)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise click.UsageError("nobody is there to ask: --yes does it without asking") from None
+        if not agreed:
+            raise click.Abort
+
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """A progress bar on stderr when a person watches; gives a function that advances it by n."""

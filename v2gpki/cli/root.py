@@ -9,6 +9,7 @@ import click
 from v2gpki.cli.ca import create_authority
 from v2gpki.cli.frame import Frame
 
+_STATION = "--id 'DE*ICE*E0001' --plain-key --out secc"
 ROOT_ROLES = {"v2g": "v2g-root", "mo": "mo-root", "oem": "oem-root", "private": "private-root"}
 
 
@@ -74,18 +75,27 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
     wanted: list[str] = []
     for edition in editions or ("both",):
         wanted += MAIN_EDITIONS if edition == "both" else (edition,)
+    wanted = list(dict.fromkeys(wanted))
+    if lab is not None or frame.profiles or not set(wanted) <= set(MAIN_EDITIONS):
+        # Foreign files first: what is wrong in them is said before there is a home.
+        from v2gpki.profile.hierarchy import load_lab
+        from v2gpki.profile.load import Catalogue
+
+        catalogue = Catalogue(frame.profiles)
+        load_lab(lab, catalogue).plan(wanted)
     authority = frame.authority(unlock=True, create=True)
-    plan = authority.plan(list(dict.fromkeys(wanted)), lab)
+    plan = authority.plan(wanted, lab)
     with frame.progress("certificates", total=len(plan)) as advance:
         founded = authority.initialise(plan, org=org, country=country, progress=advance)
     value = {
         "schema": "v2gpki/init/1",
         "home": str(authority.home),
-        "editions": list(dict.fromkeys(wanted)),
+        "editions": wanted,
         "created": [record.id for record in founded.authorities],
         "held": [f"{record.role} {record.serial:x}" for record in founded.held],
         "existing": list(founded.existing),
     }
+    first = next((edition for edition in wanted if edition in MAIN_EDITIONS), "")
     new = len(founded.authorities)
     if not new and not founded.held:
         human = f"nothing to do: all {len(founded.existing)} certificates are there ({authority.home})"
@@ -93,6 +103,7 @@ def init(frame: Frame, *, editions: tuple[str, ...], org: str, country: str, lab
         human = (
             f"created {new} authorities and {len(founded.held)} signers in {authority.home}"
             + (f"; {len(founded.existing)} were there" if founded.existing else "")
-            + "\nnext: v2gpki tree; v2gpki cert issue secc --id DE*ICE*E0001 --plain-key --out secc"
+            + "\nnext: v2gpki tree"
+            + (f"; v2gpki cert issue secc --edition {first} {_STATION}" if first else "")
         )
     frame.emit(value, human)

@@ -7,7 +7,7 @@ a certificate ever turned up, nobody should trust it. Sources: RFC 5280 5, reaso
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from v2gpki.certs.crl import RevokedEntry, build_crl
@@ -16,6 +16,9 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import REASONS, AuthorityRecord, CertificateRecord, CrlRecord
+
+#: So many processes may publish for one authority at once; each round lets at least one of them through.
+_MOST_PUBLISHERS = 16
 
 
 class Signers(Protocol):
@@ -54,8 +57,9 @@ class Revocation:
     def publish_crl(self, authority: AuthorityRecord, lifetime: timedelta, *, caller: str) -> CrlRecord:
         """Sign the CRL of one authority generation with the next CRLNumber and keep it.
 
-        ``lifetime`` runs from now to nextUpdate. Raises ``issuing.issuer_expired`` when the authority's own
-        certificate no longer holds.
+        ``lifetime`` runs from now to nextUpdate. When somebody else publishes under that number meanwhile, it is
+        signed again with the next. Raises ``issuing.issuer_expired`` when the authority's own certificate no
+        longer holds.
         """
         now = self._clock.now().replace(microsecond=0)
         if now > authority.not_after:
@@ -66,6 +70,18 @@ class Revocation:
                 clause="RFC 5280 5.1.2",
                 facts={"issuer": authority.id},
             )
+        for attempt in range(_MOST_PUBLISHERS):
+            record = self._signed_crl(authority, now, lifetime)
+            try:
+                self._store.append_crl(record, caller)
+            except V2GPKIError as refusal:
+                if refusal.code != "store.conflict" or attempt == _MOST_PUBLISHERS - 1:
+                    raise
+            else:
+                break
+        return record
+
+    def _signed_crl(self, authority: AuthorityRecord, now: datetime, lifetime: timedelta) -> CrlRecord:
         latest = self._store.latest_crl(authority.id)
         number = 1 if latest is None else latest.number + 1
         crl = build_crl(
@@ -79,6 +95,4 @@ class Revocation:
                 for entry in self._store.revoked_serials(authority.id)
             ),
         )
-        record = CrlRecord(authority.id, number, now, now + lifetime, crl)
-        self._store.append_crl(record, caller)
-        return record
+        return CrlRecord(authority.id, number, now, now + lifetime, crl)

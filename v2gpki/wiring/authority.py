@@ -371,7 +371,9 @@ class CertificateAuthority:
                 clause=profile.clause,
             )
         issuer = self._directory.signing_authority(profile, order.issuer)
-        return _Route(profile, issuer.id, self._naming().constants(issuer=issuer.slug))
+        # Below an authority of another organisation than the home's, certificates take over that organisation.
+        naming = self._naming(org=self.settings.org or _organisation(issuer.der))
+        return _Route(profile, issuer.id, naming.constants(issuer=issuer.slug))
 
     def _profile(self, order: CertificateOrder) -> Profile:
         if order.edition is not None:
@@ -391,6 +393,15 @@ class CertificateAuthority:
                 facts={"role": order.role, "editions": editions},
             )
         return self.catalogue.profile(editions[0], order.role, order.suite, order.options)
+
+
+def _organisation(certificate: bytes) -> str:
+    """The organisation of a certificate's subject, "" when it has none."""
+    from cryptography import x509  # noqa: PLC0415  # once per route
+
+    subject = x509.load_der_x509_certificate(certificate).subject
+    found = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return str(found[0].value) if found else ""
 
 
 def _is_hex(text: str) -> bool:

@@ -50,21 +50,18 @@ def open_authority(
             hint="v2gpki init-root or v2gpki init creates one; --home or V2GPKI_HOME names another folder",
             facts={"home": str(folder)},
         )
-    if create:
-        make_folder(folder)
     settings = load_settings(folder / SETTINGS_FILE)
-    unlocking = None
-    if passphrase is not None:
-        secret = passphrase if isinstance(passphrase, str) else passphrase()
-        unlocking = _Unlocking(keys, secret, create=create and new)
+    secret = passphrase() if callable(passphrase) else passphrase
+    if create:
+        # Only now: a person who turns away at the prompt leaves nothing behind.
+        make_folder(folder)
+    unlocking = None if secret is None else _Unlocking(keys, secret, create=create and new)
 
     # Imported here, beside the slow step of unlocking.
     from v2gpki.profile.load import Catalogue  # noqa: PLC0415
     from v2gpki.store.sqlite import SqliteStore  # noqa: PLC0415
     from v2gpki.wiring.authority import CertificateAuthority  # noqa: PLC0415
 
-    if new:
-        pass  # the new store needs it in a moment
     catalogue = Catalogue(tuple(profiles))
     vault = None if unlocking is None else unlocking.vault()
     store = SqliteStore(database, create=create)
