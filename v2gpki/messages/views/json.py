@@ -9,8 +9,9 @@ is that of several others is written `{uri}name`. Reading refuses unknown and re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -161,6 +162,36 @@ def _no_float(text: str) -> Json:
     raise V2GPKIError("messages.text_malformed", f"the number {text[:20]} is not an integer; messages hold no others")
 
 
+class _Place(NamedTuple):
+    """What a member of an object is: the field that it fills, and its value, its element or its items."""
+
+    field: str
+    form: Literal["plain", "one", "list", "items"]
+    value: ir.Value | None = None
+    element: ir.Element | None = None
+
+
+@cache
+def _places(type_: ir.Type) -> Mapping[str, _Place]:
+    """The members that an object of the type may have, by name."""
+    places = {one.field: _Place(one.field, "plain", one.value) for one in type_.attributes}
+    if type_.value is not None:
+        places[type_.value_field] = _Place(type_.value_field, "plain", type_.value)
+    for particle in type_.particles:
+        if particle.form == "items":
+            places[particle.field] = _Place(particle.field, "items")
+            continue
+        for element in particle.elements:
+            if not element.abstract:
+                places[element.name.name] = _Place(particle.field, particle.form, None, element)
+    return places
+
+
+@cache
+def _required(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(cls) if field.required)
+
+
 class _Reader:
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
@@ -174,7 +205,7 @@ class _Reader:
             return _read_plain(type_.value, held, path)
         if not isinstance(held, dict):
             raise lexical.bad_value(path, _shown(held), "must be an object")
-        places = self._places(type_, path)
+        places = _places(type_)
         fields: dict[str, object] = {}
         for name, member in held.items():
             if member is None:
@@ -182,59 +213,27 @@ class _Reader:
             place = places.get(name)
             if place is None:
                 raise lexical.unexpected(path, f"the member {name}", ", ".join(places))
-            field, read_member = place
-            if field in fields:
-                raise lexical.unexpected(path, f"the member {name} beside another {field}", "")
-            fields[field] = read_member(member)
+            if place.field in fields:
+                raise lexical.unexpected(path, f"the member {name} beside another {place.field}", "")
+            fields[place.field] = self._member(type_, place, member, [*path, name])
         assert type_.cls is not None
-        for declared in msgspec.structs.fields(type_.cls):
-            if declared.required and declared.name not in fields:
-                names = [name for name, (target, _) in places.items() if target == declared.name]
+        for field in _required(type_.cls):
+            if field not in fields:
+                names = [name for name, place in places.items() if place.field == field]
                 raise lexical.missing(path, " or ".join(names))
         return type_.cls(**fields)
 
-    def _places(self, type_: ir.Type, path: list[str]) -> dict[str, tuple[str, Callable[[Json], object]]]:
-        """For each name of a member: the field that it fills, and how it is read."""
-        places: dict[str, tuple[str, Callable[[Json], object]]] = {}
-
-        def plain(name: str, kind: ir.Value) -> None:
-            places[name] = name, lambda held: _read_plain(kind, held, [*path, name])
-
-        def one(name: str, field: str, element: ir.Element) -> None:
-            places[name] = field, lambda held: self.value(element.type, held, [*path, name])
-
-        for attribute in type_.attributes:
-            plain(attribute.field, attribute.value)
-        if type_.value is not None:
-            plain(type_.value_field, type_.value)
-        for particle in type_.particles:
-            if particle.form == "one":
-                for element in particle.elements:
-                    if not element.abstract:
-                        one(element.name.name, particle.field, element)
-            elif particle.form == "list":
-                self._list_place(places, particle, path)
-            else:
-                places[particle.field] = particle.field, lambda held: self._items(type_, held, path)
-        return places
-
-    def _list_place(
-        self, places: dict[str, tuple[str, Callable[[Json], object]]], particle: ir.Particle, path: list[str]
-    ) -> None:
-        (element,) = particle.elements
-        place = [*path, particle.field]
-
-        def read_list(held: Json) -> object:
-            if not isinstance(held, list):
-                raise lexical.bad_value(place, _shown(held), "must be an array")
-            return tuple(self.value(element.type, item, place) for item in held)
-
-        places[particle.field] = particle.field, read_list
-
-    def _items(self, type_: ir.Type, held: Json, path: list[str]) -> object:
+    def _member(self, type_: ir.Type, place: _Place, held: Json, path: list[str]) -> object:
+        if place.value is not None:
+            return _read_plain(place.value, held, path)
+        if place.element is not None and place.form == "one":
+            return self.value(place.element.type, held, path)
         if not isinstance(held, list):
-            raise lexical.bad_value([*path, "content"], _shown(held), "must be an array")
-        return tuple(self._free(type_, item, path) for item in held)
+            raise lexical.bad_value(path, _shown(held), "must be an array")
+        if place.element is None:
+            return tuple(self._free(type_, item, path) for item in held)
+        item_type = place.element.type
+        return tuple(self.value(item_type, item, path) for item in held)
 
     def _free(self, type_: ir.Type, item: Json, path: list[str]) -> object:
         if len(path) > lexical.MAX_DEPTH:
