@@ -302,4 +302,4 @@ def test_time_is_linear_in_the_length(coder: Coder) -> None:
             best = min(best, time.process_time() - start)
         return best
 
-    assert seconds(16000) < 10 * seconds(4000) + 0.01
+    assert seconds(8000) < 10 * seconds(2000) + 0.01
