@@ -8,6 +8,7 @@ appendix D.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from v2gpki.exi.bitstream import BitReader, BitWriter, Malformed
@@ -33,6 +34,14 @@ hexBinary int integer language long negativeInteger nonNegativeInteger nonPositi
 positiveInteger short string time token unsignedByte unsignedInt unsignedLong unsignedShort
 """
 _XSD_NAMES = tuple(_XSD_LIST.split())
+#: Names that every edition of XML has, so that each reader of what we show agrees; no standard has others.
+_LATIN = r"A-Za-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff"
+_NAME = re.compile(rf"[{_LATIN}][{_LATIN}0-9.\u00b7-]*")
+
+
+def is_name(text: str) -> bool:
+    """Whether a local name is one."""
+    return _NAME.fullmatch(text) is not None
 
 
 class NameTables:
@@ -74,6 +83,8 @@ class NameTables:
         names = self._names[table]
         if length > 0:
             name = read_characters(reader, length - 1)
+            if not is_name(name):
+                raise Malformed("exi.name", f"{name[:40]!r} is no name", at)
             if name not in self._name_index[table]:
                 self._add_name(table, name)
             return QName(name, self._uris[table])

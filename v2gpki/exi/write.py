@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.exi.bitstream import BitWriter
-from v2gpki.exi.foreign import ANY_TYPE, ANYTHING, XSI_TYPE, NameTables
+from v2gpki.exi.foreign import ANY_TYPE, ANYTHING, XSI_TYPE, NameTables, is_name
 from v2gpki.exi.ir import (
     AnyElement,
     Binary,
@@ -266,7 +266,9 @@ class _Writer:
 
     def _names(self, path: str, *names: QName) -> None:
         for name in names:
-            self._encodable(name.name + name.uri, path)
+            self._encodable(name.uri, path)
+            if not is_name(name.name):
+                self._refuse("exi.name", path, f"{name.name[:40]!r} is no name")
             self.tables.write(self.bits, name)
 
     def _relaxed(self, type_: RelaxedType, value: object, path: str) -> None:
