@@ -35,6 +35,14 @@ class Point(Message):
     Y: Short
 
 
+@NS.type
+class Twin(Message):
+    """The same fields as `Point`, but not the same type."""
+
+    X: Short
+    Y: Short
+
+
 @NS.abstract
 class Shape(Message):
     """The base of a substitution group."""

@@ -69,6 +69,8 @@ BY_HAND: list[tuple[Message, str]] = [
     ),
     # Before, One, Other: 2 bits, One is 1. Then Left, Right, after, EE: 3 bits, EE is 3.
     (small.Choices(One=2), "0010 01 0 10 0 011"),
+    # Zero and False are values like others. Left is 0 of Left, Right, after, EE; then after, EE: EE is 1.
+    (small.Choices(One=0, Left=False), "0010 01 0 00 0 000 0 0 0 01"),
     # Before is 0; then One, Other: 2 bits, Other is 1; then Right is 1 of 4 (3 bits); then after, EE: after is 0.
     # Tagged: attributes Id, Lang by name; Id is required and alone: 1 bit; then Lang, CH: 2 bits, CH is 1; then EE.
     (
@@ -130,6 +132,7 @@ WRONG: list[Message] = [
     small.Options(D=b"", E=2**2048),
     small.Options(D=b"", E=-(2**2048) - 1),
     small.Options(D=b"", F=small.Empty()),  # type: ignore[arg-type]  # what the types forbid
+    small.Options(D=b"", F=small.Twin(X=1, Y=1)),  # type: ignore[arg-type]  # what the types forbid
     small.Options(D=b"", F=small.Point(X=2**15, Y=0)),
     small.Lists(Two=(1,), Full=(True,)),
     small.Lists(Two=(1,) * 5, Full=(True,)),
@@ -159,6 +162,55 @@ def test_what_is_wrong_is_handed_over_and_refused(coder: Coder, message: Message
     with pytest.raises(V2GPKIError) as refused:
         interpret.encode(SCHEMA, element, message)
     assert type(message).__name__ in refused.value.message
+
+
+#: Codes as in the cases above, with one value that breaks a rule.
+BROKEN: dict[str, str] = {
+    "a name of 5 characters": "0001 0 0 " + text("abcde") + " 0 0",
+    "no name": "0001 0 0 00000010 0 0",
+    "9 octets": "0111 011 0 00001001 " + "00000000" * 9 + " 0 10",
+    "65537, which is no short": "0111 011 0 00000000 0 01 0 0 0 10000001 10000000 00000100 0 0 0 0 00000000 0 0 00",
+    "-32769, which is no short": "0111 011 0 00000000 0 01 0 0 1 10000000 10000000 00000010 0 0 0 0 00000000 0 0 00",
+    "2**32": "0111 010 0 10000000 10000000 10000000 10000000 00010000 0 0 0 00000000 0 10",
+    "value 3 of an enumeration of 3": "0111 001 0 11 0 01 0 00000000 0 10",
+    "an abstract element": "1000 00 0 0 " + text("b") + " 0 0 010",
+    "half a surrogate": "0101 01 0 00000000 0 0 0 00000000 0 01 0 1 0 01 0 00000011 10000000 10110000 00000011 0 01",
+    "beyond Unicode": "0101 01 0 00000000 0 0 0 00000000 0 01 0 1 0 01 0 00000011 10000000 10000000 01000100 0 01",
+    "more characters than octets": "0101 01 0 00000000 0 0 0 00000000 0 01 0 1 0 01 0 01100000 01100001 0 01",
+    "a number without end": "0111 010 0 " + "10000000" * 4000,
+    "octets without end": "0111 011 0 11111111 11111111 11111111 11111111 00000111",
+}
+
+
+@pytest.mark.parametrize("bits", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_values_are_handed_over_and_refused(coder: Coder, bits: str) -> None:
+    with pytest.raises(MISMATCH):
+        coder.decode(octets(bits))
+    with pytest.raises(V2GPKIError):
+        interpret.decode(SCHEMA, octets(bits))
+
+
+@pytest.mark.parametrize("more", [1, 63, 64, 255, 256, 1000])
+def test_octets_after_the_end(coder: Coder, more: int) -> None:
+    for message, bits in BY_HAND:
+        assert coder.decode(octets(bits))[1] == message
+        with pytest.raises(MISMATCH):
+            coder.decode(octets(bits) + bytes(more))
+    for size in range(230, 270):  # one of these ends where a window does
+        whole = coder.encoder(small.GRAMMAR.elements[small.Mixed])(small.Mixed(Id="x" * size))
+        with pytest.raises(MISMATCH):
+            coder.decode(whole + bytes(more))
+
+
+def test_a_fragment_ends_with_its_own_code(coder: Coder) -> None:
+    # 29 names are declared, with SE(*) and ED 31 codes: 5 bits.
+    code, element = SCHEMA.fragment_roots[small.GRAMMAR.elements[small.Empty].name]
+    width, end = SCHEMA.fragment_bits, SCHEMA.fragment_end
+    whole = octets(f"{code:0{width}b} 0 {end:0{width}b}")
+    assert coder.encoder(element, fragment=True)(small.Empty()) == whole
+    assert coder.decode(whole, fragment=True)[1] == small.Empty()
+    with pytest.raises(MISMATCH):
+        coder.decode(octets(f"{code:0{width}b} 0 {end - 1:0{width}b}"), fragment=True)
 
 
 @pytest.mark.parametrize("message", [message for message, _ in BY_HAND], ids=lambda value: type(value).__name__)
@@ -279,14 +331,13 @@ def test_first_use_by_many_threads_at_once() -> None:
 def test_memory_of_strings_is_bounded(coder: Coder) -> None:
     element = small.GRAMMAR.elements[small.Lists]
     encode = coder.encoder(element)
+    sizes = set()
     for number in range(10 * runtime.MEMO_STRINGS):
         encode(small.Lists(Two=(1, 2), Full=(True,), Endless=(f"{number}", f"{number}" + "x" * 90)))
-    memos = [value for name, value in coder._writing.items() if name.startswith("M")]
-    assert memos
-    for memo in memos:
-        assert isinstance(memo, dict)
-        assert len(memo) <= runtime.MEMO_STRINGS
-        assert all(len(string) <= runtime.MEMO_CHARACTERS for string in memo)
+        memos = [value for value in coder._writing.values() if isinstance(value, dict) and f"{number}" in value]
+        sizes |= {len(memo) for memo in memos}
+        assert all(len(string) <= runtime.MEMO_CHARACTERS for memo in memos for string in memo)
+    assert max(sizes) == runtime.MEMO_STRINGS
 
 
 def test_time_is_linear_in_the_length(coder: Coder) -> None:
