@@ -209,7 +209,8 @@ def _way(piece: Piece, schema: str | None, fragment: bool | None) -> tuple[str, 
         if len(schemas) == 1:
             return schemas[0], fragment or False, []
         near = messages.nearest(piece.octets, schemas, fragment or False)
-        if messages.trace(piece.octets, near, fragment or False).error is not None:
+        run = messages.trace(piece.octets, near, fragment or False)
+        if run.reading is None or any(finding.code == "exi.trailing" for finding in run.reading.findings):
             raise
         return near, fragment or False, []
     first = found[0]

@@ -9,6 +9,7 @@ ISO 15118-20 table 8.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,9 @@ from v2gpki.exi.ir import NamedValue
 from v2gpki.messages.codec import SCHEMAS, decode, encode, trace
 from v2gpki.messages.schema import Message
 from v2gpki.v2gtp import Frame, PayloadType, parse, payload_name
+
+if TYPE_CHECKING:
+    from v2gpki.exi.interpret import Reading
 
 #: The schema of each payload type; 0x8001 is supportedAppProtocol, then what it chose (ISO 15118-2 here).
 PAYLOAD_SCHEMAS: Mapping[int, str] = {
@@ -105,7 +109,7 @@ def nearest(data: bytes, schemas: Sequence[str] = SCHEMAS, fragment: bool = Fals
     for number, name in enumerate(schemas):
         run = trace(data, name, fragment)
         if run.error is None and run.reading is not None:
-            reached = (len(run.reading.findings) - 1_000_000, number, name)
+            reached = (_reached(run.reading), number, name)
         else:
             bit = run.error.facts.get("bit", 0) if run.error else 0
             reached = (-bit if isinstance(bit, int) else 0, number, name)
@@ -113,6 +117,15 @@ def nearest(data: bytes, schemas: Sequence[str] = SCHEMAS, fragment: bool = Fals
             furthest = reached
     assert furthest is not None
     return furthest[2]
+
+
+def _reached(reading: Reading) -> int:
+    """How little is wrong with a tolerant reading; if octets are left over, only how far it came."""
+    for finding in reading.findings:
+        bit = finding.facts.get("bit")
+        if finding.code == "exi.trailing" and isinstance(bit, int):
+            return -bit
+    return len(reading.findings) - 1_000_000_000
 
 
 def _writes(message: Message | NamedValue, schema: str, fragment: bool, data: bytes) -> bool:

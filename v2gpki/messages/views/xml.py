@@ -20,6 +20,7 @@ from v2gpki.messages.views.roots import not_a_root, root_of, roots
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _XML = "http://www.w3.org/XML/1998/namespace"
+_XMLNS = "http://www.w3.org/2000/xmlns/"
 #: Hints for validators, no part of the message.
 _HINTS = {ir.QName("schemaLocation", _XSI), ir.QName("noNamespaceSchemaLocation", _XSI)}
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -58,9 +59,20 @@ class _Writer:
             return name.name
         prefix = self._used.get(name.uri)
         if prefix is None:
-            prefix = "xml" if name.uri == _XML else self._known.get(name.uri) or f"ns{len(self._used)}"
+            prefix = "xml" if name.uri == _XML else self._known.get(name.uri) or self._new_prefix(name.uri)
             self._used[name.uri] = prefix
         return f"{prefix}:{name.name}"
+
+    def _new_prefix(self, uri: str) -> str:
+        """A prefix for the namespace of a foreign name; what XML reserves or cannot hold is refused."""
+        self._characters(uri, _ATTRIBUTE)
+        if uri == _XMLNS:
+            raise V2GPKIError(
+                "messages.not_expressible",
+                f"{lexical.path_text(self._path)}: XML allows no names in {uri}",
+                hint="JSON can show it",
+            )
+        return f"ns{len(self._used)}"
 
     def _characters(self, text: str, table: Mapping[int, str]) -> str:
         found = _FORBIDDEN.search(text)
