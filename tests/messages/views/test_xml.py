@@ -170,6 +170,12 @@ def test_what_is_not_the_schemas(old: str, new: str, code: str, words: str) -> N
     assert words in error.message
 
 
+def test_an_attribute_that_is_missing() -> None:
+    error = _refused('<DigestMethod xmlns="http://www.w3.org/2000/09/xmldsig#"/>', "xmldsig")
+    assert error.code == "messages.missing"
+    assert "the attribute Algorithm" in error.message
+
+
 def test_an_error_says_in_which_line() -> None:
     error = _refused(_edited("><b:ChargingSession>Pause", ">\n\n <b:ChargingSession>Stop"))
     assert error.facts["line"] == 3
