@@ -89,7 +89,8 @@ def test_the_longest_and_shortest_values_are_at_the_bounds() -> None:
         if isinstance(kind, (ir.Text, ir.Binary)):
             if kind.maximum is not None and max(seen) != kind.maximum:
                 wrong.append((name, kind, max(seen)))
-            if kind.minimum and min(seen) != kind.minimum:
+            fixed = seen == {kind.maximum} and name != "BSSID"  # of which the vectors only have complete ones
+            if min(seen) != kind.minimum and (kind.minimum or fixed):
                 wrong.append((name, kind, min(seen)))
     assert wrong == []
 

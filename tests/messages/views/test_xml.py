@@ -260,6 +260,24 @@ def test_values_of_other_types(changed: dict[str, object], words: str) -> None:
         assert words in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["", "a b", "1", "a:b", "a><b"])
+def test_foreign_names_that_are_none(name: str) -> None:
+    for element in (
+        messages.AnyElement(name=messages.QName(name, "urn:x")),
+        messages.AnyElement(name=messages.QName("x", "urn:x"), attributes={messages.QName(name): ""}),
+    ):
+        with pytest.raises(V2GPKIError) as caught:
+            messages.to_xml(xmldsig.Object(content=(element,)))
+        assert caught.value.code == "messages.bad_value"
+
+
+@pytest.mark.parametrize("uri", ["http://www.w3.org/2000/xmlns/", "urn:\0"])
+def test_foreign_namespaces_that_xml_lacks(uri: str) -> None:
+    with pytest.raises(V2GPKIError) as caught:
+        messages.to_xml(xmldsig.Object(content=(messages.AnyElement(name=messages.QName("x", uri)),)))
+    assert caught.value.code == "messages.not_expressible"
+
+
 def test_classes_that_are_not_of_the_schema() -> None:
     header = iso20_common.MessageHeaderType(SessionID=bytes(8), TimeStamp=0)
     foreign = iso20_common.SessionStopReq(Header=header, ChargingSession="Pause")

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.exi import ir
+from v2gpki.exi.foreign import is_name
 from v2gpki.messages.grammar import Grammar
 from v2gpki.messages.schema import AnyElement, Message, NamedValue
 from v2gpki.messages.views import lexical
@@ -161,6 +162,9 @@ class _Writer:
         self._path.append(item.name[0])
         if len(self._path) > lexical.MAX_DEPTH:
             raise lexical.too_deep(self._path)
+        for local, _ in (item.name, *item.attributes):
+            if not is_name(local):
+                raise lexical.bad_value(self._path, local, "is no name")
         tag = self._name(ir.QName(*item.name))
         self._out += ("<", tag)
         for name, text in item.attributes.items():
