@@ -87,9 +87,10 @@ def rise_body() -> iso2.CertificateInstallationRes:
 
 
 def roots() -> iso2.ListOfRootCertificateIDsType:
-    """One root certificate's name."""
+    """Names of two root certificates."""
     one = X509IssuerSerialType(X509IssuerName="CN=V2G Root", X509SerialNumber=4711)
-    return iso2.ListOfRootCertificateIDsType(RootCertificateID=(one,))
+    other = X509IssuerSerialType(X509IssuerName="CN=V2G Root 2", X509SerialNumber=2**159 - 1)
+    return iso2.ListOfRootCertificateIDsType(RootCertificateID=(one, other))
 
 
 def installation_req() -> iso2.V2G_Message:

@@ -97,6 +97,7 @@ def test_iso20(
     received = codec.decode(codec.encode(attach(message, signature)), "iso15118-20-common")
     check = verify(received, signer.spki)
     assert [element.name.name for element in check.elements] == [name]
+    assert check.unsigned == ()
 
 
 def test_the_algorithm_of_iso2_in_iso20_only_by_name() -> None:

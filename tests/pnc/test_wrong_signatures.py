@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from msgspec.structs import replace
 
 from tests.pnc import samples
-from tests.pnc.judging import C14N, N256, P256_KEY, SHA256, SHA512, refusal, signed_with
+from tests.pnc.judging import C14N, N256, P256_KEY, SHA256, SHA512, SHAKE256, refusal, signed_with
 from v2gpki.messages import codec, iso2
 from v2gpki.messages.schema import AnyElement, Message, NamedValue, QName
 from v2gpki.messages.xmldsig import (
@@ -286,6 +286,37 @@ def test_references_of_20_are_bounded() -> None:
     assert [finding.code for finding in error.findings] == ["signature.too_many_references"]
 
 
+def test_digests_go_with_their_algorithm() -> None:
+    """P-521 takes SHA-512 alone; for Ed448 sources disagree, so that either digest is taken."""
+    message = samples.authorization_20()
+    (element,) = [element for element in elements_of(message) if element.required]
+    digests = {
+        SHA256: hashlib.sha256(element.fragment()).digest(),
+        SHA512: hashlib.sha512(element.fragment()).digest(),
+        SHAKE256: hashlib.shake_256(element.fragment()).digest(64),
+    }
+    for suite, taken in (("p521", {SHA512}), ("ed448", {SHA512, SHAKE256})):
+        signer = samples.signer(suite)
+        for method, digest in digests.items():
+            changes = {"DigestMethod": DigestMethod(Algorithm=method), "DigestValue": digest}
+            signature = samples.with_reference(sign(message, signer), 0, **changes)
+            signed = attach(message, signed_with(signature, suite=suite))
+            if method in taken:
+                assert verify(signed, signer.spki).elements
+            else:
+                assert refusal(signed, signer.spki).code == "signature.wrong_algorithm"
+
+
+def test_explain_shows_both_digests() -> None:
+    message = samples.annex_j_message()
+    sound = sign(message, samples.signer("p256"))
+    wrong = flipped(sound.SignedInfo.Reference[0].DigestValue)
+    (row,) = explain(attach(message, samples.with_reference(sound, 0, DigestValue=wrong)), P256_KEY)["references"]
+    assert row["digest_found"] == wrong.hex()
+    assert row["digest_computed"] == flipped(wrong).hex()
+    assert (row["verdict"], row["digest_of"]) == ("invalid", None)
+
+
 def test_forbidden_in_20_as_well() -> None:
     message = samples.authorization_20()
     sound = sign(message, samples.signer("p521"))
@@ -350,6 +381,36 @@ def test_a_digest_by_another_function_is_named() -> None:
     error = refusal(attach(message, signature), signer.spki)
     assert error.code == "signature.wrong_digest"
     assert "xmlenc#sha256" in error.message
+
+
+def test_a_digest_over_a_full_list_of_ecog_is_named() -> None:
+    """EcoG's grammars offer one item more in a completely full list (the interop tests ask EcoG itself)."""
+    roots = iso2.ListOfRootCertificateIDsType(RootCertificateID=samples.roots().RootCertificateID * 10)
+    body = replace(samples.installation_req().Body.BodyElement, ListOfRootCertificateIDs=roots)
+    digest = hashlib.sha256(codec.encode(body, fragment=True, ecog=True)).digest()
+    sound = sign(body, samples.signer("p256"))
+    assert sound.SignedInfo.Reference[0].DigestValue != digest
+    wrong = signed_with(samples.with_reference(sound, 0, DigestValue=digest))
+    error = refusal(attach(samples.v2g_message(body), wrong))
+    assert error.code == "signature.wrong_digest"
+    assert "filled to its end" in error.message
+
+
+def test_a_digest_over_emaid_by_its_type_is_named() -> None:
+    """libcbv2g's eMAID: code 236 in 8 bits, then attribute, text and end at one bit each, then 244 for the end."""
+
+    def bits(text: str) -> str:
+        return "".join(format(octet, "08b") for octet in (len(text) + 2, *text.encode("ascii")))
+
+    coded = format(0x80, "08b") + format(236, "08b") + "0" + bits("id4") + "0" + bits("DEABCC123ABC56") + "0"
+    coded += format(244, "08b")
+    coded += "0" * (-len(coded) % 8)
+    digest = hashlib.sha256(int(coded, 2).to_bytes(len(coded) // 8, "big")).digest()
+    message = samples.rise_message()
+    signature = samples.with_reference(sign(message, samples.signer("p256")), 3, DigestValue=digest)
+    error = refusal(attach(message, signed_with(signature)))
+    assert [finding.code for finding in error.findings] == ["signature.wrong_digest"]
+    assert "libcbv2g" in error.message
 
 
 def test_a_digest_over_the_whole_message_is_named() -> None:

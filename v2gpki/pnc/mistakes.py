@@ -20,7 +20,7 @@ from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import DigestMethod, SignatureMethod, SignedInfo
 from v2gpki.pnc.algorithms import DIGESTS, ECDSA_P256_SHA256, Algorithm, value_holds
 from v2gpki.pnc.elements import SignedElement
-from v2gpki.pnc.undeclared import without_namespace
+from v2gpki.pnc.undeclared import typed_emaid, without_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,17 @@ def _readings(element: SignedElement, whole: Message | None) -> Iterator[tuple[s
         f"the digest is of {name} as an EXI document, in no namespace (EcoG's iso15118 codes CertificateUpdateReq so)",
         lambda: without_namespace(element.signable, element.schema, fragment=False),
     )
+    yield (
+        "signature.wrong_digest",
+        f"the digest is of {name} with a list filled to its end and coded one bit longer there (EcoG's grammars do so)",
+        lambda: codec.encode(element.signable, schema=element.schema, fragment=True, ecog=True),
+    )
+    if name == "eMAID":
+        yield (
+            "signature.wrong_digest",
+            "the digest is of eMAID coded by its type; a fragment of that name is coded relaxed (libcbv2g does not)",
+            lambda: typed_emaid(element.signable, element.schema),
+        )
     if whole is not None and whole is not element.value:
         yield (
             "signature.wrong_digest",

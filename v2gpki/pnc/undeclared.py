@@ -1,4 +1,4 @@
-"""How an element is coded whose namespace was left out: the classic mistake of signature code, needed only to name it.
+"""How elements are coded that were taken for something else: classic mistakes of signatures, needed only to name them.
 
 The fragment grammar does not know a `{}eMAID`; EXIficient then codes an undeclared element by its literal name, says
 xsi:type xsd:anyType, and writes everything below as untyped text. Such octets are longer, and their digest is what a
@@ -25,8 +25,15 @@ def without_namespace(element: NamedValue, schema: str, *, fragment: bool = True
     return writer.octets()
 
 
+def typed_emaid(element: NamedValue, schema: str) -> bytes:
+    """The fragment of -2 `eMAID` as libcbv2g codes it: by its type, although its name has two and is relaxed."""
+    writer = _Writer(schema)
+    writer.typed(element.name, str(getattr(element.value, "Id", "")), str(getattr(element.value, "value", "")))
+    return writer.octets()
+
+
 class _Writer:
-    """Bits of one fragment, most significant first, as one number of `count` bits."""
+    """Bits of one fragment, most significant first, as text of 0 and 1."""
 
     def __init__(self, schema: str) -> None:
         self._grammar = codec.grammar(schema)
@@ -37,6 +44,7 @@ class _Writer:
         self._seen: set[QName] = set()
 
     def octets(self) -> bytes:
+        """Header, bits, and zeros up to a whole octet."""
         bits = "".join(self._chunks)
         bits += "0" * (-len(bits) % 8)
         return b"\x80" + int(bits, 2).to_bytes(len(bits) // 8, "big")
@@ -55,14 +63,19 @@ class _Writer:
         if fragment:
             self._bits(model.fragment_end, model.fragment_bits)
 
+    def typed(self, name: QName, id_: str, text: str) -> None:
+        """A required attribute, text, and the end: one bit each, as every state offers one thing."""
+        model = self._model
+        self._bits(model.fragment_roots[name][0], model.fragment_bits)
+        for content in (id_, text):
+            self._bits(0, 1)
+            self._text(content)
+        self._bits(0, 1)
+        self._bits(model.fragment_end, model.fragment_bits)
+
     def _element(self, name: QName, value: object) -> None:
         """From the start tag on; depth is that of the classes."""
-        self._bits(0b101 if name in self._seen else 0b01, 3 if name in self._seen else 2)  # AT(*) of a built-in grammar
-        self._seen.add(name)
-        self._known(QName("type", _XSI))
-        self._uri(_XSD)
-        self._unsigned(0)
-        self._bits(*_ANY_TYPE)
+        self._any_type(name)
         begun = False
         if isinstance(value, Message):
             type_ = self._grammar.type_of(type(value))
@@ -87,17 +100,18 @@ class _Writer:
                     if isinstance(item, Message) or child.type.value is None:
                         self._element(child.name, item)
                     else:
-                        self._simple(child.name, to_text(child.type.value, item, []))
+                        self._any_type(child.name)
+                        self._content(to_text(child.type.value, item, []))
         self._bits(1 if begun else 2, 2 if begun else 3)
 
-    def _simple(self, name: QName, text: str) -> None:
-        self._bits(0b101 if name in self._seen else 0b01, 3 if name in self._seen else 2)
+    def _any_type(self, name: QName) -> None:
+        """xsi:type in a built-in grammar; a name's grammar has one production more from its second use on."""
+        self._bits(*((0b101, 3) if name in self._seen else (0b01, 2)))
         self._seen.add(name)
         self._known(QName("type", _XSI))
         self._uri(_XSD)
         self._unsigned(0)
         self._bits(*_ANY_TYPE)
-        self._content(text)
 
     def _content(self, text: str) -> None:
         """Characters in the start tag, and the end."""

@@ -16,6 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
+from msgspec.structs import replace
 
 from tests.interop.ecog.signing import EcogSignatures
 from tests.pnc import samples
@@ -97,7 +98,10 @@ def test_the_documents_that_ecog_digests_are_recognised(ecog: EcogSignatures) ->
     update = samples.update_req().Body.BodyElement
     assert isinstance(update, iso2.CertificateUpdateReq)
     contract = {"Certificate": text(b"\x30\x01c"), "SubCertificates": {"Certificate": [text(b"\x30\x01s")]}}
-    root = {"X509IssuerName": "CN=V2G Root", "X509SerialNumber": 4711}
+    roots = [
+        {"X509IssuerName": root.X509IssuerName, "X509SerialNumber": root.X509SerialNumber}
+        for root in update.ListOfRootCertificateIDs.RootCertificateID
+    ]
     cases = [
         (
             samples.installation_res_20(),
@@ -135,7 +139,7 @@ def test_the_documents_that_ecog_digests_are_recognised(ecog: EcogSignatures) ->
                     "Id": "id1",
                     "ContractSignatureCertChain": {"Id": "inner", "Certificate": text(b"\x30\x01c")},
                     "eMAID": update.eMAID,
-                    "ListOfRootCertificateIDs": {"RootCertificateID": [root]},
+                    "ListOfRootCertificateIDs": {"RootCertificateID": roots},
                 }
             },
         ),
@@ -150,6 +154,24 @@ def test_the_documents_that_ecog_digests_are_recognised(ecog: EcogSignatures) ->
             verify(signed, key)
         assert refused.value.code == "signature.document_digest"
         assert verify(signed, key, accept_document_digest=True).deviations == ("document-digest",)
+
+
+def test_the_full_list_that_ecog_digests_is_recognised(ecog: EcogSignatures, certificate: bytes) -> None:
+    """With 20 of 20 root certificates its grammar and the standard's differ by a bit."""
+    message = samples.installation_req()
+    body = message.Body.BodyElement
+    assert isinstance(body, iso2.CertificateInstallationReq)
+    full = body.ListOfRootCertificateIDs.RootCertificateID[:1] * 20
+    roots = iso2.ListOfRootCertificateIDsType(RootCertificateID=full)
+    message = samples.v2g_message(replace(body, ListOfRootCertificateIDs=roots))
+    key = samples.annex_j_key().private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    octets = ecog.sign("iso15118-2", codec.encode(message, ecog=True), key)
+    with pytest.raises(V2GPKIError) as refused:
+        verify(codec.decode(octets, ecog=True), certificate)
+    assert refused.value.code == "signature.wrong_digest"
+    assert "filled to its end" in refused.value.message
 
 
 def test_the_signed_info_that_ecog_codes_for_20_is_recognised(ecog: EcogSignatures) -> None:
