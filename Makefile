@@ -1,6 +1,6 @@
 # Every target sets up .venv first: at once when it is there, some 20 seconds when it is not.
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test interop lint bench clean distclean
+.PHONY: help set-up demo test interop lint bench fuzz clean distclean
 
 # Settings of the caller's shell that would make our programs slower or other than they are.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
@@ -32,6 +32,13 @@ lint: set-up  ## ruff, mypy --strict, import contracts
 
 bench: set-up  ## our figures beside limits and peers of the same run
 	@set -e; for benchmark in benchmarks/[a-z]*.py; do $(python) $$benchmark; done
+
+# Seconds of fuzzing: make fuzz SECONDS=1800
+SECONDS ?= 60
+
+fuzz: set-up  ## what reads foreign octets, fuzzed for SECONDS=60; needs atheris in .venv
+	@$(python) -c "import atheris" 2>/dev/null || { echo "atheris is missing: .venv/bin/python -m pip install atheris" >&2; exit 3; }
+	@$(python) -m tests.fuzz.fuzz --seconds $(SECONDS)
 
 clean:  ## remove what builds, tests and demo leave behind; keeps .venv
 	@rm -rf dist build .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
