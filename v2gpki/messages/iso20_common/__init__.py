@@ -1,4 +1,4 @@
-"""CommonMessages of ISO 15118-20, shared by all energy transfer modes: modules by subject, all names here."""
+"""CommonMessages of ISO 15118-20, shared by all energy transfer modes: modules by subject, all names stand here."""
 
 from v2gpki.messages.iso20_common.certificate import *
 from v2gpki.messages.iso20_common.price import *
