@@ -21,8 +21,11 @@ demo: set-up  ## the whole Plug & Charge PKI, shown and proved, in a folder of i
 test: set-up  ## the unit tests; they need no foreign program
 	@$(python) -m pytest --ignore=tests/interop $(PYTEST)
 
+# All EXI vectors, where a folder of them stands beside the checkout; the committed selection is tested everywhere.
+vectors = $(or $(V2GPKI_EXTRA_VECTORS),$(wildcard ../shared/vectors))
+
 interop: set-up  ## the tests against foreign programs (tests/interop/needs.toml)
-	@$(python) -m pytest tests/interop $(PYTEST)
+	@V2GPKI_EXTRA_VECTORS="$(vectors)" $(python) -m pytest tests/interop $(PYTEST)
 
 lint: set-up  ## ruff, mypy --strict, import contracts
 	@$(python) -m ruff check .
