@@ -22,7 +22,7 @@ test: set-up  ## the unit tests; they need no foreign program
 	@$(python) -m pytest --ignore=tests/interop $(PYTEST)
 
 # All EXI vectors, where a folder of them stands beside the checkout; the committed selection is tested everywhere.
-vectors = $(or $(V2GPKI_EXTRA_VECTORS),$(wildcard ../shared/vectors))
+vectors = $(or $(V2GPKI_EXTRA_VECTORS),$(patsubst %/exi,%,$(firstword $(wildcard ../*/vectors/exi))))
 
 interop: set-up  ## the tests against foreign programs (tests/interop/needs.toml)
 	@V2GPKI_EXTRA_VECTORS="$(vectors)" $(python) -m pytest tests/interop $(PYTEST)
