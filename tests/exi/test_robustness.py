@@ -50,10 +50,21 @@ NO_NAME = bytes.fromhex(
 )
 
 
+#: A code point in more octets than it needs: the fuzzer found that the two back ends did not agree about it.
+OVERLONG = bytes.fromhex("0d3b09293d399bab6bdb5a000dad3c3036 1cbb3ba63b3080")
+#: A namespace with a control character: its XML could not be read again.
+NO_NAMESPACE = bytes.fromhex(
+    "0710a5a1d1d1c0e8bcbddddddcb9dcccb9bdc99cbcc8c0c0c4bcc0d0bde1b5b195b98c8dcda184d4c4c8026eae4dc74caf0c2daee18ca74ccdee4cad2"
+    "cedc06b062b00c0031180d60c96018006280cdd"
+)
+
+
 @pytest.mark.parametrize("name", ["streams", "views", "shown"])
 @settings(max_examples=400)
 @given(data=changed())
 @example(data=NO_NAME)
+@example(data=NO_NAMESPACE)
+@example(data=OVERLONG)
 def test_changed_vectors(name: str, data: bytes) -> None:
     properties.PROPERTIES[name](data)
 

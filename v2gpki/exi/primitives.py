@@ -44,7 +44,7 @@ def write_unsigned(writer: BitWriter, value: int) -> None:
 def read_length(reader: BitReader) -> int:
     """A length that is not longer than what is left could hold."""
     start = reader.position
-    length = read_unsigned(reader, 5)
+    length = read_unsigned(reader)
     if length > reader.remaining // 8 + 2:
         raise Malformed("exi.truncated", f"a length of {length} where {reader.remaining // 8} octets are left", start)
     return length
@@ -62,7 +62,7 @@ def read_characters(reader: BitReader, count: int) -> str:
     characters = []
     for _ in range(count):
         at = reader.position
-        point = read_unsigned(reader, 3)
+        point = read_unsigned(reader)
         if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
             raise Malformed("exi.character", f"{point:#x} is not a character", at)
         characters.append(chr(point))
@@ -96,7 +96,7 @@ def write_string(writer: BitWriter, text: str) -> None:
 def read_binary(reader: BitReader) -> bytes:
     """Length in octets, octets."""
     start = reader.position
-    length = read_unsigned(reader, 5)
+    length = read_unsigned(reader)
     if 8 * length > reader.remaining:
         raise Malformed("exi.truncated", f"{length} octets announced, {reader.remaining // 8} are left", start)
     return reader.octets(length)
