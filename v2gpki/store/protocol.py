@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from v2gpki.store.pool_protocol import PoolStore
+from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import (
     AuditEvent,
     AuditHead,
@@ -40,10 +42,14 @@ class Store(Protocol):
         references: Sequence[str],
         *,
         authorities: Sequence[AuthorityRecord] = (),
+        contracts: Sequence[str] = (),
+        bundles: Sequence[Bundle] = (),
     ) -> None:
         """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
-        generations whose certificates are among them (one audit row each). An intent that is no longer
-        pending (another process abandoned it) raises ``store.conflict``: no certificate of the group may be
+        generations whose certificates are among them (one audit row each). ``contracts`` are the ids of the
+        contracts that the certificates were issued for (same order, "" for none; empty when none has one), ``bundles``
+        the signed contract data that delivers them. A contract that is not active raises ``store.conflict``. An intent
+        that is no longer pending (another process abandoned it) raises ``store.conflict``: no certificate of the group may be
         handed out."""
         ...
 
@@ -58,6 +64,12 @@ class Store(Protocol):
 
     def completed(self, caller: str, idempotence_key: str) -> CertificateRecord | None:
         """The certificate that this caller got for this key, if any."""
+        ...
+
+    # -- the pools ---------------------------------------------------------------------------
+    @property
+    def pools(self) -> PoolStore:
+        """Roots, provisioning certificates, contracts and signed contract data."""
         ...
 
     # -- looking up --------------------------------------------------------------------------

@@ -1,0 +1,164 @@
+"""What the pools need of the store: `Store.pools`. As everywhere in the store, a method that writes is one
+transaction with its audit rows, durable when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from v2gpki.store.pool_records import (
+    Answered,
+    Bundle,
+    Contract,
+    ContractState,
+    PooledRoot,
+    PooledVehicle,
+    Prefix,
+    PrefixKind,
+)
+
+
+class PoolStore(Protocol):
+    """Roots, provisioning certificates, contracts and signed contract data of one home."""
+
+    # -- roots (RCP) ---------------------------------------------------------------------------
+    def decide_root(self, root: PooledRoot) -> PooledRoot:
+        """Add a root with its decision, or change decision, role and comment of one that is there."""
+        ...
+
+    def root(self, fingerprint: bytes) -> PooledRoot | None:
+        """One root by the SHA-256 of its certificate."""
+        ...
+
+    def roots(self, *, role: str = "") -> list[PooledRoot]:
+        """All roots, in the order in which they came."""
+        ...
+
+    # -- who owns which identifiers ------------------------------------------------------------
+    def bind_prefix(self, prefix: Prefix) -> None:
+        """Give a prefix to a party; one that another party has raises ``store.conflict``, the same again is nothing."""
+        ...
+
+    def release_prefix(self, kind: PrefixKind, prefix: str, at: datetime, caller: str) -> None:
+        """Take a prefix from its party. Unknown: nothing happens."""
+        ...
+
+    def prefix(self, kind: PrefixKind, prefix: str) -> Prefix | None:
+        """Who has it."""
+        ...
+
+    def prefixes(self, *, owner: str | None = None) -> list[Prefix]:
+        """All of them, or one party's, by kind and prefix."""
+        ...
+
+    # -- provisioning certificates (PCP) -------------------------------------------------------
+    def register_vehicle(self, vehicle: PooledVehicle) -> tuple[Contract, ...]:
+        """Add a vehicle, or replace its row of the same (PCID, edition, suite).
+
+        The same leaf again changes nothing but chain and roots. Another leaf withdraws the bundles that were made for
+        the key before; contracts stay. Returns the contracts whose bundles were withdrawn.
+        """
+        ...
+
+    def vehicle(self, pcid: str, edition: str, suite: str = "") -> PooledVehicle | None:
+        """One vehicle; ``suite`` "" takes the newest of the edition."""
+        ...
+
+    def vehicles(self, *, pcid: str = "", edition: str = "", owner: str | None = None) -> Iterator[PooledVehicle]:
+        """Vehicles in the order of registration."""
+        ...
+
+    def delete_vehicle(self, pcid: str, at: datetime, caller: str, *, edition: str = "") -> tuple[Contract, ...]:
+        """Take a vehicle out of the pool (one edition, or all) and purge what was made for it, in one transaction.
+
+        When no row of the PCID is left its active contracts become ``purged``; bundles made for a deleted row are
+        withdrawn. Certificates are not revoked by this. Returns the contracts that were purged. Unknown:
+        ``store.unknown_vehicle``.
+        """
+        ...
+
+    # -- contracts (CCP) -----------------------------------------------------------------------
+    def add_contract(self, contract: Contract) -> Contract:
+        """Write a new active contract. An EMAID that has an active contract raises ``store.conflict``.
+
+        The vehicle's first active contract becomes its default, and so does one that asks for it; returns it as
+        written.
+        """
+        ...
+
+    def contract(self, contract_id: str) -> Contract | None:
+        """One contract by its id."""
+        ...
+
+    def contract_of(self, emaid: str) -> Contract | None:
+        """The active contract of an EMAID, else the one that ended last, else None."""
+        ...
+
+    def contracts(
+        self,
+        *,
+        pcid: str = "",
+        emaid: str = "",
+        state: ContractState | None = None,
+        ending_before: datetime | None = None,
+    ) -> Iterator[Contract]:
+        """Contracts in the order of creation."""
+        ...
+
+    def set_default_contract(self, contract_id: str, at: datetime, caller: str) -> Contract:
+        """Make an active contract its vehicle's default, in place of the one before. Not active: ``store.conflict``."""
+        ...
+
+    def end_contract(self, contract_id: str, at: datetime, reason: str, caller: str) -> Contract:
+        """End a contract: withdraw its bundles and revoke its certificates that are still valid, in one transaction.
+
+        ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). Ended or
+        purged already: no change. Unknown: ``store.unknown_contract``.
+        """
+        ...
+
+    def certificates_of(self, contract_id: str) -> list[tuple[str, int]]:
+        """(issuer id, serial) of every certificate that was issued for a contract, oldest first."""
+        ...
+
+    # -- signed contract data ------------------------------------------------------------------
+    # Bundles are written by ``Store.commit_results(.., bundles=)``, with the certificates that they deliver, and
+    # those for foreign contracts, whose certificates are not ours, by ``add_bundle``.
+    def add_bundle(self, bundle: Bundle, caller: str) -> None:
+        """Keep signed contract data whose certificate was issued elsewhere."""
+        ...
+
+    def bundle(self, bundle_id: str) -> Bundle | None:
+        """One bundle by its id."""
+        ...
+
+    def ready_bundle(
+        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes
+    ) -> Bundle | None:
+        """The newest bundle that is ready for this contract, key and root; whether it is still fresh is the caller's
+        to judge."""
+        ...
+
+    def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:
+        """Bundles in the order of making, withdrawn ones included."""
+        ...
+
+    def withdraw_bundles(self, bundle_ids: Sequence[str], at: datetime, caller: str) -> None:
+        """Never send these again."""
+        ...
+
+    # -- answers -------------------------------------------------------------------------------
+    def answered(self, digest: bytes) -> Answered | None:
+        """What a request was last answered with."""
+        ...
+
+    def record_answer(self, answer: Answered, caller: str) -> Answered:
+        """Note what a request is answered with. When it was answered before and all of those bundles are still ready,
+        that stays and is returned; else the new answer takes its place."""
+        ...
+
+    def take_position(self, station: str, digest: bytes, count: int, at: datetime) -> int:
+        """Which of ``count`` bundles this station gets next for this request: 0, 1, .. count - 1, then 0 again."""
+        ...
