@@ -36,6 +36,11 @@ class PoolStore(Protocol):
         """All roots, in the order in which they came."""
         ...
 
+    def trust_revision(self) -> int:
+        """Changes with every decision about a root and every creation or change of state of an authority, by any
+        process, and with nothing else; cheap enough to ask at every request (10 us)."""
+        ...
+
     # -- who owns which identifiers ------------------------------------------------------------
     def bind_prefix(self, prefix: Prefix) -> None:
         """Give a prefix to a party; one that another party has raises ``store.conflict``, the same again is nothing."""
@@ -125,9 +130,11 @@ class PoolStore(Protocol):
 
     # -- signed contract data ------------------------------------------------------------------
     # Bundles are written by ``Store.commit_results(.., bundles=)``, with the certificates that they deliver, and
-    # those for foreign contracts, whose certificates are not ours, by ``add_bundle``.
+    # those that deliver an older certificate or a foreign one by ``add_bundle``. Both compare and swap: when the
+    # newest ready bundle of the same (contract, edition, suite, receiver, root) is not the one that ``replaces`` names
+    # ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is withdrawn.
     def add_bundle(self, bundle: Bundle, caller: str) -> None:
-        """Keep signed contract data whose certificate was issued elsewhere."""
+        """Keep signed contract data for a certificate that exists already, or that was issued elsewhere."""
         ...
 
     def bundle(self, bundle_id: str) -> Bundle | None:

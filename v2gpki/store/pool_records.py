@@ -89,7 +89,9 @@ class Bundle:
     ``receiver`` is the SHA-256 of the SubjectPublicKeyInfo that the key is wrapped for (the OEM provisioning key,
     or for an update the contract key before), ``v2g_root`` the SHA-256 of the root above the CPS chain, ``issuer_id`` and
     ``serial`` the contract certificate's. ``exi`` is a CertificateInstallationRes with session id 0. ``not_after`` is
-    the end of the shorter of contract certificate and CPS chain.
+    the end of the shorter of contract certificate and CPS chain. ``replaces`` is the id of the ready bundle for the
+    same contract, edition, suite, receiver and root that its maker saw, "" when there was none: see
+    ``Store.commit_results``.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Bundle:
     made_at: datetime
     not_after: datetime
     state: BundleState = "ready"
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
