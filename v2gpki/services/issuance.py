@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from v2gpki.certs import der
 from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
@@ -25,6 +25,7 @@ from v2gpki.identifiers import Identifier
 from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
 from v2gpki.profile.model import Profile, SerialRule
+from v2gpki.store.pool_records import Bundle
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
@@ -70,6 +71,7 @@ class Order(NamedTuple):
     a fresh key. ``key_id`` not empty keeps that fresh key in the vault under this name; otherwise it is
     handed out with the answer and forgotten. ``not_after`` None takes the profile's default, cut at the
     issuer's end. ``idempotence_key`` not empty gives the same certificate for the same (caller, key).
+    ``contract_id`` names the contract that the certificate is issued for; it must be active.
     """
 
     profile: Profile
@@ -82,6 +84,7 @@ class Order(NamedTuple):
     idempotence_key: str = ""
     key_id: str = ""
     authority: NewAuthority | None = None
+    contract_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,15 @@ class Issued:
     private_key: PrivateKey | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
     authority: AuthorityRecord | None = None
+
+
+#: Makes of signed certificates the bundles that carry them; only signs and computes.
+Deliver: TypeAlias = "Callable[[Sequence[Issued]], Sequence[Bundle]]"
+
+
+def _nothing(_issued: Sequence[Issued]) -> Sequence[Bundle]:
+    """Nothing to deliver: whoever ordered takes the certificates from the answer."""
+    return ()
 
 
 class _Line:
@@ -175,8 +187,11 @@ class Issuance:
         self._seal = seal
         self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
 
-    def issue(self, orders: Sequence[Order], *, caller: str) -> list[Issued]:
+    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = _nothing) -> list[Issued]:
         """Issue all orders in one group, or none of them.
+
+        ``deliver`` makes of the signed certificates the bundles that carry them; both are committed together, so that
+        no certificate is in the store whose key was lost on the way. It is not called for earlier answers.
 
         An order whose idempotence key was used before gives the same certificate again, without the private key
         that went with it the first time; for another role, identifier or key it is refused. Raises ``lint.failed``
@@ -189,7 +204,7 @@ class Issuance:
             if order.idempotence_key and (earlier := self._store.completed(caller, order.idempotence_key)):
                 answers[index] = self._replay(order, earlier)
         fresh = [order for index, order in enumerate(orders) if index not in answers]
-        issued = iter(self._issue_fresh(fresh, now, caller) if fresh else [])
+        issued = iter(self._issue_fresh(fresh, now, caller, deliver) if fresh else [])
         return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
 
     def check(self, order: Order) -> tuple[bytes, tuple[Finding, ...]]:
@@ -240,7 +255,13 @@ class Issuance:
 
     # -- the steps -----------------------------------------------------------------------------
 
-    def _issue_fresh(self, orders: Sequence[Order], now: datetime, caller: str) -> list[Issued]:
+    def _issue_fresh(
+        self,
+        orders: Sequence[Order],
+        now: datetime,
+        caller: str,
+        deliver: Deliver,
+    ) -> list[Issued]:
         prepared = self._prepare(orders, now, caller)
         intents = [item.intent for item in prepared]
         self._store.record_intents(intents)
@@ -255,10 +276,14 @@ class Issuance:
                 self._vault.add_many(held)
                 made.update(held)
             issued = self._sign(prepared, now, caller)
+            contracts = [order.contract_id for order in orders] if any(order.contract_id for order in orders) else ()
+            bundles = deliver(issued)
+            more = {"contracts": contracts, "bundles": bundles} if contracts or bundles else {}
             self._store.commit_results(
                 [answer.record for answer in issued],
                 [intent.reference for intent in intents],
                 authorities=[answer.authority for answer in issued if answer.authority is not None],
+                **more,
             )
         except V2GPKIError:
             self._abandon(intents, made, "signing or recording the result failed")

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from v2gpki.certs.name import string_octets
-from v2gpki.certs.template import Constants
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier, recognise
@@ -27,6 +26,7 @@ from v2gpki.profile.model import Profile
 from v2gpki.services.authorities import Authorities, Founded, Naming
 from v2gpki.services.directory import Directory
 from v2gpki.services.issuance import Issuance, Issued, Order
+from v2gpki.services.routing import Route, Routing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CrlRecord
 from v2gpki.wiring.home import Session
@@ -58,15 +58,6 @@ class CertificateOrder:
 _Wanted: TypeAlias = tuple[str, str | None, str | None, str, tuple[tuple[str, str], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Which profile and issuer an order takes; orders of one group share it."""
-
-    profile: Profile
-    issuer_id: str
-    constants: Constants
-
-
 class CertificateAuthority:
     """Every chain of one home: create authorities, issue, revoke, publish.
 
@@ -93,6 +84,7 @@ class CertificateAuthority:
         self.vault = vault
         self.caller = caller
         self._directory = Directory(store, catalogue)
+        self._routing = Routing(store, catalogue, lambda org: self._naming(org=settings.org or org))
         self._first_use = threading.Lock()
         self._session: Session | None = None
         self._issuance: Issuance | None = None
@@ -207,7 +199,7 @@ class CertificateAuthority:
 
     def issue_many(self, orders: Sequence[CertificateOrder]) -> list[Issued]:
         """Issue a group: one record of intents, one of results. All of them or none."""
-        routes: dict[_Wanted, _Route] = {}
+        routes: dict[_Wanted, Route] = {}
         return self.issuance.issue([self._order(order, routes) for order in orders], caller=self.caller)
 
     def dry_run(self, order: CertificateOrder) -> tuple[bytes, tuple[Finding, ...]]:
@@ -331,12 +323,14 @@ class CertificateAuthority:
             crl_base=settings.crl_base,
         )
 
-    def _order(self, order: CertificateOrder, routes: dict[_Wanted, _Route]) -> Order:
+    def _order(self, order: CertificateOrder, routes: dict[_Wanted, Route]) -> Order:
         options = tuple(sorted(order.options.items())) if order.options else ()
         wanted = (order.role, order.edition, order.suite, order.issuer, options)
         route = routes.get(wanted)
         if route is None:
-            route = routes[wanted] = self._route(order)
+            route = routes[wanted] = self._routing.route(
+                order.role, edition=order.edition, suite=order.suite, issuer=order.issuer, options=order.options
+            )
         for name, moment in (("not_before", order.not_before), ("not_after", order.not_after)):
             if moment is not None and moment.tzinfo is None:
                 raise V2GPKIError(
@@ -360,48 +354,6 @@ class CertificateAuthority:
             idempotence_key=order.idempotence_key,
             key_id=key_id,
         )
-
-    def _route(self, order: CertificateOrder) -> _Route:
-        profile = self._profile(order)
-        if profile.kind != "leaf":
-            raise V2GPKIError(
-                "issuing.not_a_leaf",
-                f"{order.role} is an authority, not an end-entity role",
-                hint=f"v2gpki ca create {order.role}",
-                clause=profile.clause,
-            )
-        issuer = self._directory.signing_authority(profile, order.issuer)
-        # Below an authority of another organisation than the home's, certificates take over that organisation.
-        naming = self._naming(org=self.settings.org or _organisation(issuer.der))
-        return _Route(profile, issuer.id, naming.constants(issuer=issuer.slug))
-
-    def _profile(self, order: CertificateOrder) -> Profile:
-        if order.edition is not None:
-            return self.catalogue.profile(order.edition, order.role, order.suite, order.options)
-        if order.issuer:
-            issuer = self._directory.find(order.issuer)
-            return self.catalogue.profile(issuer.edition, order.role, order.suite or issuer.suite, order.options)
-        here = {(authority.edition, authority.suite) for authority in self.store.authorities()}
-        editions = sorted({edition for edition, _ in here if order.role in self.catalogue.roles(edition)})
-        if len(editions) != 1:
-            raise V2GPKIError(
-                "issuing.needs_edition",
-                f"{order.role} exists in several editions of this home: {', '.join(editions)}"
-                if editions
-                else f"no edition of this home has the role {order.role!r}",
-                hint="name one with --edition" if editions else "v2gpki init first, or check the role's name",
-                facts={"role": order.role, "editions": editions},
-            )
-        return self.catalogue.profile(editions[0], order.role, order.suite, order.options)
-
-
-def _organisation(certificate: bytes) -> str:
-    """The organisation of a certificate's subject, "" when it has none."""
-    from cryptography import x509  # noqa: PLC0415  # once per route
-
-    subject = x509.load_der_x509_certificate(certificate).subject
-    found = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-    return str(found[0].value) if found else ""
 
 
 def _is_hex(text: str) -> bool:
