@@ -236,6 +236,8 @@ CODES: Mapping[str, Outcome] = {
     "crl.invalid": _refused(),
     "crl.wrong_signer": _refused(),
     "ocsp.malformed": _refused(),
+    "ocsp.malformed_request": _refused(),
+    "ocsp.wrong_signer": _refused(500),
     "path.bad_signature": _untrusted(),
     "path.no_anchor": _untrusted(),
     "path.broken": _untrusted(),
@@ -322,6 +324,34 @@ CODES: Mapping[str, Outcome] = {
     "authority.unknown_issuer": _refused(404),
     "authority.ambiguous": _refused(409),
     "revocation.unknown_reason": _usage(),
+    # est
+    "cms.malformed": _refused(),
+    "cms.empty": _refused(),
+    "est.unauthenticated": _refused(401),
+    "est.not_registered": _refused(403),
+    "est.no_scope": _refused(403),
+    "est.unknown_label": _refused(404),
+    "est.unknown_family": _refused(404),
+    "est.wrong_key": _refused(),
+    "est.needs_one_name": _refused(),
+    "est.wrong_subject": _refused(),
+    "est.wrong_names": _refused(),
+    "est.needs_certificate": _refused(403),
+    "est.foreign_certificate": _refused(403),
+    "est.certificate_over": _refused(403),
+    "est.key_compromised": _refused(403),
+    "est.revoked_answer": _refused(409),
+    "est.pending": _refused(202),
+    "est.wrong_binding": _refused(),
+    "est.no_server_keys": _refused(404),
+    "est.key_encryption": _refused(),
+    "est.media_type": _refused(415),
+    "est.too_large": _refused(413),
+    "est.not_implemented": _refused(501),
+    # serving
+    # access
+    # webhooks
+    # clients
     # export
     "export.unknown_layout": _usage(404),
     "export.wrong_edition": _usage(),
