@@ -13,7 +13,7 @@ from pathlib import Path
 
 from v2gpki.keys.suites import SUITES
 from v2gpki.profile.layers import Layered
-from v2gpki.profile.model import Branch, Edition, ExpiryRule, Option, SerialRule
+from v2gpki.profile.model import AnswerRule, Branch, Edition, ExpiryRule, Option, SerialRule
 from v2gpki.profile.table import Table
 
 #: Keys of ``edition.toml`` that hold what roles inherit; ``profile.load`` lays them.
@@ -50,6 +50,7 @@ def edition_of(layered: Layered, name: str, folders: tuple[Path, ...]) -> Editio
         cross_role=top.text("cross_role", ""),
         conformant=top.flag("conformant", True),
         note=top.text("note", ""),
+        ocsp_answers=_ocsp_answers(top.table("ocsp_answers")),
     )
     top.done()
     return edition
@@ -92,6 +93,21 @@ def _serial(table: Table) -> SerialRule:
 
 def _expiring_soon(table: Table) -> ExpiryRule:
     rule = ExpiryRule(window=table.span("window"), clause=table.text("clause", ""), note=table.text("note", ""))
+    table.done()
+    return rule
+
+
+def _ocsp_answers(table: Table) -> AnswerRule:
+    usual = AnswerRule()
+    rule = AnswerRule(
+        validity=table.span("validity", usual.validity),
+        backdate=table.span("backdate", usual.backdate),
+        refresh=table.span("refresh", usual.refresh),
+        clause=table.text("clause", ""),
+        note=table.text("note", ""),
+    )
+    if rule.refresh + rule.backdate >= rule.validity:
+        table.refuse("refresh", "an answer would end before it is signed anew")
     table.done()
     return rule
 

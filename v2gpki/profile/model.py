@@ -256,6 +256,16 @@ class ExpiryRule(Rule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRule(Rule):
+    """OCSP answers of an edition's CAs: ``validity`` from thisUpdate to nextUpdate, thisUpdate ``backdate`` before
+    the signature, and after ``refresh`` a pre-signed answer is signed anew."""
+
+    validity: timedelta = timedelta(days=7)
+    backdate: timedelta = timedelta(minutes=5)
+    refresh: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """One branch of an edition, in role names: its lawful roots (the usual one first), its sub-CAs from
     the root downwards, its leafs."""
@@ -295,3 +305,4 @@ class Edition:
     cross_role: str = ""
     conformant: bool = True
     note: str = ""
+    ocsp_answers: AnswerRule = AnswerRule()

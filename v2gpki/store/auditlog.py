@@ -43,10 +43,12 @@ def tip(connection: sqlite3.Connection) -> tuple[int, bytes]:
     return (0, ORIGIN) if row is None else (row[0], row[1])
 
 
-def page(connection: sqlite3.Connection, after: int, size: int) -> list[AuditRow]:
-    """Up to ``size`` rows above ``after``."""
+def page(connection: sqlite3.Connection, after: int, size: int, actions: Sequence[str] = ()) -> list[AuditRow]:
+    """Up to ``size`` rows above ``after``, of these actions unless there are none."""
+    chosen = f"AND action IN ({', '.join('?' * len(actions))}) " if actions else ""
     found = connection.execute(
-        f"SELECT {rows.AUDIT} FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, size)
+        f"SELECT {rows.AUDIT} FROM audit WHERE sequence > ? {chosen}ORDER BY sequence LIMIT ?",
+        (after, *actions, size),
     )
     return [rows.audit_row_of(row) for row in found]
 

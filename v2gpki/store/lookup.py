@@ -100,6 +100,18 @@ def completed(connection: sqlite3.Connection, caller: str, idempotence_key: str)
     return None if row is None else one(connection, row[0], int(row[1], 16))
 
 
+def serials(
+    connection: sqlite3.Connection, issuer_id: str, valid_at: datetime, after: int, size: int
+) -> list[tuple[int, str]]:
+    """(row number, serial) of up to ``size`` valid certificates of an issuer after row number ``after``."""
+    found = connection.execute(
+        "SELECT number, serial FROM certificates INDEXED BY certificates_of_issuer "
+        "WHERE issuer_id = ? AND number > ? AND state = 'valid' AND not_after > ? ORDER BY number LIMIT ?",
+        (issuer_id, after, seconds(valid_at), size),
+    )
+    return [(row[0], row[1]) for row in found]
+
+
 def held(connection: sqlite3.Connection, role: str, issuer_id: str) -> list[CertificateRecord]:
     """End-entity certificates with a key in the vault, not revoked, newest first."""
     terms, values = _equal((("role", role), ("issuer_id", issuer_id)))

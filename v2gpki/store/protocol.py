@@ -106,6 +106,11 @@ class Store(Protocol):
         """How many certificates ``find_certificates`` would give."""
         ...
 
+    def serials(self, issuer_id: str, *, valid_at: datetime) -> Iterator[int]:
+        """The serials of an issuer's certificates that are not revoked and end after ``valid_at``, in the order of
+        issuance; a pass over a million of them takes seconds."""
+        ...
+
     def held_certificates(self, role: str = "", issuer_id: str = "") -> list[CertificateRecord]:
         """End-entity certificates that are not revoked and whose private key is in the vault (OCSP and CPS
         signers, escrowed keys), newest first. Whether they are within their validity is the caller's to judge."""
@@ -156,8 +161,8 @@ class Store(Protocol):
         (``records.STORE_ACTIONS``) are a ValueError."""
         ...
 
-    def audit_rows(self, *, after: int = 0, limit: int = 0) -> Iterator[AuditRow]:
-        """Rows with a sequence above ``after``, ascending."""
+    def audit_rows(self, *, after: int = 0, limit: int = 0, actions: Sequence[str] = ()) -> Iterator[AuditRow]:
+        """Rows with a sequence above ``after``, ascending; only those of ``actions`` unless empty."""
         ...
 
     def audit_tip(self) -> tuple[int, bytes]:

@@ -151,6 +151,18 @@ class SqliteStore:
         with self._reading() as connection:
             return lookup.count(connection, wanted)
 
+    def serials(self, issuer_id: str, *, valid_at: datetime) -> Iterator[int]:
+        """In the order of issuance, read page by page."""
+        after = 0
+        while True:
+            with self._reading() as connection:
+                found = lookup.serials(connection, issuer_id, valid_at, after, _PAGE)
+            for _, serial in found:
+                yield int(serial, 16)
+            if len(found) < _PAGE:
+                return
+            after = found[-1][0]
+
     def held_certificates(self, role: str = "", issuer_id: str = "") -> list[CertificateRecord]:
         """End-entity certificates with a key in the vault, newest first."""
         with self._reading() as connection:
@@ -210,13 +222,13 @@ class SqliteStore:
         with self._writing() as connection:
             auditlog.append(connection, entries)
 
-    def audit_rows(self, *, after: int = 0, limit: int = 0) -> Iterator[AuditRow]:
+    def audit_rows(self, *, after: int = 0, limit: int = 0, actions: Sequence[str] = ()) -> Iterator[AuditRow]:
         """Ascending, read page by page."""
         left = limit
         while True:
             size = min(_PAGE, left) if limit else _PAGE
             with self._reading() as connection:
-                found = auditlog.page(connection, after, size)
+                found = auditlog.page(connection, after, size, actions)
             yield from found
             left -= len(found)
             if len(found) < size or (limit and left <= 0):

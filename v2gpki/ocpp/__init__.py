@@ -1,0 +1,1 @@
+"""OCPP shapes: payloads as values and plain mappings, no connection."""

@@ -1,0 +1,38 @@
+"""The request in the path of an OCSP GET, with the slips that clients and proxies make.
+
+RFC 5019 wants base64, then percent-encoding. Seen besides: nothing escaped at all, escaped twice, ``+`` become a
+space, the URL-safe alphabet, no padding, slashes doubled where URL and request were joined, a line feed at the end.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_SLIPS = str.maketrans({" ": "+", "-": "+", "_": "/"})
+_DEEPEST = 3
+
+
+def request_of_path(path: str) -> bytes:
+    """The octets of the request; ValueError when the path is no base64 in any of these ways."""
+    text = path
+    for _ in range(_DEEPEST):
+        if "%" not in text:
+            break
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    # base64 of a DER SEQUENCE begins with M: slashes before it belong to the URL.
+    text = text.strip("\r\n\t").lstrip("/").translate(_SLIPS).rstrip("=")
+    if not text:
+        raise ValueError("the path holds no request")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as problem:
+        raise ValueError(f"the path is no base64: {problem}") from None
+
+
+def path_of_request(request: bytes) -> str:
+    """The path of a GET: base64, its ``+``, ``/`` and ``=`` escaped (RFC 5019 5)."""
+    text = base64.b64encode(request).decode("ascii")
+    return text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")

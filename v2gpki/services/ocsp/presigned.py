@@ -1,0 +1,160 @@
+"""Answers signed before they are asked for.
+
+A group holds the ``good`` answers of one issuer and hash algorithm that were signed in one run: of each only the
+signature, since everything else is the same or the serial (a million answers: some 250 MB instead of 1 GB). Other
+answers (revoked, asked for in another form) are kept whole once signed. What is revoked is taken out at once; it is
+for the caller to sign what takes its place. Source: RFC 5019 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from v2gpki.certs import der
+from v2gpki.certs.ocsp import cert_id_start
+from v2gpki.certs.ocsp_answer import Batch
+from v2gpki.services.ocsp.index import Issuer
+
+#: Of every issuer so many answers are kept whole.
+_MOST_SINGLES = 100_000
+#: The headers of a request without extensions whose lengths all have one octet, by its size.
+_HEADS = {
+    size: b"".join(bytes((0x30, size - depth)) for depth in (2, 4, 6, 8, 10)) for size in range(40, 130)
+}
+#: A serial number as every profile makes it: 20 octets.
+_SERIAL_OCTETS = 20
+_SERIAL_HEAD = bytes((der.INTEGER, _SERIAL_OCTETS))
+
+
+class OcspAnswer(NamedTuple):
+    """One answer: the OCSPResponse (DER) and what a server needs to know about it.
+
+    ``status`` is good, revoked or unknown, or the name of an OCSPResponseStatus. The times are None in an
+    unsuccessful answer. ``cacheable`` says whether others may keep it until ``next_update``. ``issuer_id`` is "" when
+    the issuer is none of ours.
+    """
+
+    der: bytes
+    status: str
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    cacheable: bool = False
+    issuer_id: str = ""
+
+
+class _Group:
+    """The good answers of one run for one issuer and hash algorithm."""
+
+    __slots__ = ("batch", "issuer_id", "serve_until", "signatures")
+
+    def __init__(self, issuer_id: str, batch: Batch, serve_until: datetime) -> None:
+        self.issuer_id = issuer_id
+        self.batch = batch
+        self.serve_until = serve_until
+        self.signatures: dict[bytes, bytes] = {}
+
+    def answer(self, serial: bytes, signature: bytes) -> OcspAnswer:
+        window = self.batch.window
+        whole = self.batch.answer(serial, signature)
+        return OcspAnswer(whole, "good", window.this_update, window.next_update, True, self.issuer_id)
+
+
+class Presigned:
+    """What was signed before. Reading and taking out may happen at once in several threads."""
+
+    def __init__(self) -> None:
+        self._groups: dict[bytes, _Group] = {}
+        self._filling: dict[bytes, _Group] = {}
+        self._singles: dict[str, dict[int, dict[bytes, tuple[OcspAnswer, datetime]]]] = {}
+        self._count: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return sum(len(group.signatures) for group in self._groups.values()) + sum(self._count.values())
+
+    def ready(self, request: bytes, now: datetime) -> OcspAnswer | None:
+        """The answer to a request in its usual form, straight from its octets; None when it needs a closer look."""
+        if request[:10] != _HEADS.get(len(request)):
+            return None
+        group = self._groups.get(request[10:-_SERIAL_OCTETS])
+        if group is None or now >= group.serve_until:
+            return None
+        serial = request[-_SERIAL_OCTETS:]
+        signature = group.signatures.get(serial)
+        return None if signature is None else group.answer(serial, signature)
+
+    def single(self, issuer_id: str, serial: int, cert_id: bytes, now: datetime) -> OcspAnswer | None:
+        """A whole answer that was kept."""
+        found = self._singles.get(issuer_id, {}).get(serial, {}).get(cert_id)
+        return None if found is None or now >= found[1] else found[0]
+
+    def keep(self, serial: int, cert_id: bytes, answer: OcspAnswer, serve_until: datetime) -> None:
+        """Keep a whole answer."""
+        issuer_id = answer.issuer_id
+        if self._count.get(issuer_id, 0) >= _MOST_SINGLES:
+            self._singles.pop(issuer_id, None)
+            self._count[issuer_id] = 0
+        kept = self._singles.setdefault(issuer_id, {}).setdefault(serial, {})
+        self._count[issuer_id] = self._count.get(issuer_id, 0) + (cert_id not in kept)
+        kept[cert_id] = answer, serve_until
+
+    def drop(self, issuer: Issuer, serial: int) -> None:
+        """Forget every answer about one certificate."""
+        self._count[issuer.record.id] = self._count.get(issuer.record.id, 0) - len(
+            self._singles.get(issuer.record.id, {}).pop(serial, {})
+        )
+        if _usual(serial):
+            octets = serial.to_bytes(_SERIAL_OCTETS, "big")
+            for key in _group_keys(issuer):
+                for groups in (self._groups, self._filling):
+                    if key in groups:
+                        groups[key].signatures.pop(octets, None)
+
+    def drop_issuer(self, issuer: Issuer) -> None:
+        """Forget every answer of an issuer: its signer is not to be trusted any more."""
+        self._singles.pop(issuer.record.id, None)
+        self._count.pop(issuer.record.id, None)
+        for key in _group_keys(issuer):
+            self._groups.pop(key, None)
+            self._filling.pop(key, None)
+
+    def fill(
+        self, issuer: Issuer, hash_name: str, batch: Batch, serials: Iterable[int], serve_until: datetime
+    ) -> Iterator[int]:
+        """Sign good answers and put them in service, the old ones being served until the last is done.
+
+        Yields the number signed so far after each one. Serials that have not 20 octets are left to be signed when
+        they are asked for.
+        """
+        key = _group_key(issuer, hash_name)
+        group = _Group(issuer.record.id, batch, serve_until)
+        if key in self._groups:
+            self._filling[key] = group
+        else:
+            self._groups[key] = group
+        signatures, revoked, sign = group.signatures, issuer.revoked, batch.sign
+        for serial in serials:
+            if serial in revoked or not _usual(serial):
+                continue
+            octets = serial.to_bytes(_SERIAL_OCTETS, "big")
+            signatures[octets] = sign(octets)
+            if serial in revoked:
+                # Revoked by another thread while it was signed.
+                signatures.pop(octets, None)
+            yield len(signatures)
+        if self._filling.pop(key, None) is group:
+            self._groups[key] = group
+
+
+def _usual(serial: int) -> bool:
+    """Whether the serial's INTEGER has the usual number of octets."""
+    return serial > 0 and serial.bit_length() // 8 + 1 == _SERIAL_OCTETS
+
+
+def _group_key(issuer: Issuer, hash_name: str) -> bytes:
+    return cert_id_start(hash_name, issuer.name.keys[hash_name]) + _SERIAL_HEAD
+
+
+def _group_keys(issuer: Issuer) -> list[bytes]:
+    return [_group_key(issuer, hash_name) for hash_name in issuer.name.keys]
