@@ -165,6 +165,7 @@ CODES: Mapping[str, Outcome] = {
     "key.malformed": _refused(),
     "key.point_form": _refused(),
     "key.cannot_sign": _refused(),
+    "key.cannot_agree": _refused(),
     "key.needs_passphrase": _environment(),
     "key.wrong_passphrase": _environment(),
     "key.exposed": _environment(),
@@ -224,6 +225,18 @@ CODES: Mapping[str, Outcome] = {
     "signature.wrong_length": _unsigned(),
     "signature.out_of_range": _unsigned(),
     "signature.wrong_value": _unsigned(),
+    # envelope
+    "envelope.wrong_size": _refused(400, "FAILED", "FAILED"),
+    "envelope.wrong_curve": _untrusted("FAILED"),
+    "envelope.bad_point": _refused(400, "FAILED", "FAILED"),
+    "envelope.bad_tag": _refused(422, "FAILED", "FAILED"),
+    "envelope.bad_scalar": _refused(422, "FAILED", "FAILED"),
+    "envelope.key_mismatch": _refused(422, "FAILED", "FAILED"),
+    "envelope.ed448_key": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "envelope.tpm_opaque": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "envelope.no_ski": _refused(422, "FAILED", "FAILED"),
+    "envelope.ski_size": _refused(422, "FAILED", "FAILED"),
+    "envelope.unknown_aad": _usage(),
     # lint
     "lint.failed": _refused(422),
     # path
@@ -281,6 +294,9 @@ CODES: Mapping[str, Outcome] = {
     "store.unknown_certificate": _refused(404),
     "store.unknown_authority": _refused(404),
     "store.already_revoked": _refused(409),
+    "store.unknown_vehicle": _refused(404),
+    "store.unknown_contract": _refused(404),
+    "store.unknown_bundle": _refused(404),
     "audit.broken": _refused(),
     "audit.no_head": _refused(409),
     "audit.anchor_invalid": _refused(),
@@ -322,6 +338,34 @@ CODES: Mapping[str, Outcome] = {
     "authority.unknown_issuer": _refused(404),
     "authority.ambiguous": _refused(409),
     "revocation.unknown_reason": _usage(),
+    # contract
+    "contract.ended": _refused(
+        409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
+    ),
+    "contract.too_short": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "cps.none": _environment(503),
+    "cps.no_common_root": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    # provisioning
+    "provisioning.not_base64": _refused(400, "FAILED", "FAILED"),
+    "provisioning.unknown_vehicle": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.certificate_differs": _refused(
+        409, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.other_emaid": _refused(422, "FAILED_NoCertificateAvailable", "FAILED", "NoCertificateAvailable"),
+    "provisioning.unknown_contract": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_eMSPUnknown", "NoCertificateAvailable"
+    ),
+    "provisioning.no_contract": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.contract_ended": _refused(
+        409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
+    ),
+    "provisioning.revoked": _refused(
+        409, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"
+    ),
     # export
     "export.unknown_layout": _usage(404),
     "export.wrong_edition": _usage(),
