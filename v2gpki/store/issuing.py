@@ -9,11 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import repeat
 
 from v2gpki.errors import FactValue, V2GPKIError
-from v2gpki.store import auditlog, rows
+from v2gpki.store import auditlog, pooled_bundles, pooled_contracts, rows
 from v2gpki.store.canonical import certificate_target, seconds
 from v2gpki.store.details import abandoned_details, created_details, issued_details
+from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
 _ABANDONED = (
@@ -75,8 +77,12 @@ def commit(
     certificates: Sequence[CertificateRecord],
     references: Sequence[str],
     authorities: Sequence[AuthorityRecord],
+    contracts: Sequence[str] = (),
 ) -> None:
-    """Close the intents, insert the certificates and the authorities, write their audit rows."""
+    """Close the intents, insert the certificates and the authorities, write their audit rows; ``contracts`` are the
+    ids of those that the certificates were issued for, "" for none."""
+    if contracts and len(contracts) != len(certificates):
+        raise ValueError("one contract id for each certificate")
     new = [rows.certificate_row(certificate) for certificate in certificates]
     closed = connection.executemany(
         "DELETE FROM intents WHERE serial = ? AND issuer_id = ? AND reference = ?",
@@ -96,9 +102,9 @@ def commit(
             "certificate.issued",
             certificate.caller,
             certificate_target(certificate.issuer_id, certificate.serial),
-            issued_details(certificate),
+            issued_details(certificate, contract),
         )
-        for certificate in certificates
+        for certificate, contract in zip(certificates, contracts or repeat(""), strict=False)
     ]
     issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
     for authority in authorities:
@@ -107,6 +113,25 @@ def commit(
         details = created_details(authority)
         entries.append((seconds(own.issued_at), "authority.created", own.caller, authority.id, details))
     auditlog.append(connection, entries)
+    links = [
+        (contract, certificate.issuer_id, f"{certificate.serial:x}")
+        for certificate, contract in zip(certificates, contracts, strict=False)
+        if contract
+    ]
+    if links:
+        pooled_contracts.link(connection, links)
+
+
+def deliver(
+    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
+) -> None:
+    """Keep signed contract data that delivers certificates of the same commit."""
+    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
+    for bundle in bundles:
+        own = issued.get((bundle.issuer_id, bundle.serial))
+        if own is None:
+            raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
+        pooled_bundles.add(connection, bundle, own.caller)
 
 
 def commit_collision(

@@ -48,9 +48,9 @@ class Store(Protocol):
         """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
         generations whose certificates are among them (one audit row each). ``contracts`` are the ids of the
         contracts that the certificates were issued for (same order, "" for none; empty when none has one), ``bundles``
-        the signed contract data that delivers them. A contract that is not active raises ``store.conflict``. An intent
-        that is no longer pending (another process abandoned it) raises ``store.conflict``: no certificate of the group may be
-        handed out."""
+        the signed contract data that delivers them (each one of these certificates). A contract that is not active
+        raises ``store.conflict``. An intent that is no longer pending (another process abandoned it) raises
+        ``store.conflict``: no certificate of the group may be handed out."""
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:

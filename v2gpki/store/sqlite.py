@@ -1,9 +1,9 @@
 """The embedded store: one SQLite file per home, WAL, synchronous=FULL, BEGIN IMMEDIATE for every write.
 
-What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``; this class gives each
-call its connection, its transaction and the translation of SQLite's errors. Refused: a missing,
-damaged, locked, unwritable or newer database, a full disk. Importing it loads neither sqlite-utils nor
-the migrations; only opening a home of an older release does.
+What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``, and for the pools in the modules
+that ``sqlite_pools`` names; this class gives each call its connection, its transaction and the translation of
+SQLite's errors. Refused: a missing, damaged, locked, unwritable or newer database, a full disk. Importing it loads
+neither sqlite-utils nor the migrations; only making a home or opening one of an older release loads the latter.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
 from v2gpki.store.connections import Connections, Held
 from v2gpki.store.lookup import CertificateFilter
+from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import (
     AuditEvent,
     AuditHead,
@@ -29,6 +30,7 @@ from v2gpki.store.records import (
     IntentRecord,
     RevokedSerial,
 )
+from v2gpki.store.sqlite_pools import SqlitePools
 
 #: How long a write waits for another process, in seconds.
 BUSY_SECONDS = 10.0
@@ -48,6 +50,7 @@ class SqliteStore:
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
+        self._pools = SqlitePools(self._reading, self._writing)
         with faults.Translation(path):
             if create and not path.exists():
                 schema.make(path, self._migrate)
@@ -81,11 +84,15 @@ class SqliteStore:
         references: Sequence[str],
         *,
         authorities: Sequence[AuthorityRecord] = (),
+        contracts: Sequence[str] = (),
+        bundles: Sequence[Bundle] = (),
     ) -> None:
         """One transaction; see the protocol."""
         try:
             with self._writing() as connection:
-                issuing.commit(connection, certificates, references, authorities)
+                issuing.commit(connection, certificates, references, authorities, contracts)
+                if bundles:
+                    issuing.deliver(connection, certificates, bundles)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
@@ -105,6 +112,12 @@ class SqliteStore:
         """The certificate that this caller got for this key."""
         with self._reading() as connection:
             return lookup.completed(connection, caller, idempotence_key)
+
+    # -- the pools ---------------------------------------------------------------------------
+    @property
+    def pools(self) -> SqlitePools:
+        """Roots, provisioning certificates, contracts and signed contract data."""
+        return self._pools
 
     # -- looking up --------------------------------------------------------------------------
     def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
