@@ -237,6 +237,23 @@ CODES: Mapping[str, Outcome] = {
     "envelope.no_ski": _refused(422, "FAILED", "FAILED"),
     "envelope.ski_size": _refused(422, "FAILED", "FAILED"),
     "envelope.unknown_aad": _usage(),
+    # installation
+    "installation.wrong_schema": _refused(),
+    "installation.wrong_message": _refused(),
+    "installation.wrong_action": _refused(),
+    "installation.wrong_edition": _usage(),
+    "installation.wrong_suite": _refused(),
+    "installation.needs_time": _usage(),
+    "installation.bad_roots": _usage(),
+    "installation.bad_response_code": _usage(),
+    "installation.certificate_too_large": _refused(422),
+    "installation.bad_chain": _untrusted(),
+    "installation.wrong_key": _refused(409),
+    # ISO 15118-4 CU_012 to CU_015 leave a choice of three.
+    "installation.wrong_emaid": _refused(
+        422, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "installation.refused": _refused(409),
     # lint
     "lint.failed": _refused(422),
     # path
@@ -353,7 +370,6 @@ CODES: Mapping[str, Outcome] = {
     "provisioning.certificate_differs": _refused(
         409, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
     ),
-    "provisioning.other_emaid": _refused(422, "FAILED_NoCertificateAvailable", "FAILED", "NoCertificateAvailable"),
     "provisioning.unknown_contract": _refused(
         404, "FAILED_NoCertificateAvailable", "WARNING_eMSPUnknown", "NoCertificateAvailable"
     ),
@@ -366,6 +382,38 @@ CODES: Mapping[str, Outcome] = {
     "provisioning.revoked": _refused(
         409, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"
     ),
+    # pools
+    "pool.unknown_root": _refused(404),
+    "pool.ambiguous": _refused(409),
+    "pool.wrong_fingerprint": _refused(422),
+    "pool.not_self_signed": _refused(422),
+    "pool.not_a_ca": _refused(422),
+    "pool.root_over": _refused(422),
+    "pool.revoked_root": _refused(409),
+    "pool.wrong_family": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError"),
+    "pool.unknown_role": _usage(422),
+    "pool.role_recognised": _refused(422),
+    "pool.root_short_lived": _refused(422),
+    "pool.needs_edition": _usage(422),
+    "pool.bad_prefix": _refused(),
+    "pool.bad_owner": _refused(),
+    "pool.prefix_taken": _refused(409),
+    "pool.unbound_wmi": _refused(403),
+    "pool.foreign_wmi": _refused(403),
+    "pool.unknown_vehicle": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound"),
+    "pool.bad_key_identifier": _refused(),
+    "pool.bad_previous": _refused(),
+    "pool.expires_soon": _refused(422),
+    "pool.older_leaf": _refused(422),
+    "pool.kept_as_registered": _refused(422),
+    "pool.not_provisioning": _refused(422),
+    "contract.exists": _refused(409),
+    "contract.unknown": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "contract.ambiguous": _refused(409),
+    "contract.not_active": _refused(409, "FAILED_ContractCanceled", "WARNING_NoCertificateAvailable"),
+    "contract.check_digit": _refused(422),
+    "contract.bad_period": _refused(422),
+    "contract.wrong_issuer": _refused(422),
     # export
     "export.unknown_layout": _usage(404),
     "export.wrong_edition": _usage(),
