@@ -12,10 +12,9 @@ from datetime import datetime
 from itertools import repeat
 
 from v2gpki.errors import FactValue, V2GPKIError
-from v2gpki.store import auditlog, pooled_bundles, pooled_contracts, rows
+from v2gpki.store import auditlog, rows
 from v2gpki.store.canonical import certificate_target, seconds
 from v2gpki.store.details import abandoned_details, created_details, issued_details
-from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
 _ABANDONED = (
@@ -113,25 +112,6 @@ def commit(
         details = created_details(authority)
         entries.append((seconds(own.issued_at), "authority.created", own.caller, authority.id, details))
     auditlog.append(connection, entries)
-    links = [
-        (contract, certificate.issuer_id, f"{certificate.serial:x}")
-        for certificate, contract in zip(certificates, contracts, strict=False)
-        if contract
-    ]
-    if links:
-        pooled_contracts.link(connection, links)
-
-
-def deliver(
-    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
-) -> None:
-    """Keep signed contract data that delivers certificates of the same commit."""
-    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
-    for bundle in bundles:
-        own = issued.get((bundle.issuer_id, bundle.serial))
-        if own is None:
-            raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
-        pooled_bundles.add(connection, bundle, own.caller)
 
 
 def commit_collision(

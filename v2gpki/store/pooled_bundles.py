@@ -13,6 +13,7 @@ from v2gpki.store.canonical import seconds
 from v2gpki.store.pool_canonical import answer_details, bundle_details
 from v2gpki.store.pool_records import Answered, Bundle
 from v2gpki.store.pooled_contracts import require_active
+from v2gpki.store.records import CertificateRecord
 
 _SAME = "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND state = 'ready'"
 
@@ -48,6 +49,18 @@ def add(connection: sqlite3.Connection, bundle: Bundle, caller: str) -> None:
     connection.execute(rows.insertion("bundles", pool_rows.BUNDLE), pool_rows.bundle_row(bundle))
     entry = (seconds(bundle.made_at), "bundle.made", caller, bundle.id, bundle_details(bundle))
     auditlog.append(connection, [entry])
+
+
+def deliver(
+    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
+) -> None:
+    """Write bundles that deliver certificates of the same commit; whoever asked for those made these."""
+    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
+    for bundle in bundles:
+        own = issued.get((bundle.issuer_id, bundle.serial))
+        if own is None:
+            raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
+        add(connection, bundle, own.caller)
 
 
 def one(connection: sqlite3.Connection, bundle_id: str) -> Bundle | None:

@@ -16,6 +16,7 @@ from v2gpki.store import auditlog, pool_rows, rows
 from v2gpki.store.canonical import seconds
 from v2gpki.store.pool_canonical import contract_details
 from v2gpki.store.pool_records import Contract, ContractState
+from v2gpki.store.records import CertificateRecord
 
 _OF_EMAID = "substr(emaid, 1, 14) = substr(?, 1, 14)"
 
@@ -172,8 +173,15 @@ def appoint_default(connection: sqlite3.Connection, pcid: str, at: datetime, cal
         auditlog.append(connection, [_change(connection, "contract.defaulted", chosen, at, caller)])
 
 
-def link(connection: sqlite3.Connection, links: Sequence[tuple[str, str, str]]) -> None:
-    """Note (contract id, issuer id, serial in hex) of new certificates; contracts that are not active refuse it."""
+def link(
+    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], contracts: Sequence[str]
+) -> None:
+    """Note for which contracts new certificates were issued; one that is not active refuses it."""
+    links = [
+        (contract_id, certificate.issuer_id, f"{certificate.serial:x}")
+        for contract_id, certificate in zip(contracts, certificates, strict=False)
+        if contract_id
+    ]
     for contract_id in dict.fromkeys(contract_id for contract_id, _, _ in links):
         require_active(connection, contract_id)
     connection.executemany(
@@ -181,7 +189,7 @@ def link(connection: sqlite3.Connection, links: Sequence[tuple[str, str, str]]) 
     )
 
 
-def certificates(connection: sqlite3.Connection, contract_id: str) -> list[tuple[str, int]]:
+def certificates_of(connection: sqlite3.Connection, contract_id: str) -> list[tuple[str, int]]:
     """(issuer id, serial) of every certificate of a contract, oldest first."""
     found = connection.execute(
         "SELECT issuer_id, serial FROM contract_certificates WHERE contract_id = ? ORDER BY number", (contract_id,)

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from v2gpki.store.pool_protocol import PoolStore
-from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import (
     AuditEvent,
     AuditHead,
@@ -24,6 +22,10 @@ from v2gpki.store.records import (
     IntentRecord,
     RevokedSerial,
 )
+
+if TYPE_CHECKING:
+    from v2gpki.store.pool_protocol import PoolStore
+    from v2gpki.store.pool_records import Bundle
 
 
 class Store(Protocol):

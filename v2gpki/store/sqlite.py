@@ -3,7 +3,7 @@
 What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``, and for the pools in the modules
 that ``sqlite_pools`` names; this class gives each call its connection, its transaction and the translation of
 SQLite's errors. Refused: a missing, damaged, locked, unwritable or newer database, a full disk. Importing it loads
-neither sqlite-utils nor the migrations; only making a home or opening one of an older release loads the latter.
+neither sqlite-utils, nor the pools, nor the migrations: only making a home or opening an older one needs those.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
 from v2gpki.store.connections import Connections, Held
 from v2gpki.store.lookup import CertificateFilter
-from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import (
     AuditEvent,
     AuditHead,
@@ -30,7 +30,10 @@ from v2gpki.store.records import (
     IntentRecord,
     RevokedSerial,
 )
-from v2gpki.store.sqlite_pools import SqlitePools
+
+if TYPE_CHECKING:
+    from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.sqlite_pools import SqlitePools
 
 #: How long a write waits for another process, in seconds.
 BUSY_SECONDS = 10.0
@@ -50,7 +53,7 @@ class SqliteStore:
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
-        self._pools = SqlitePools(self._reading, self._writing)
+        self._pools: SqlitePools | None = None
         with faults.Translation(path):
             if create and not path.exists():
                 schema.make(path, self._migrate)
@@ -91,8 +94,8 @@ class SqliteStore:
         try:
             with self._writing() as connection:
                 issuing.commit(connection, certificates, references, authorities, contracts)
-                if bundles:
-                    issuing.deliver(connection, certificates, bundles)
+                if contracts or bundles:
+                    self.pools.deliver(connection, certificates, contracts, bundles)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
@@ -117,6 +120,10 @@ class SqliteStore:
     @property
     def pools(self) -> SqlitePools:
         """Roots, provisioning certificates, contracts and signed contract data."""
+        if self._pools is None:
+            from v2gpki.store.sqlite_pools import SqlitePools  # noqa: PLC0415  # keeps start-up fast
+
+            self._pools = SqlitePools(self._reading, self._writing)
         return self._pools
 
     # -- looking up --------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from v2gpki.store.pool_records import (
     Prefix,
     PrefixKind,
 )
+from v2gpki.store.records import CertificateRecord
 
 _PAGE = 500
 _Record = TypeVar("_Record")
@@ -141,7 +142,7 @@ class SqlitePools:
     def certificates_of(self, contract_id: str) -> list[tuple[str, int]]:
         """Oldest first."""
         with self._reading() as connection:
-            return pooled_contracts.certificates(connection, contract_id)
+            return pooled_contracts.certificates_of(connection, contract_id)
 
     def contract_certificates(self) -> Iterator[tuple[str, str, int]]:
         """In the order of issuance, read page by page."""
@@ -201,6 +202,17 @@ class SqlitePools:
             return 0
         with self._writing() as connection:
             return pooled_bundles.take_position(connection, station, digest, count, at)
+
+    def deliver(
+        self,
+        connection: sqlite3.Connection,
+        certificates: Sequence[CertificateRecord],
+        contracts: Sequence[str],
+        bundles: Sequence[Bundle],
+    ) -> None:
+        """The part of ``Store.commit_results`` that concerns contracts, inside its transaction."""
+        pooled_contracts.link(connection, certificates, contracts)
+        pooled_bundles.deliver(connection, certificates, bundles)
 
     def _paged(
         self, read: Callable[[sqlite3.Connection, int], tuple[int, list[_Record]]]
