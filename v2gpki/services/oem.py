@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.services.issuance import Issuance, Issued, Order
@@ -29,11 +30,14 @@ class Provisioned:
 class OemService:
     """A manufacturer's service of one home."""
 
-    def __init__(self, routing: Routing, issuance: Callable[[], Issuance], vehicles: ProvisioningPool) -> None:
+    def __init__(
+        self, routing: Routing, issuance: Callable[[], Issuance], vehicles: ProvisioningPool, clock: Clock
+    ) -> None:
         """``issuance`` gives the one issuance path; it is asked for only when something is issued."""
         self._routing = routing
         self._issuance = issuance
         self._vehicles = vehicles
+        self._clock = clock
 
     def takes(self, edition: str, role: str) -> bool:
         """Whether certificates of this role are provisioning certificates, to be registered."""
@@ -54,7 +58,6 @@ class OemService:
         owner: str = "",
         v2g_roots: Sequence[bytes] = (),
         previous_pcid: str = "",
-        at: datetime,
         caller: str,
     ) -> Registered:
         """Register a certificate that this home issued; raises ``pool.not_provisioning`` and what the pool raises."""
@@ -66,7 +69,7 @@ class OemService:
             owner=owner,
             v2g_roots=v2g_roots,
             previous_pcid=previous_pcid,
-            at=at,
+            at=self._clock.now().replace(microsecond=0),
             caller=caller,
         )
 
@@ -85,7 +88,6 @@ class OemService:
         owner: str = "",
         v2g_roots: Sequence[bytes] = (),
         previous_pcid: str = "",
-        at: datetime,
         caller: str,
     ) -> Provisioned:
         """Issue a provisioning certificate for a PCID and register it.
@@ -108,7 +110,7 @@ class OemService:
         )
         issued = self._issuance().issue([order], caller=caller)[0]
         registered = self.register(
-            issued, owner=owner, v2g_roots=v2g_roots, previous_pcid=previous_pcid, at=at, caller=caller
+            issued, owner=owner, v2g_roots=v2g_roots, previous_pcid=previous_pcid, caller=caller
         )
         return Provisioned(issued, registered)
 
