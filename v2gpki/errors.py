@@ -239,6 +239,7 @@ CODES: Mapping[str, Outcome] = {
     "envelope.unknown_aad": _usage(),
     # installation
     "installation.wrong_schema": _refused(),
+    "installation.other_exchange": _refused(409, "FAILED_UnknownSession", "FAILED_UnknownSession"),
     "installation.wrong_message": _refused(),
     "installation.wrong_action": _refused(),
     "installation.wrong_edition": _usage(),
