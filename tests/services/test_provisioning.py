@@ -19,7 +19,7 @@ import v2gpki
 from tests.conftest import BIRTH, PASSPHRASE
 from tests.services.vehicle import PCID, SESSION, Vehicle
 from v2gpki import CertificateAuthority, V2GPKIError
-from v2gpki.keys.suites import SUITES, spki_of
+from v2gpki.keys.suites import spki_of
 from v2gpki.messages import decode
 from v2gpki.pnc import installation
 from v2gpki.services.pools import Selection
@@ -257,8 +257,13 @@ def test_ending_a_contract_withdraws_and_revokes(iso2: CertificateAuthority) -> 
     pools.contracts.end(made.id, at=BIRTH, caller="test")
     record = iso2.find_certificate(f"{x509.load_der_x509_certificate(opened.chain[0]).serial_number:x}")
     assert record.state == "revoked"
+    # FAILED_ContractCanceled belongs to updates; who asks for a contract hears that there is none.
     answer = pools.provisioning.answer(request)
-    assert (answer.status, answer.response_code) == ("Failed", "FAILED_ContractCanceled")
+    assert (answer.status, answer.response_code) == ("Failed", "FAILED_NoCertificateAvailable")
+    assert answer.problem is not None
+    assert answer.problem.code == "provisioning.contract_ended"
+    update = pools.provisioning.answer(vehicle.update_request(opened), action="update")
+    assert (update.status, update.response_code) == ("Failed", "FAILED_ContractCanceled")
 
 
 def test_revoking_the_certificate_alone_is_policy(iso2: CertificateAuthority) -> None:
@@ -401,7 +406,3 @@ def test_a_p256_vehicle_in_20_is_refused(everything: CertificateAuthority) -> No
         vehicle.request()
     assert raised.value.code.startswith(("signature.", "installation."))
     assert contract_certificates(everything) == 0
-
-
-def test_keys_of_the_suites_are_what_the_home_has() -> None:
-    assert {"p256", "p521"} <= set(SUITES)

@@ -26,6 +26,7 @@ from v2gpki.pnc import installation
 from v2gpki.pnc.installation import Action, Request, SignedContract
 from v2gpki.services.bundles import REISSUED_AFTER, BundleMaker, Recipient, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService
+from v2gpki.services.mo import require_current
 from v2gpki.services.pools import ContractPool, ProvisioningPool, Selection
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Answered, Bundle, Contract
@@ -190,6 +191,11 @@ class Provisioning:
         self, request: Request, crls: Sequence[bytes], ocsps: Sequence[bytes], now: datetime
     ) -> Recipient:
         """A vehicle that shows the contract that it has; the successor's key is wrapped for that one's."""
+        contract = self._pools.contract_of(request.emaid)
+        ours = self._trust.record(request.leaf) is not None
+        if contract is not None and ours:
+            # Its certificates are revoked with a contract; that it has ended is the better answer.
+            require_current(contract, now)
         self._trust.judge(
             request.chain,
             role="contract",
@@ -200,9 +206,7 @@ class Provisioning:
             require_evidence=self.policy.require_evidence,
             ordered=True,
         )
-        contract = self._pools.contract_of(request.emaid)
-        record = self._trust.record(request.leaf)
-        if contract is None or record is None:
+        if contract is None or not ours:
             raise V2GPKIError(
                 "provisioning.unknown_contract",
                 f"{request.emaid} is no contract of this operator",
