@@ -233,6 +233,8 @@ BAD_POINTS = list(bad_points())
 def test_bad_points_are_refused(what: str, curve: Curve, octets: bytes) -> None:
     problem = refusal(replace(good(curve), dh_public_key=octets))
     assert problem.code == "envelope.bad_point", what
+    if what.startswith(("compressed", "hybrid", "prefix", "infinity")):
+        assert f"starts with {octets[0]:02x}" in problem.message
 
 
 @pytest.mark.parametrize("curve", EC_CURVES)
