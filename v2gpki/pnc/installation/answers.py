@@ -17,9 +17,10 @@ from v2gpki.messages.iso20_types import responseCodeType as Code20
 from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation.codes import delivers
-from v2gpki.pnc.installation.contract import Elements2, SignedContract
+from v2gpki.pnc.installation.contract import SignedContract
 from v2gpki.pnc.installation.model import ACTIONS, Action
 from v2gpki.pnc.installation.requests import header_20
+from v2gpki.pnc.installation.signing import IDS, Elements2
 
 Processing: TypeAlias = Literal["Finished", "Ongoing", "Ongoing_WaitingForCustomerInteraction"]
 
@@ -36,10 +37,10 @@ _NOTHING = b"\x00"
 #: ZZ is nobody's country (ISO 3166: left to users); the check digit is right.
 _NOBODY = "ZZV2G0000000006"
 _NO_ELEMENTS_2: Elements2 = (
-    iso2.CertificateChainType(Id="id1", Certificate=_NOTHING),
-    iso2.ContractSignatureEncryptedPrivateKeyType(Id="id2", value=_NOTHING),
-    iso2.DiffieHellmanPublickeyType(Id="id3", value=_NOTHING),
-    iso2.EMAIDType(Id="id4", value=_NOBODY),
+    iso2.CertificateChainType(Id=IDS[0], Certificate=_NOTHING),
+    iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=_NOTHING),
+    iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=_NOTHING),
+    iso2.EMAIDType(Id=IDS[3], value=_NOBODY),
 )
 _NO_CHAIN_2 = iso2.CertificateChainType(Certificate=_NOTHING)
 _NO_CHAIN_20 = iso20_common.CertificateChainType(Certificate=_NOTHING)

@@ -118,8 +118,3 @@ def check_signer(chain: Sequence[bytes], signer: Signer, whose: str) -> None:
 def key_of(certificate: bytes) -> PublicKey:
     """The public key of a certificate (DER). Raises `chain.malformed`, `key.*`."""
     return load_public_key(view(certificate).spki)
-
-
-def spki_in(certificate: bytes) -> bytes:
-    """The SubjectPublicKeyInfo of a certificate (DER)."""
-    return view(certificate).spki

@@ -9,32 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from v2gpki import identifiers
+from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import PrivateKey, PublicKey, load_public_key, spki_of, suite_of
 from v2gpki.messages import codec, iso2, iso20_common
-from v2gpki.messages.schema import NamedValue, QName
+from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc import envelope
-from v2gpki.pnc.algorithms import Edition
+from v2gpki.pnc.algorithms import Edition, algorithm_for
 from v2gpki.pnc.envelope import Curve, Sealed
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.model import ContractData
+from v2gpki.pnc.installation.outline import confirms
+from v2gpki.pnc.installation.signing import IDS, NAMES, Elements2, sign_2
 from v2gpki.pnc.signature import sign
 
-Elements2: TypeAlias = tuple[
-    iso2.CertificateChainType,
-    iso2.ContractSignatureEncryptedPrivateKeyType,
-    iso2.DiffieHellmanPublickeyType,
-    iso2.EMAIDType,
-]
-BODY = "urn:iso:15118:2:2013:MsgBody"
-#: Names of the four signed elements, in the order of the message.
-NAMES_2 = ("ContractSignatureCertChain", "ContractSignatureEncryptedPrivateKey", "DHpublickey", "eMAID")
-_QNAMES_2 = tuple(QName(name, BODY) for name in NAMES_2)
 _CURVES: dict[tuple[Edition, str], Curve] = {
     ("iso15118-2", "p256"): "P256",
     ("iso15118-20", "p521"): "SECP521",
@@ -87,17 +79,8 @@ def contract_data(
     `identifier.invalid`.
     """
     chains.check_sizes(edition, chain, "contract")
-    chains.check_order(chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
-    chains.check_emaid(normal, chain[0], "the EMAID")
-    if chains.spki_in(chain[0]) != spki_of(contract_key.public_key()):
-        raise V2GPKIError(
-            "installation.wrong_key",
-            f"the private key is not that of the contract certificate ({normal})",
-            hint="a vehicle refuses it ([V2G2-823])",
-            clause="[V2G2-823]",
-            facts={"chain": "contract"},
-        )
+    _check_contract(chain, normal, spki_of(contract_key.public_key()))
     key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or _curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
@@ -108,6 +91,23 @@ def contract_data(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
     return ContractData(edition, tuple(chain), sealed, normal)
+
+
+def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
+    """The chain's order, its leaf's EMAID, and whether the leaf's key is the one that is to be delivered."""
+    chains.check_order(chain[1:], "contract")
+    if confirms(chain, emaid, spki):
+        return
+    chains.check_order(chain, "contract")
+    chains.check_emaid(emaid, chain[0], "the EMAID")
+    if view(chain[0]).spki != spki:
+        raise V2GPKIError(
+            "installation.wrong_key",
+            f"the private key is not that of the contract certificate ({emaid})",
+            hint="a vehicle refuses it",
+            clause="[V2G2-823]",
+            facts={"chain": "contract"},
+        )
 
 
 def _curve_for(edition: Edition, suite: str) -> Curve:
@@ -135,9 +135,8 @@ def sign_contract(
     chains.check_signer(cps_chain, signer, "CPS")
     if data.edition == "iso15118-2":
         parts = elements_2(data)
-        named = [NamedValue(name, part) for name, part in zip(_QNAMES_2, parts, strict=True)]
-        signature = sign(named, signer, edition=data.edition, algorithm=algorithm)
-        return SignedContract(data.edition, data, tuple(cps_chain), signature, parts)
+        algorithm_for(data.edition, signer.suite.name, algorithm)
+        return SignedContract(data.edition, data, tuple(cps_chain), sign_2(parts, signer), parts)
     element = element_20(data)
     signature = sign([element], signer, edition=data.edition, algorithm=algorithm)
     return SignedContract(data.edition, data, tuple(cps_chain), signature, element)
@@ -147,10 +146,10 @@ def elements_2(data: ContractData) -> Elements2:
     """The four elements of ISO 15118-2 with their Ids."""
     above = iso2.SubCertificatesType(Certificate=data.chain[1:]) if len(data.chain) > 1 else None
     return (
-        iso2.CertificateChainType(Id="id1", Certificate=data.chain[0], SubCertificates=above),
-        iso2.ContractSignatureEncryptedPrivateKeyType(Id="id2", value=data.sealed.encrypted_key),
-        iso2.DiffieHellmanPublickeyType(Id="id3", value=data.sealed.dh_public_key),
-        iso2.EMAIDType(Id="id4", value=data.emaid),
+        iso2.CertificateChainType(Id=IDS[0], Certificate=data.chain[0], SubCertificates=above),
+        iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=data.sealed.encrypted_key),
+        iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=data.sealed.dh_public_key),
+        iso2.EMAIDType(Id=IDS[3], value=data.emaid),
     )
 
 
@@ -187,6 +186,6 @@ def sealed_20(element: iso20_common.SignedInstallationData) -> Sealed:
 def fragments(signed: SignedContract) -> tuple[bytes, ...]:
     """The EXI fragments that the signature's digests are of, in the order of its references."""
     if isinstance(signed.elements, tuple):
-        named = zip(_QNAMES_2, signed.elements, strict=True)
+        named = zip(NAMES, signed.elements, strict=True)
         return tuple(codec.encode(NamedValue(name, part), "iso15118-2", fragment=True) for name, part in named)
     return (codec.encode(signed.elements, "iso15118-20-common", fragment=True),)

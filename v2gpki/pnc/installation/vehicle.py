@@ -21,9 +21,10 @@ from v2gpki.pnc.envelope import Sealed
 from v2gpki.pnc.envelope.opening import unseal
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.codes import delivers
-from v2gpki.pnc.installation.contract import Elements2, SignedContract, sealed_20
+from v2gpki.pnc.installation.contract import SignedContract, sealed_20
 from v2gpki.pnc.installation.model import Action, ContractData, OpenedContract, VerifiedResponse
 from v2gpki.pnc.installation.requests import chain_of, decoded, opened, wrong_action, wrong_message
+from v2gpki.pnc.installation.signing import Elements2
 from v2gpki.pnc.signature import SignatureCheck, signature_of, verify
 
 #: Judges the CPS chain (leaf first, without root); returns anything, raises when it is not good.
