@@ -77,7 +77,8 @@ def delete(
     connection: sqlite3.Connection, pcid: str, edition: str, at: datetime, caller: str
 ) -> tuple[Contract, ...]:
     """Take a vehicle out of the pool; without a row left, its active contracts are purged."""
-    leaving = page(connection, 0, -1, pcid=pcid, edition=edition, owner=None)[1]
+    # An empty PCID means any to ``page`` and must delete nothing.
+    leaving = page(connection, 0, -1, pcid=pcid, edition=edition, owner=None)[1] if pcid else []
     if not leaving:
         raise V2GPKIError(
             "store.unknown_vehicle",
