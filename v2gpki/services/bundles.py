@@ -32,6 +32,8 @@ from v2gpki.store.protocol import Store
 
 #: The editions whose vehicles install contracts.
 EDITIONS: Mapping[str, Edition] = {edition: edition for edition in get_args(Edition)}
+#: Receivers of the same family as the contract key; a key of Ed448 fits into no envelope.
+_DELIVERED = {("iso15118-2", "p256"), ("iso15118-20", "p521")}
 #: RFC 5280 reasons after whose revocation a vehicle gets another contract certificate when it asks.
 REISSUED_AFTER = frozenset({"superseded", "keyCompromise", "affiliationChanged"})
 _LOCKS = 64
@@ -123,7 +125,11 @@ class BundleMaker:
         return bundles
 
     def bundle(self, contract: Contract, recipient: Recipient, signer: CpsSigner, now: datetime) -> Bundle:
-        """The bundle for a contract, a key and a root: the ready one, or a new one."""
+        """The bundle for a contract, a key and a root: the ready one, or a new one.
+
+        Raises ``installation.wrong_suite`` for a key that receives nothing, ``contract.*``, and what issuing raises.
+        """
+        installation.curve_for(recipient.edition, recipient.suite)
         job = self._job(contract, recipient, signer)
         if job.ready is not None and self._fresh(job.ready, contract, now):
             return job.ready
@@ -169,7 +175,7 @@ class BundleMaker:
         jobs: list[_Job] = []
         for vehicle in self._vehicles.list(pcid=contract.pcid, edition=edition):
             signed_in = EDITIONS.get(vehicle.edition)
-            if signed_in is None:
+            if signed_in is None or (signed_in, vehicle.suite) not in _DELIVERED:
                 continue
             recipient = recipient_of(signed_in, vehicle.pcid, vehicle.chain[0])
             signers = _one_per_root(self._cps.signers(recipient.edition, recipient.suite, now))

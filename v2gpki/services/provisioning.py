@@ -156,8 +156,8 @@ class Provisioning:
         vehicle = self._vehicles.find(pcid, request.edition, recipient.suite) if pcid else None
         registered = vehicle is not None and vehicle.chain[0] == request.leaf
         # -2 carries the leaf alone; the pool knows what stands above it.
-        chain = request.chain
-        if len(chain) == 1 and vehicle is not None:
+        chain, alone = request.chain, request.edition == "iso15118-2"
+        if alone and vehicle is not None:
             chain = (request.leaf, *vehicle.chain[1:])
         self._trust.judge(
             chain,
@@ -168,6 +168,7 @@ class Provisioning:
             ocsps=ocsps,
             require_evidence=self.policy.require_evidence,
             known=registered and vehicle is not None and chain == vehicle.chain,
+            complete=alone,
         )
         if vehicle is None and self.policy.unregistered == "refuse":
             raise V2GPKIError(

@@ -43,14 +43,15 @@ class VehicleTrust:
         require_evidence: bool = False,
         known: bool = False,
         ordered: bool = False,
+        complete: bool = False,
     ) -> None:
         """Raise ``path.*`` or ``role.*`` when a chain (leaf first, no root) is not good for its role.
 
-        ``known`` chains passed the role's rules when they were registered; only the path is judged again. A single
-        certificate whose sub-CAs nobody knows is completed from this home's authorities, if they issued it. ``crls``
-        (DER or PEM) and ``ocsps`` (DER) are the caller's evidence.
+        ``known`` chains passed the role's rules when they were registered; only the path is judged again. ``complete``
+        puts the Sub-CAs of this home above a single certificate that they issued: a request of -2 carries no more.
+        ``crls`` (DER or PEM) and ``ocsps`` (DER) are the caller's evidence.
         """
-        whole = self._completed(chain)
+        whole = self._completed(chain) if complete else tuple(chain)
         anchors = self._roots.trusted(self._catalogue.profile(edition, role, None).anchors, edition)
         own = [self.record(certificate) for certificate in whole]
         for record in own:

@@ -7,7 +7,7 @@ Requests (`build_request`, `read_request`, `verify_request`), what an answer del
 
 from v2gpki.pnc.installation.answers import refuse, respond, wait
 from v2gpki.pnc.installation.codes import response_code
-from v2gpki.pnc.installation.contract import SignedContract, contract_data, fragments, sign_contract
+from v2gpki.pnc.installation.contract import SignedContract, contract_data, curve_for, fragments, sign_contract
 from v2gpki.pnc.installation.model import (
     ACTIONS,
     CERTIFICATE_LIMIT,
@@ -44,6 +44,7 @@ __all__ = [
     "build_request",
     "build_update_request",
     "contract_data",
+    "curve_for",
     "fragments",
     "open_response",
     "read_request",

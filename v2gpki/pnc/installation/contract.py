@@ -82,7 +82,7 @@ def contract_data(
     normal = identifiers.parse("emaid", emaid).normal
     _check_contract(chain, normal, spki_of(contract_key.public_key()))
     key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
-    chosen = curve or _curve_for(edition, suite_of(key).name)
+    chosen = curve or curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
         sealed = envelope.seal(contract_key, key, curve=chosen)
     else:
@@ -110,7 +110,8 @@ def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
         )
 
 
-def _curve_for(edition: Edition, suite: str) -> Curve:
+def curve_for(edition: Edition, suite: str) -> Curve:
+    """The curve of the envelope for a receiver's key of this suite. Raises `installation.wrong_suite`."""
     curve = _CURVES.get((edition, suite))
     if curve is None:
         raise V2GPKIError(

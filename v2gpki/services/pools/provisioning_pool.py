@@ -170,7 +170,7 @@ class ProvisioningPool:
         A WMI that belongs to a party is for that party alone. One that belongs to nobody may be used by the home
         itself, and by a named party only if the policy binds it on first use.
         """
-        wmi = parse("pcid", pcid).parts["key"][:3]
+        wmi = _parsed(pcid, "a PCID begins with the manufacturer's WMI").parts["key"][:3]
         bound = self.owners.of("wmi", wmi)
         facts = {"wmi": wmi, "owner": owner}
         if bound is None and owner and not self.policy.bind_on_first_use:
@@ -324,13 +324,22 @@ def _suite_of(leaf: CertificateView) -> str:
 def _pcid_of(leaf: CertificateView) -> Identifier:
     """The PCID in the leaf's one common name."""
     names = [str(name.value) for name in leaf.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return parse("pcid", names[0] if len(names) == 1 else "")
+    return _parsed(names[0] if len(names) == 1 else "", f"the subject of the leaf ({leaf.subject_text}) holds it as CN")
+
+
+def _parsed(text: str, hint: str) -> Identifier:
+    """A PCID, or the refusal with a hint where it stands."""
+    try:
+        return parse("pcid", text)
+    except V2GPKIError as problem:
+        problem.hint = problem.hint or hint
+        raise
 
 
 def _previous(given: str, pcid: str) -> str:
     if not given:
         return ""
-    previous = parse("pcid", given).parts["key"]
+    previous = _parsed(given, "leave the previous PCID out when there was none").parts["key"]
     if previous == pcid:
         raise V2GPKIError(
             "pool.bad_previous",
