@@ -80,7 +80,7 @@ class PlugAndCharge:
     @cached_property
     def oem(self) -> OemService:
         """Issues and registers provisioning certificates."""
-        return OemService(self._routing, self._issuance, self.vehicles)
+        return OemService(self._routing, self._issuance, self.vehicles, self._clock)
 
     @cached_property
     def provisioning(self) -> Provisioning:
