@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from msgspec.structs import replace
 
 from tests.interop.ecog.installing import SESSION, EcogInstallation, EcogRefusedError
+from tests.interop.ecog.signing import EcogSignatures
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.software import SoftwareAgreement, SoftwareSigner
 from v2gpki.messages import codec, iso2
@@ -165,6 +166,17 @@ def test_its_vehicle_checks_the_chain_of_our_service(ecog: EcogInstallation, fol
     wrong = iso2.CertificateChainType(Certificate=leaf, SubCertificates=subs)
     with pytest.raises(EcogRefusedError, match="Signature verification of CertificateInstallationRes failed"):
         ecog.receive(with_body(response, SAProvisioningCertificateChain=wrong))
+
+
+def test_its_functions_verify_our_update(
+    ecog_python: Path, folder: Folder, signed: installation.SignedContract
+) -> None:
+    """Its station offers no update; its codec and its signature functions know the message."""
+    response = installation.respond(signed, action="update", session_id=bytes.fromhex(SESSION), retry_counter=3)
+    cps, other = folder.certificate("cpsLeaf"), folder.certificate("contractLeaf")
+    with EcogSignatures(ecog_python) as functions:
+        assert functions.verify("iso15118-2", response, cps)
+        assert not functions.verify("iso15118-2", response, other)
 
 
 @pytest.mark.parametrize(
