@@ -176,6 +176,7 @@ CODES: Mapping[str, Outcome] = {
     "key.exists": _refused(409),
     "key.bad_id": _refused(),
     "key.weak_rounds": _refused(),
+    "key.too_many_rounds": _refused(),
     "key.not_kept": _refused(404),
     # profiles
     "profile.unreadable": _usage(),
