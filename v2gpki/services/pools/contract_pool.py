@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
-from v2gpki.identifiers import parse
+from v2gpki.identifiers import Identifier, parse
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.directory import Directory
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
@@ -117,7 +117,7 @@ class ContractPool:
         ``contract.bad_period``, ``contract.wrong_issuer``, ``pool.unknown_vehicle``, ``identifier.invalid``.
         """
         account = self._emaid(emaid)
-        vehicle = parse("pcid", pcid).parts["key"]
+        vehicle = _parsed("pcid", pcid).parts["key"]
         first, last = _period(begins, ends, at)
         if not (unregistered_vehicle or self.policy.unregistered_vehicle == "accept") and not self._registered(vehicle):
             raise unknown_vehicle(vehicle)
@@ -172,7 +172,7 @@ class ContractPool:
         ending_before: datetime | None = None,
     ) -> Iterator[Contract]:
         """Contracts in the order of creation; raises ``identifier.invalid`` for an EMAID that is none."""
-        account = parse("emaid", emaid).normal if emaid else ""
+        account = _parsed("emaid", emaid).normal if emaid else ""
         return self._store.pools.contracts(
             pcid=pcid.upper(), emaid=account, state=state, ending_before=ending_before
         )
@@ -271,7 +271,7 @@ class ContractPool:
 
     def _emaid(self, text: str) -> str:
         """The EMAID as it is kept; a wrong check digit is refused where the policy says so."""
-        identifier = parse("emaid", text)
+        identifier = _parsed("emaid", text)
         wrong = [warning for warning in identifier.warnings if warning.code == "identifier.check_digit"]
         if wrong and self.policy.wrong_check_digit == "refuse":
             raise V2GPKIError(
@@ -342,6 +342,15 @@ def ordered(contracts: Sequence[Contract], prioritised: Sequence[str], rule: Sel
     if rule.share == "default":
         others = [contract for contract in others if contract.default]
     return wished + others
+
+
+def _parsed(kind: str, text: str) -> Identifier:
+    """An identifier, or its refusal with a hint."""
+    try:
+        return parse(kind, text)
+    except V2GPKIError as problem:
+        problem.hint = problem.hint or f"v2gpki id make {kind} builds one from its parts"
+        raise
 
 
 def _account(emaid: str) -> str:
