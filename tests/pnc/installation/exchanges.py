@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 import v2gpki
 from tests.conftest import BIRTH
 from v2gpki.certs.view import view
@@ -25,6 +27,7 @@ from v2gpki.pnc.installation import (
 from v2gpki.pnc.installation.contract import SignedContract
 from v2gpki.pnc.installation.model import Action
 from v2gpki.pnc.installation.requests import CODED
+from v2gpki.pnc.signature import attach, sign
 
 EMAID = "DEACMC12345678G"
 PCID = "WACME0000000000012"
@@ -136,3 +139,47 @@ def refusing(code: str) -> Callable[[str, str, tuple[bytes, ...]], object]:
         raise V2GPKIError(code, f"{role} of {edition}, {len(chain)} certificates: no")
 
     return trust
+
+
+# --- breaking things ------------------------------------------------------------------------------------------------
+
+
+def changed(value: object, path: str, change: Callable[[object], object]) -> object:
+    """A message with one member replaced by `change(member)`; `path` has names and, in tuples, indexes."""
+    step, _, rest = path.partition(".")
+    if isinstance(value, tuple):
+        index = int(step)
+        inner = changed(value[index], rest, change) if rest else change(value[index])
+        return (*value[:index], inner, *value[index + 1 :])
+    assert isinstance(value, Message)
+    member = getattr(value, step)
+    return replace(value, **{step: changed(member, rest, change) if rest else change(member)})
+
+
+def flip(octet: int, bit: int = 0) -> Callable[[object], object]:
+    """Flips one bit of octets, or of an ASCII text."""
+
+    def flipped(value: object) -> object:
+        octets = bytearray(value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b"")
+        octets[octet] ^= 1 << bit
+        return octets.decode() if isinstance(value, str) else bytes(octets)
+
+    return flipped
+
+
+def broken(exchange: Exchange, path: str, change: Callable[[object], object], *, request: bool = False) -> bytes:
+    """The octets of an exchange's answer (or request) with one member changed."""
+    message = codec.decode(exchange.request if request else exchange.response, exchange.schema)
+    return codec.encode(_message(changed(message, path, change)), exchange.schema)
+
+
+def resigned(exchange: Exchange, path: str, change: Callable[[object], object]) -> bytes:
+    """The answer with one member changed and then signed again by the CPS: a sender's mistake, not an alteration."""
+    message = _message(changed(exchange.message(), path, change))
+    signature = sign(message, SoftwareSigner(exchange.cps_key), edition=exchange.edition)
+    return codec.encode(attach(message, signature), exchange.schema)
+
+
+def _message(value: object) -> Message:
+    assert isinstance(value, Message)
+    return value

@@ -151,7 +151,14 @@ def _cause(inquiry: Inquiry) -> Json:
     altered = cause.altered
     bit: Json = None
     if altered is not None:
-        bit = {"path": altered.path, "part": altered.part, "octet": altered.octet, "bit": altered.bit}
+        inside = altered.octet >= 0
+        bit = {
+            "path": altered.path,
+            "part": altered.part or None,
+            "octet": altered.octet if inside else None,
+            "bit": altered.bit if inside else None,
+            "before": altered.before.hex() or None,
+        }
     return {"what": cause.what, "text": cause.text, "where": cause.where, "altered": bit}
 
 
@@ -194,6 +201,7 @@ def _message(inquiry: Inquiry) -> Json:
             "roots": [{"issuer": issuer, "serial": f"{serial:x}"} for issuer, serial in contents.roots],
             "maximum_contracts": contents.maximum_contracts,
             "prioritised_emaids": list(contents.prioritised_emaids),
+            "unsigned": list(_unsigned(contents)),
         }
     else:
         value |= {
@@ -208,8 +216,13 @@ def _message(inquiry: Inquiry) -> Json:
 
 
 def _unsigned(contents: Contents) -> Iterator[str]:
-    """What of a response no signature protects."""
-    yield from ("Header/SessionID", "ResponseCode", contents.chain_path.rpartition("/")[2])
+    """What of a message no signature protects."""
+    yield "Header/SessionID"
+    if contents.kind == "request":
+        if contents.edition == "iso15118-20":
+            yield from ("ListOfRootCertificateIDs", "MaximumContractCertificateChains", "PrioritizedEMAIDs")
+        return
+    yield from ("ResponseCode", contents.chain_path.rpartition("/")[2])
     if contents.edition == "iso15118-20":
         yield from ("EVSEProcessing", "RemainingContractCertificateChains")
     elif contents.action == "update":

@@ -24,7 +24,8 @@ MOST_OCTETS = 12_000
 @dataclass(frozen=True, slots=True)
 class Alteration:
     """One flipped bit: in the field at `path`, in its `part` ("" where it has none), at `octet` (from 0) of the field
-    and `bit` (7 is the highest). `before` is the field as it was signed, empty where the bit lies in no octets."""
+    and `bit` (7 is the highest). `before` is the field as it was signed. An `octet` below 0 says that the field has no
+    octets of its own, such as an enumeration."""
 
     path: str
     part: str
@@ -34,6 +35,8 @@ class Alteration:
 
     def __str__(self) -> str:
         place = f"{self.path}, {self.part}" if self.part else self.path
+        if self.octet < 0:
+            return f"{place} (it was {self.before.decode('utf-8', 'replace')})" if self.before else place
         return f"{place} (one bit: octet {self.octet}, bit {self.bit})"
 
 
@@ -93,16 +96,16 @@ def _located(element: SignedElement, restored: bytes, position: int) -> Alterati
             continue
         name = step.path.rpartition("/")[2]
         path = _joined(element.path, step.path)
-        if not isinstance(step.value, bytes):
-            return Alteration(path, "", (position - start) // 8, 7 - (position - start) % 8)
-        content = end - 8 * len(step.value)
-        if position < content:
-            return Alteration(path, "length", 0, 7 - (position - start) % 8, step.value)
-        octet = (position - content) // 8
-        return Alteration(
-            path, part_of(name, step.value, octet), octet, 7 - (position - content) % 8, step.value
-        )
-    return Alteration(element.path, "structure", position // 8, 7 - position % 8)
+        before = step.value if isinstance(step.value, bytes) else str(step.value).encode()
+        content = end - 8 * len(before)
+        if isinstance(step.value, bytes | str) and content >= start:
+            if position < content:
+                return Alteration(path, "length", -1, 0)
+            octet, bit = divmod(position - content, 8)
+            part = part_of(name, before, octet) if isinstance(step.value, bytes) else ""
+            return Alteration(path, part, octet, 7 - bit, before)
+        return Alteration(path, "", -1, 0, before)
+    return Alteration(element.path, "structure", -1, 0)
 
 
 def _joined(element: str, inside: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from v2gpki.certs.view import view
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.keys.agreement import KeyAgreement
 from v2gpki.keys.suites import PublicKey
@@ -190,15 +191,21 @@ def _signature(inquiry: Inquiry, given: Given) -> None:
         return
     inquiry.examination = examination
     of_value = [finding for finding in examination.general if finding.where == "SignatureValue"]
-    inquiry.note("signature", form, [finding for finding in examination.general if finding not in of_value])
+    of_form = [finding for finding in examination.general if finding not in of_value]
+    inquiry.note("signature", form, of_form)
     for check in examination.references:
         name = check.uri or "" if check.element is None else check.element.path
         inquiry.note("digest", f"the digest of {name} is the signed one", check.findings)
     inquiry.note("value", value, [*problems, *of_value])
     keys = _keys(inquiry, given)
     inquiry.signed_by = who_signed(examination, keys)
+    if of_form:  # what is missing or forbidden speaks for itself, and makes the value another one
+        return
     altered = inquiry.signing.altered
     inquiry.cause = cause_of(examination, keys, altered_leaf=altered if altered == leaf else "")
+    if inquiry.cause is not None and inquiry.cause.what == "element" and inquiry.cause.altered is None:
+        # More than one bit: what can be seen of the chain itself says more.
+        inquiry.cause = _of_chains(inquiry) or inquiry.cause
 
 
 def _keys(inquiry: Inquiry, given: Given) -> list[NamedKey]:
@@ -291,7 +298,7 @@ def _for_another(given: Given) -> bool:
     if given.request is None or given.receiver is None:
         return False
     try:
-        return chains.spki_in(given.request.leaf) != given.receiver.spki
+        return view(given.request.leaf).spki != given.receiver.spki
     except V2GPKIError:
         return False
 
@@ -310,14 +317,24 @@ def _cause(inquiry: Inquiry) -> Cause | None:
                 "ResponseCode is not signed, so it was changed on the way or set wrongly"
             )
             return Cause("response_code", text, f"{contents.name}/ResponseCode")
-    for look in (inquiry.signing, inquiry.contract):
-        if look is not None and look.misordered:
-            return Cause("order", look.findings[-1].message, look.path)
-    for look in (inquiry.signing, inquiry.contract):
-        if look is not None and look.altered:
-            text = f"the {look.altered} was changed: its issuer's signature in it is broken"
-            return Cause("certificate", text, look.altered)
+    found = _of_chains(inquiry)
+    if found is not None:
+        return found
     envelope = inquiry.envelope
     if envelope is not None and envelope.findings and envelope.because:
         return Cause("envelope", envelope.because, envelope.findings[0].where, envelope.altered)
+    return None
+
+
+def _of_chains(inquiry: Inquiry) -> Cause | None:
+    """A chain in the wrong order, or with a certificate that was changed."""
+    for look in (inquiry.signing, inquiry.contract):
+        if look is not None and look.misordered:
+            text = next(finding.message for finding in look.findings if finding.code == "installation.bad_chain")
+            return Cause("order", text, look.path)
+    for look in (inquiry.signing, inquiry.contract):
+        if look is not None and look.altered:
+            readable = look.views[look.places.index(look.altered)] is not None
+            why = "its issuer's signature in it is broken" if readable else "it cannot be read any more"
+            return Cause("certificate", f"the {look.altered} was changed: {why}", look.altered)
     return None

@@ -95,10 +95,30 @@ def _form(found: EnvelopeLook, contents: Contents, point: Field, encrypted: Fiel
             raise V2GPKIError("key.point_form", f"it starts with {octets[0]:02x}, an uncompressed point with 04")
         found.ephemeral = spki_of(load_public_key(layout.suite.spki_prefix + octets))
     except V2GPKIError as problem:
-        text = f"the sender's DH public key cannot be used: {problem.message}"
+        why = problem.message if problem.code == "key.point_form" else "it is not on the curve, or of small order"
+        text = f"the sender's DH public key cannot be used: {why}"
         _refuse(found, "envelope.bad_point", text, point.path, "[V2G2-819], [V2G20-2495]")
+        _repair_point(found, point, layout)
         return False
     return True
+
+
+def _repair_point(found: EnvelopeLook, point: Field, layout: Layout) -> None:
+    """The one changed bit of a point on a curve: of its neighbours, next to none is on the curve too."""
+    if layout.suite.curve is None:
+        return
+    for position, octets in flips(point.octets):
+        if octets[0] != 4:
+            continue
+        try:
+            load_public_key(layout.suite.spki_prefix + bytes(octets))
+        except V2GPKIError:
+            continue
+        octet = position // 8
+        part = part_of(point.name, point.octets, octet)
+        found.altered = Alteration(point.path, part, octet, 7 - position % 8, bytes(octets))
+        found.because = f"one bit was changed before it was signed, in the {part} of {point.name}"
+        return
 
 
 def _curve(name: str) -> Curve:
@@ -147,7 +167,7 @@ def _explain_failure(found: EnvelopeLook, steps: Steps, contents: Contents, encr
         if _opens(layout, steps.key, bytes(octets), steps.aad, contract):
             octet = position // 8
             part = part_of(encrypted.name, encrypted.octets, octet)
-            found.altered = Alteration(encrypted.path, part, octet, 7 - position % 8)
+            found.altered = Alteration(encrypted.path, part, octet, 7 - position % 8, bytes(octets))
             found.because = f"one bit was changed before it was signed, in the {part} of {encrypted.name}"
             return
     if layout.tag_size and _scalar_fits(layout, _stream(steps), contract):
