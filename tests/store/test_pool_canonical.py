@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from hashlib import sha256
@@ -17,7 +18,7 @@ from v2gpki.store.details import issued_details
 from v2gpki.store.pool_records import Answered, Bundle, Contract, PooledRoot, PooledVehicle, Prefix
 
 Record = PooledRoot | Prefix | PooledVehicle | Contract | Bundle | Answered
-DIGESTS = (
+DIGESTS: tuple[tuple[Record, Callable[..., str]], ...] = (
     (root(1), pool_canonical.root_digest),
     (prefix("WMI"), pool_canonical.prefix_digest),
     (vehicle(1), pool_canonical.vehicle_digest),
@@ -30,7 +31,7 @@ DIGESTS = (
 def digest_of(record: Record) -> str:
     for sample, function in DIGESTS:
         if type(sample) is type(record):
-            return function(record)  # type: ignore[operator]  # the function of this very type
+            return function(record)
     raise TypeError
 
 
