@@ -344,6 +344,8 @@ class EncoderWriter:
 
     def _binary(self, value: Binary, variable: str) -> None:
         size = self.source.variable()
+        # A list of small numbers has a length and becomes a number too.
+        self.source.line(f"if type({variable}) is not bytes: raise HandOver")
         self.source.line(f"{size} = len({variable})")
         self._limits(size, value.minimum, value.maximum)
         if value.maximum is not None and value.maximum <= _SHORT:
