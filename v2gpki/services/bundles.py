@@ -113,9 +113,10 @@ class BundleMaker:
         for start in range(0, len(contracts), _GROUP):
             group = contracts[start : start + _GROUP]
             jobs = []
+            signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
             for contract in group:
                 require_current(contract, now)
-                for job in self._jobs(contract, edition, now):
+                for job in self._jobs(contract, edition, signers, now):
                     if job.ready is not None and self._fresh(job.ready, contract, now):
                         bundles.append(job.ready)
                     else:
@@ -170,16 +171,20 @@ class BundleMaker:
 
     # -- the steps -----------------------------------------------------------------------------
 
-    def _jobs(self, contract: Contract, edition: str, now: datetime) -> list[_Job]:
-        """What there is to be made for a contract."""
+    def _jobs(
+        self, contract: Contract, edition: str, signers: dict[tuple[Edition, str], list[CpsSigner]], now: datetime
+    ) -> list[_Job]:
+        """What there is to be made for a contract; ``signers`` are remembered for the others of a group."""
         jobs: list[_Job] = []
         for vehicle in self._vehicles.list(pcid=contract.pcid, edition=edition):
             signed_in = EDITIONS.get(vehicle.edition)
             if signed_in is None or (signed_in, vehicle.suite) not in _DELIVERED:
                 continue
             recipient = recipient_of(signed_in, vehicle.pcid, vehicle.chain[0])
-            signers = _one_per_root(self._cps.signers(recipient.edition, recipient.suite, now))
-            jobs.extend(self._job(contract, recipient, signer) for signer in signers)
+            family = (recipient.edition, recipient.suite)
+            if family not in signers:
+                signers[family] = _one_per_root(self._cps.signers(*family, now))
+            jobs.extend(self._job(contract, recipient, signer) for signer in signers[family])
         return jobs
 
     def _job(self, contract: Contract, recipient: Recipient, signer: CpsSigner) -> _Job:

@@ -8,7 +8,7 @@ Clauses: ISO 15118-2 table F.4, [V2G2-108], [V2G2-690]; ISO 15118-20 tables B.9 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from v2gpki.clock import rfc3339
@@ -32,7 +32,7 @@ class MobilityOperator:
         self._catalogue = catalogue
         self._routing = routing
         self._issuance = issuance
-        self._routes: dict[tuple[str, str | None, str], Route] = {}
+        self._routes: dict[tuple[str | None, str | None, str], Route] = {}
         self._routes_of = -1
         self._emaids: dict[str, Identifier] = {}
 
@@ -53,19 +53,25 @@ class MobilityOperator:
         self,
         contract: Contract,
         *,
-        edition: str,
+        edition: str | None,
         suite: str | None = None,
         now: datetime,
         spki: bytes | None = None,
         issuer: str = "",
+        options: Mapping[str, str] | None = None,
     ) -> Order:
-        """The order of one certificate for a contract; ``spki`` None asks for a fresh key.
+        """The order of one certificate for a contract; ``spki`` None asks for a fresh key, ``edition`` None takes the
+        only one that this home has, ``options`` choose readings of the profile.
 
         Raises ``contract.ended`` for a contract that is not active or past its end, ``contract.too_short`` for one that
         is shorter than the profile's minimum, and what finding the issuer raises.
         """
         require_current(contract, now)
-        route = self._route(edition, suite, issuer or contract.issuer)
+        if options:
+            named = issuer or contract.issuer
+            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
+        else:
+            route, last = self._route(edition, suite, issuer or contract.issuer)
         rule = route.profile.validity
         begin = max(now, contract.begins)
         if rule.minimum is not None and begin + rule.minimum > contract.ends:
@@ -89,19 +95,20 @@ class MobilityOperator:
             identifier=self._emaid(contract.emaid),
             spki=spki,
             not_before=begin,
-            not_after=min(contract.ends, begin + rule.default, self._end_of(route.issuer_id)),
+            not_after=min(contract.ends, begin + rule.default, last),
             contract_id=contract.id,
         )
 
-    def _route(self, edition: str, suite: str | None, issuer: str) -> Route:
+    def _route(self, edition: str | None, suite: str | None, issuer: str) -> Route:
         revision = self._store.pools.trust_revision()
         if revision != self._routes_of:
             self._routes, self._routes_of = {}, revision
         key = (edition, suite, issuer)
-        route = self._routes.get(key)
-        if route is None:
-            route = self._routes[key] = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
-        return route
+        known = self._routes.get(key)
+        if known is None:
+            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
+            known = self._routes[key] = route, self._end_of(route.issuer_id)
+        return known
 
     def _end_of(self, issuer_id: str) -> datetime:
         authority = self._store.authority(issuer_id)

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from cryptography import x509
-
+from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import EXIT_REFUSED, V2GPKIError
 from v2gpki.identifiers import recognise
 from v2gpki.pnc import installation
 from v2gpki.pnc.installation import Action, Request, SignedContract
+from v2gpki.pnc.installation.chains import common_name
 from v2gpki.services.bundles import REISSUED_AFTER, BundleMaker, Recipient, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService
 from v2gpki.services.mo import require_current
@@ -339,8 +339,7 @@ def _octets(exi_request: str | bytes) -> bytes:
 
 
 def _common_name(certificate: bytes) -> str:
-    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(names[0].value) if len(names) == 1 else ""
+    return common_name(view(certificate))
 
 
 def _pcid(certificate: bytes) -> str:

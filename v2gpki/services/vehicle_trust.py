@@ -11,9 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from cryptography import x509
-
 from v2gpki.certs import path
+from v2gpki.certs.view import view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
@@ -89,16 +88,12 @@ class VehicleTrust:
 
     def record(self, certificate: bytes) -> CertificateRecord | None:
         """The certificate as this home issued it; None when it did not."""
-        fingerprint = hashlib.sha256(certificate).hexdigest()
-        return next(iter(self._store.find_certificates(prefix=fingerprint, limit=1)), None)
+        return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())
 
     def _completed(self, chain: Sequence[bytes]) -> tuple[bytes, ...]:
         if len(chain) != 1:
             return tuple(chain)
-        try:
-            issuer = x509.load_der_x509_certificate(chain[0]).issuer.public_bytes()
-        except ValueError:
-            return tuple(chain)
+        issuer = view(chain[0]).x509.issuer.public_bytes()
         for authority in self._store.authorities():
             if authority.subject_der == issuer and authority.issuer_id != authority.id:
                 return (chain[0], *(authority.der, *authority.chain)[:-1])

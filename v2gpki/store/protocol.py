@@ -79,6 +79,10 @@ class Store(Protocol):
         """One certificate by its identity."""
         ...
 
+    def certificate_by_fingerprint(self, fingerprint: bytes) -> CertificateRecord | None:
+        """One certificate by the SHA-256 of its DER."""
+        ...
+
     def find_certificates(
         self,
         *,
@@ -184,8 +188,9 @@ class Store(Protocol):
         """A value of the home that is set once (home id, audit key)."""
         ...
 
-    def put_setting(self, name: str, value: str) -> None:
-        """Set a value once; a different value later raises ``store.conflict``."""
+    def put_setting(self, name: str, value: str, *, at: datetime | None = None, caller: str = "") -> None:
+        """Set a value once; a different value later raises ``store.conflict``. With ``at`` it gets its audit row, and
+        ``audit verify`` sees a change; without it none: for the audit key, which every signature over the log shows."""
         ...
 
     def revision(self) -> int:

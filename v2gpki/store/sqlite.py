@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
+from v2gpki.store.canonical import seconds
 from v2gpki.store.connections import Connections, Held
+from v2gpki.store.details import put_details
 from v2gpki.store.lookup import CertificateFilter
 from v2gpki.store.records import (
     AuditEvent,
@@ -131,6 +133,11 @@ class SqliteStore:
         """One certificate by its identity."""
         with self._reading() as connection:
             return lookup.one(connection, issuer_id, serial)
+
+    def certificate_by_fingerprint(self, fingerprint: bytes) -> CertificateRecord | None:
+        """One certificate by the SHA-256 of its DER."""
+        with self._reading() as connection:
+            return lookup.by_fingerprint(connection, fingerprint)
 
     def find_certificates(
         self,
@@ -280,10 +287,11 @@ class SqliteStore:
         with self._reading() as connection:
             return home.setting(connection, name)
 
-    def put_setting(self, name: str, value: str) -> None:
+    def put_setting(self, name: str, value: str, *, at: datetime | None = None, caller: str = "") -> None:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            home.put_setting(connection, name, value)
+            if home.put_setting(connection, name, value) and at is not None:
+                auditlog.append(connection, [(seconds(at), "setting.put", caller, name, put_details(value))])
 
     def revision(self) -> int:
         """The number of write transactions so far; a few microseconds."""

@@ -24,7 +24,7 @@ def revoked_here(store: Store, certificates: Sequence[bytes]) -> tuple[Finding, 
     findings: list[Finding] = []
     for der in certificates:
         seen = view(der)
-        record = next(store.find_certificates(prefix=seen.fingerprint.hex(), limit=1), None)
+        record = store.certificate_by_fingerprint(seen.fingerprint)
         if record is not None and record.state == "revoked":
             when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
             message = f"{seen.subject_text} was revoked{when} ({record.reason}) by this home"
