@@ -32,7 +32,7 @@ class MobilityOperator:
         self._catalogue = catalogue
         self._routing = routing
         self._issuance = issuance
-        self._routes: dict[tuple[str | None, str | None, str], Route] = {}
+        self._routes: dict[tuple[str | None, str | None, str], tuple[Route, datetime]] = {}
         self._routes_of = -1
         self._emaids: dict[str, Identifier] = {}
 
