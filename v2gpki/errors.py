@@ -361,6 +361,7 @@ CODES: Mapping[str, Outcome] = {
     "contract.ended": _refused(
         409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
     ),
+    "contract.outside": _refused(422),
     "contract.too_short": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
     "cps.none": _environment(503),
     "cps.no_common_root": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
