@@ -43,6 +43,11 @@ def published_details(crl: CrlRecord) -> str:
     return details_text({"number": crl.number, "record": crl_digest(crl).hex()})
 
 
+def put_details(value: str) -> str:
+    """The details of ``setting.put``."""
+    return details_text({"value": value})
+
+
 def crl_target(crl: CrlRecord) -> str:
     """How the log names a CRL."""
     return f"{crl.issuer_id}#{crl.number}"

@@ -52,6 +52,7 @@ STORE_ACTIONS = (
     "bundle.made",
     "bundle.withdrawn",
     "request.answered",
+    "setting.put",
 )
 
 

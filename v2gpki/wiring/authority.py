@@ -149,7 +149,7 @@ class CertificateAuthority:
                 string_octets(attribute, value, "utf8")
         for setting, value in (("org", org), ("country", country)):
             if value and self.store.setting(setting) is None:
-                self.store.put_setting(setting, value)
+                self.store.put_setting(setting, value, at=self.clock.now(), caller=self.caller)
         authorities = Authorities(self.store, self.catalogue, self.issuance, naming)
         return authorities.carry_out(plan, caller=self.caller, progress=progress)
 
