@@ -99,7 +99,8 @@ class MobilityOperator:
             contract_id=contract.id,
         )
 
-    def _route(self, edition: str | None, suite: str | None, issuer: str) -> Route:
+    def _route(self, edition: str | None, suite: str | None, issuer: str) -> tuple[Route, datetime]:
+        """The way of an order and the end of its issuer; found anew when an authority was made or changed."""
         revision = self._store.pools.trust_revision()
         if revision != self._routes_of:
             self._routes, self._routes_of = {}, revision
