@@ -15,7 +15,7 @@ from tests.pnc.installation.parties import SESSION, Holder, Parties, corpus, mad
 from v2gpki.keys.software import SoftwareSigner
 from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import Message
-from v2gpki.messages.xmldsig import Reference, Signature, SignatureValue
+from v2gpki.messages.xmldsig import Reference, Signature, SignatureValue, X509IssuerSerialType
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.signature import attach, sign, signature_of
@@ -130,13 +130,9 @@ def _body_changed(parties: Parties, action: installation.Action) -> Attempt:
             parties, with_body(message, OEMProvisioningCertificateChain=changed(chain, SubCertificates=fewer))
         )
     roots = iso2.ListOfRootCertificateIDsType(
-        RootCertificateID=(installation_root("CN=another", 7),)
+        RootCertificateID=(X509IssuerSerialType(X509IssuerName="CN=another", X509SerialNumber=7),)
     )
     return coded(parties, with_body(message, ListOfRootCertificateIDs=roots))
-
-
-def installation_root(name: str, serial: int) -> iso2.certificate.X509IssuerSerialType:
-    return iso2.certificate.X509IssuerSerialType(X509IssuerName=name, X509SerialNumber=serial)
 
 
 def _unsigned(parties: Parties, action: installation.Action) -> Attempt:

@@ -35,7 +35,7 @@ KNOWN_CODES: dict[Edition, frozenset[str]] = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = b"\x00"
 #: ZZ is nobody's country (ISO 3166: left to users); the check digit is right.
-_NOBODY = "ZZV2G0000000006"
+_NOBODY = "ZZV2G000000000Q"
 _NO_ELEMENTS_2: Elements2 = (
     iso2.CertificateChainType(Id=IDS[0], Certificate=_NOTHING),
     iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=_NOTHING),

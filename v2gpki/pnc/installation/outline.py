@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cryptography import x509
+
 from v2gpki.certs.view import view
 
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
@@ -22,8 +24,10 @@ def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
         return False
     leaf, issuer = chain[0], view(chain[1])
     try:
+        x509.load_der_x509_certificate(leaf)
         named, subject, key = _fields(leaf)
-    except IndexError:
+        common_names = _common_names(subject)
+    except (IndexError, ValueError, x509.InvalidVersion):
         return False
     identifier = issuer.key_identifier
     return (
@@ -32,7 +36,7 @@ def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
         and named == issuer.subject
         and bool(identifier)
         and leaf.count(b"\x80" + len(identifier).to_bytes(1, "big") + identifier) == 1
-        and _common_names(subject) == [emaid.encode()]
+        and common_names == [emaid.encode()]
     )
 
 
