@@ -56,6 +56,8 @@ _OID = re.compile(r"(?:oid\.)?([0-2](?:\.(?:0|[1-9][0-9]*))+)")
 #: An attribute: its type, `=`, and a value that is quoted or runs to the next separator that is not escaped.
 _ATTRIBUTE = re.compile(r'\s*([A-Za-z0-9.\- ]+?)\s*=\s*("(?:[^"\\]|\\.)*"|(?:[^,;+"\\]|\\.)*)\s*([,;+]|$)', re.DOTALL)
 _ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
+#: How Python's cryptography shows a name, and EcoG's vehicle sends one.
+_SHOWN = re.compile(r"\s*<Name\((.*)\)>\s*", re.DOTALL)
 _SLASHES = re.compile(r"/(?=[A-Za-z0-9.]+=)")
 #: No vehicle sends more; a name is read at most this long.
 _LONGEST = 2048
@@ -86,6 +88,8 @@ def parse_name(text: str) -> tuple[_Rdn, ...] | None:
     """The RDNs of a distinguished name in the order of the text; None if it cannot be read."""
     if len(text) > _LONGEST:
         return None
+    if shown := _SHOWN.fullmatch(text):
+        text = shown[1]
     if text.lstrip().startswith("/"):
         parts: Sequence[str] = _SLASHES.split(text.strip())[1:]
         rdns = [[_attribute(*part.split("=", 1))] for part in parts if "=" in part]
