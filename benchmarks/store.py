@@ -4,11 +4,16 @@ Ours goes through the public API: intents in one transaction, results and chaine
 The peer inserts the very rows that our store holds afterwards, in the same tables without triggers, with
 executemany and the same two commits, and computes nothing. CPU time of groups, medians; the store is
 verified afterwards.
+
+The pools: what the way of a provisioning request asks for, among 100,000 vehicles, contracts, bundles of 4,200 octets
+and answers, at random places. Those rows are put there at once, without their log; what is written while the clock
+runs goes through the public API.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import statistics
 import tempfile
@@ -19,13 +24,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from measure import Row, table
-from v2gpki.store import audit, rows
+from v2gpki.store import audit, pool_rows, rows
 from v2gpki.store.migrations.m0001_first_layout import INDEXES, TABLES
+from v2gpki.store.pool_records import Answered, Bundle, Contract, PooledVehicle
 from v2gpki.store.records import CertificateRecord, IntentRecord
 from v2gpki.store.sqlite import SqliteStore
 
 GROUP = 100
 GROUPS = 60
+POOL = 100_000
+EXI = os.urandom(4200)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ISSUER = "iso2-cpo-sub-ca-2@1"
 INTENT = rows.insertion("intents", rows.INTENT)
@@ -151,6 +159,133 @@ def look_up(path: Path) -> float:
     return statistics.median(spent)
 
 
+# -- the pools -----------------------------------------------------------------------------------
+def pool_contract(number: int) -> Contract:
+    return Contract(
+        sha256(b"%d" % number).hexdigest()[:32],
+        f"DEACM{number:09d}",
+        f"WMI{number:014d}",
+        NOW,
+        NOW + timedelta(days=730),
+        NOW,
+        "mo",
+        default=True,
+    )
+
+
+def pool_vehicle(number: int) -> PooledVehicle:
+    chain = tuple(random.Random(number).randbytes(700) for _ in range(3))
+    leaf = sha256(chain[0]).digest()
+    return PooledVehicle(
+        f"WMI{number:014d}", "iso15118-2", "p256", chain, leaf, leaf, NOW + timedelta(days=3650), "", NOW, "oem"
+    )
+
+
+def pool_bundle(number: int, serial: int = 1) -> Bundle:
+    of, car = pool_contract(number), pool_vehicle(number)
+    return Bundle(
+        os.urandom(16).hex(),
+        of.id,
+        of.emaid,
+        of.pcid,
+        "iso15118-2",
+        "p256",
+        car.receiver,
+        bytes(32),
+        ISSUER,
+        serial,
+        EXI,
+        NOW,
+        NOW + timedelta(days=365),
+    )
+
+
+def fill_pools(path: Path, count: int) -> list[Bundle]:
+    """Put ``count`` rows into each pool; the bundles come back, for a look at what was found."""
+    SqliteStore(path, create=True).close()
+    bundles = [pool_bundle(number) for number in range(count)]
+    database = sqlite3.connect(path)
+    for name, columns, values in (
+        ("vehicles", pool_rows.VEHICLE, (pool_rows.vehicle_row(pool_vehicle(number)) for number in range(count))),
+        ("contracts", pool_rows.CONTRACT, (pool_rows.contract_row(pool_contract(number)) for number in range(count))),
+        ("bundles", pool_rows.BUNDLE, map(pool_rows.bundle_row, bundles)),
+        (
+            "answers",
+            pool_rows.ANSWER,
+            (
+                pool_rows.answer_row(Answered(sha256(b"request %d" % number).digest(), (one.id,), NOW))
+                for number, one in enumerate(bundles)
+            ),
+        ),
+    ):
+        database.executemany(rows.insertion(name, columns), values)
+    database.commit()
+    database.close()
+    return bundles
+
+
+def pool_look_ups(path: Path, bundles: list[Bundle]) -> dict[str, float]:
+    """Median wall microseconds of each look-up, at 3,000 random places."""
+    store = SqliteStore(path)
+    pools = store.pools
+    places = random.Random(1).sample(range(len(bundles)), min(3000, len(bundles)))
+    wanted = [(bundles[place], sha256(b"request %d" % place).digest()) for place in places]
+    asked: dict[str, Callable[[Bundle, bytes], object]] = {
+        "vehicle": lambda one, _: pools.vehicle(one.pcid, one.edition),
+        "contracts of a vehicle": lambda one, _: list(pools.contracts(pcid=one.pcid)),
+        "contract of an EMAID": lambda one, _: pools.contract_of(one.emaid),
+        "ready bundle": lambda one, _: pools.ready_bundle(
+            one.contract_id, edition=one.edition, suite=one.suite, receiver=one.receiver, v2g_root=one.v2g_root
+        ),
+        "answered": lambda _, digest: pools.answered(digest),
+        "trust revision": lambda _one, _digest: pools.trust_revision(),
+    }
+    figures = {}
+    for name, ask in asked.items():
+        spent = []
+        for one, digest in wanted:
+            start = time.perf_counter_ns()
+            found = ask(one, digest)
+            spent.append((time.perf_counter_ns() - start) / 1000)
+            assert found or name == "trust revision"
+            if name == "ready bundle":
+                assert found == one
+        figures[name] = statistics.median(spent)
+    store.close()
+    return figures
+
+
+def pool_writes(path: Path, count: int, rounds: int) -> dict[str, float]:
+    """Median CPU microseconds of each write, among the rows that are there."""
+    store = SqliteStore(path)
+    pools = store.pools
+    new = range(count, count + rounds)
+    groups = [group(1) for _ in new]
+    bundles = [pool_bundle(number, groups[number - count][0][0].serial) for number in new]
+    cars, contracts = [pool_vehicle(number) for number in new], [pool_contract(number) for number in new]
+
+    def issue(number: int) -> None:
+        intents, certificates = groups[number]
+        store.record_intents(intents)
+        one = bundles[number]
+        store.commit_results(
+            certificates, [intents[0].reference], contracts=[one.contract_id], bundles=[one]
+        )
+
+    figures = {
+        "register a vehicle": cpu_each(lambda n: pools.register_vehicle(cars[n]), rounds, 1),
+        "add a contract": cpu_each(lambda n: pools.add_contract(contracts[n]), rounds, 1),
+        "certificate with its bundle": cpu_each(issue, rounds, 1),
+        "record an answer": cpu_each(
+            lambda n: pools.record_answer(Answered(os.urandom(32), (bundles[n].id,), NOW), "me"), rounds, 1
+        ),
+    }
+    assert len(list(pools.answers())) == count + rounds
+    assert store.integrity() == []
+    store.close()
+    return figures
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -159,12 +294,22 @@ def main() -> None:
         single = ours(folder / "single.db", 500, 1)
         single_raw = raw(folder / "single-raw.db", folder / "single.db", 500, 1)
         found = look_up(folder / "ours.db")
+        bundles = fill_pools(folder / "pools.db", POOL)
+        looked_up = pool_look_ups(folder / "pools.db", bundles)
+        written = pool_writes(folder / "pools.db", POOL, 300)
     table(
         "store, per certificate: intent, result, chained audit row",
         [
             Row(f"groups of {GROUP}, CPU", f"{grouped:.1f} us", f"sqlite3 alone {grouped_raw:.1f} us"),
             Row("one by one, CPU", f"{single:.1f} us", f"sqlite3 alone {single_raw:.1f} us"),
             Row(f"look-up among {GROUP * GROUPS}, wall p50", f"{found:.1f} us", "limit 20 us"),
+        ],
+    )
+    table(
+        f"pools of {POOL} rows each",
+        [
+            *(Row(f"{name}, wall p50", f"{figure:.1f} us", "limit 30 us") for name, figure in looked_up.items()),
+            *(Row(f"{name}, CPU", f"{figure:.1f} us") for name, figure in written.items()),
         ],
     )
 

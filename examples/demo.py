@@ -21,11 +21,12 @@ from v2gpki.cli import run
 from v2gpki.keys.suites import SUITES
 
 EDITIONS = {"iso15118-2": ("p256",), "iso15118-20": ("p521", "ed448")}
+PCID = "WACME000000000001"
 LEAFS = {
-    "iso15118-2": (("secc", "DE*ACM*E0001*1"), ("oem", "WACME000000000001"), ("contract", "DEACMC12345678G")),
+    "iso15118-2": (("secc", "DE*ACM*E0001*1"), ("oem", PCID), ("contract", "DEACMC12345678G")),
     "iso15118-20": (
         ("secc", "DE*ACM*E0001*1"),
-        ("oem", "WACME000000000001"),
+        ("oem", PCID),
         ("vehicle", "WACME000000000001"),
         ("contract", "DEACMC12345678G"),
     ),
@@ -46,6 +47,8 @@ def main() -> int:
     for edition, families in EDITIONS.items():
         for suite in families:
             for role, identifier in LEAFS[edition]:
+                if role == "contract" and len(issued) < len(LEAFS["iso15118-2"]):
+                    v2gpki("contract", "create", "--emaid", identifier, "--pcid", PCID)
                 out = f"{edition}-{suite}-{role}"
                 v2gpki(
                     *("cert", "issue", role, "--id", identifier, "--edition", edition, "--suite", suite),

@@ -165,6 +165,7 @@ CODES: Mapping[str, Outcome] = {
     "key.malformed": _refused(),
     "key.point_form": _refused(),
     "key.cannot_sign": _refused(),
+    "key.cannot_agree": _refused(),
     "key.needs_passphrase": _environment(),
     "key.wrong_passphrase": _environment(),
     "key.exposed": _environment(),
@@ -175,6 +176,7 @@ CODES: Mapping[str, Outcome] = {
     "key.exists": _refused(409),
     "key.bad_id": _refused(),
     "key.weak_rounds": _refused(),
+    "key.too_many_rounds": _refused(),
     "key.not_kept": _refused(404),
     # profiles
     "profile.unreadable": _usage(),
@@ -224,6 +226,36 @@ CODES: Mapping[str, Outcome] = {
     "signature.wrong_length": _unsigned(),
     "signature.out_of_range": _unsigned(),
     "signature.wrong_value": _unsigned(),
+    # envelope
+    "envelope.wrong_size": _refused(400, "FAILED", "FAILED"),
+    "envelope.wrong_curve": _untrusted("FAILED"),
+    "envelope.bad_point": _refused(400, "FAILED", "FAILED"),
+    "envelope.bad_tag": _refused(422, "FAILED", "FAILED"),
+    "envelope.bad_scalar": _refused(422, "FAILED", "FAILED"),
+    "envelope.key_mismatch": _refused(422, "FAILED", "FAILED"),
+    "envelope.ed448_key": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "envelope.tpm_opaque": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "envelope.no_ski": _refused(422, "FAILED", "FAILED"),
+    "envelope.ski_size": _refused(422, "FAILED", "FAILED"),
+    "envelope.unknown_aad": _usage(),
+    # installation
+    "installation.wrong_schema": _refused(),
+    "installation.other_exchange": _refused(409, "FAILED_UnknownSession", "FAILED_UnknownSession"),
+    "installation.wrong_message": _refused(),
+    "installation.wrong_action": _refused(),
+    "installation.wrong_edition": _usage(),
+    "installation.wrong_suite": _refused(),
+    "installation.needs_time": _usage(),
+    "installation.bad_roots": _usage(),
+    "installation.bad_response_code": _usage(),
+    "installation.certificate_too_large": _refused(422),
+    "installation.bad_chain": _untrusted(),
+    "installation.wrong_key": _refused(409),
+    # ISO 15118-4 CU_012 to CU_015 leave a choice of three.
+    "installation.wrong_emaid": _refused(
+        422, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "installation.refused": _refused(409),
     # lint
     "lint.failed": _refused(422),
     # path
@@ -288,6 +320,9 @@ CODES: Mapping[str, Outcome] = {
     "store.unknown_certificate": _refused(404),
     "store.unknown_authority": _refused(404),
     "store.already_revoked": _refused(409),
+    "store.unknown_vehicle": _refused(404),
+    "store.unknown_contract": _refused(404),
+    "store.unknown_bundle": _refused(404),
     "audit.broken": _refused(),
     "audit.no_head": _refused(409),
     "audit.anchor_invalid": _refused(),
@@ -357,6 +392,66 @@ CODES: Mapping[str, Outcome] = {
     # access
     # webhooks
     # clients
+    # contract
+    "contract.ended": _refused(
+        409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
+    ),
+    "contract.outside": _refused(422),
+    "contract.too_short": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "cps.none": _environment(503),
+    "cps.no_common_root": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    # provisioning
+    "provisioning.not_base64": _refused(400, "FAILED", "FAILED"),
+    "provisioning.unknown_vehicle": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.certificate_differs": _refused(
+        409, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.unknown_contract": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_eMSPUnknown", "NoCertificateAvailable"
+    ),
+    "provisioning.no_contract": _refused(
+        404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"
+    ),
+    "provisioning.contract_ended": _refused(
+        409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
+    ),
+    "provisioning.revoked": _refused(
+        409, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"
+    ),
+    # pools
+    "pool.unknown_root": _refused(404),
+    "pool.ambiguous": _refused(409),
+    "pool.wrong_fingerprint": _refused(422),
+    "pool.not_self_signed": _refused(422),
+    "pool.not_a_ca": _refused(422),
+    "pool.root_over": _refused(422),
+    "pool.revoked_root": _refused(409),
+    "pool.wrong_family": _refused(422, "FAILED_CertChainError", "WARNING_CertificateValidationError"),
+    "pool.unknown_role": _usage(422),
+    "pool.role_recognised": _refused(422),
+    "pool.root_short_lived": _refused(422),
+    "pool.needs_edition": _usage(422),
+    "pool.bad_prefix": _refused(),
+    "pool.bad_owner": _refused(),
+    "pool.prefix_taken": _refused(409),
+    "pool.unbound_wmi": _refused(403),
+    "pool.foreign_wmi": _refused(403),
+    "pool.unknown_vehicle": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound"),
+    "pool.bad_key_identifier": _refused(),
+    "pool.bad_previous": _refused(),
+    "pool.expires_soon": _refused(422),
+    "pool.older_leaf": _refused(422),
+    "pool.kept_as_registered": _refused(422),
+    "pool.not_provisioning": _refused(422),
+    "contract.exists": _refused(409),
+    "contract.unknown": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "contract.ambiguous": _refused(409),
+    "contract.not_active": _refused(409, "FAILED_ContractCanceled", "WARNING_NoCertificateAvailable"),
+    "contract.check_digit": _refused(422),
+    "contract.bad_period": _refused(422),
+    "contract.wrong_issuer": _refused(422),
     # export
     "export.unknown_layout": _usage(404),
     "export.wrong_edition": _usage(),

@@ -236,7 +236,7 @@ def test_the_command_that_init_recommends_works(home: Path, capsys: pytest.Captu
 
 def test_a_dry_run_records_and_writes_nothing(lab: Path, told: Runner) -> None:
     before = v2gpki.open_authority(lab).store.audit_tip()
-    value = told("cert", "issue", "contract", "--id", "DEACMC12345678", "--dry-run")
+    value = told("cert", "issue", "contract", "--unregistered", "--id", "DEACMC12345678", "--dry-run")
     assert value["schema"] == "v2gpki/cert-dry-run/1"
     assert v2gpki.open_authority(lab).store.audit_tip() == before
 
@@ -316,7 +316,7 @@ def read_only_outcome(lab: Path) -> int:
 
 
 def test_list_show_revoke_export(lab: Path, told: Runner, capsys: pytest.CaptureFixture[str]) -> None:
-    issued = told("cert", "issue", "contract", "--id", "DEACMC12345678", "--plain-key", "--out", "c")
+    issued = told("cert", "issue", "contract", "--unregistered", "--id", "DEACMC12345678", "--plain-key", "--out", "c")
     serial = str(issued["serial"])
     assert run(["cert", "list", "--role", "contract", "--json"]) == 0
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -336,7 +336,7 @@ def test_list_show_revoke_export(lab: Path, told: Runner, capsys: pytest.Capture
 def test_revoking_asks_unless_told_not_to(
     lab: Path, told: Runner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    issued = told("cert", "issue", "contract", "--id", "DEACMC12345678", "--plain-key", "--out", "c")
+    issued = told("cert", "issue", "contract", "--unregistered", "--id", "DEACMC12345678", "--plain-key", "--out", "c")
     for answer, status in (("n\n", 130), ("", 2)):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         assert run(["cert", "revoke", str(issued["serial"])]) == status

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -162,6 +164,44 @@ def test_what_is_wrong_is_handed_over_and_refused(coder: Coder, message: Message
     with pytest.raises(V2GPKIError) as refused:
         interpret.encode(SCHEMA, element, message)
     assert type(message).__name__ in refused.value.message
+
+
+def looks_alike() -> Iterator[tuple[str, Message]]:
+    """Values that Python takes for a right one: every coding of integers, booleans, octets short and long."""
+    for wrong in (True, False, 1.0, 0.0, 3.0):
+        number: int = wrong  # type: ignore[assignment]  # what the types forbid; a bool is allowed by typing alone
+        yield "int", small.Lists(Two=(1, number), Full=(True,))
+        yield "int", small.Choices(One=number)
+        yield "int", small.Shapes(First=small.Circle(Name="a", Radius=number))
+        yield "int", small.Options(C=number, D=b"")
+        yield "int", small.Options(D=b"", E=number)
+        yield "int", small.Options(D=b"", F=small.Point(X=number, Y=0))
+    for alike in (1, 0, 1.0, 0.0, ""):
+        truth: bool = alike  # type: ignore[assignment]  # what the types forbid
+        yield "bool", small.Lists(Two=(1, 2), Full=(truth,))
+        yield "bool", small.Options(A=truth, D=b"")
+    for octets_alike in ([1, 2], (1, 2), bytearray(b"ab"), memoryview(b"ab"), [], ()):
+        data: bytes = octets_alike  # type: ignore[assignment]  # what the types forbid
+        yield "bytes", small.Options(D=data)
+        tagged = small.Tagged(Id="a", value=data)
+        yield "bytes", small.Choices(One=1, After=tagged)
+
+
+ALIKE = list(looks_alike())
+
+
+@pytest.mark.parametrize(("wanted", "message"), ALIKE, ids=[repr(message) for _, message in ALIKE])
+def test_what_only_looks_like_a_right_value_is_refused_in_the_same_words(
+    coder: Coder, wanted: str, message: Message
+) -> None:
+    """The generated code hands over, so that the words are the interpreter's alone."""
+    element = small.GRAMMAR.elements[type(message)]
+    with pytest.raises(MISMATCH):
+        coder.encoder(element)(message)
+    with pytest.raises(V2GPKIError) as refused:
+        interpret.encode(SCHEMA, element, message)
+    assert refused.value.code == "exi.type"
+    assert re.search(f"must be an? {wanted}, is ", refused.value.message)
 
 
 #: Codes as in the cases above, with one value that breaks a rule.

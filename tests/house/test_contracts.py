@@ -61,6 +61,11 @@ def test_the_contracts_are_kept(copy: Path) -> None:
         ("click and rich only in cli", "render/text.py", "from rich.console import Console"),
         ("only wiring names a backend", "services/issuance.py", "from v2gpki.store.sqlite import SqliteStore"),
         ("only wiring names a backend", "cli/frame.py", "import v2gpki.keys.vault"),
+        (
+            "an envelope is opened behind a verified signature",
+            "wiring/authority.py",
+            "from v2gpki.pnc.envelope.opening import unseal",
+        ),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(copy: Path, contract: str, room: str, line: str) -> None:

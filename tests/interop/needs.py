@@ -155,7 +155,8 @@ class Needs:
         return problem
 
     def _filled(self, text: str, need: Need) -> str:
-        return text.replace("{python}", sys.executable).replace("{environment}", str(self.environment(need.name)))
+        text = text.replace("{python}", sys.executable).replace("{here}", str(TABLE.parent))
+        return text.replace("{environment}", str(self.environment(need.name)))
 
     def _missing(self, need: Need, problem: str) -> str:
         mend = self._filled(need.mend, need) or (f"apt-get install {need.apt}" if need.apt else "")

@@ -185,6 +185,60 @@ def test_truncated_encrypted_key_is_damage_and_no_wrong_passphrase() -> None:
     assert refusal(der + b"\x00", b"secret").code == "key.malformed"
 
 
+def with_rounds(rounds: int) -> bytes:
+    """A key file that asks for that many rounds, assembled by asn1crypto; its content was encrypted with one."""
+    info = keys.EncryptedPrivateKeyInfo.load(pem.unarmor(pkcs8.encrypt(KEYS["p256"], b"secret", 1))[2])
+    derivation = info["encryption_algorithm"]["parameters"]["key_derivation_func"]
+    derivation["parameters"]["iteration_count"] = rounds
+    dumped: bytes = info.dump(force=True)
+    return dumped
+
+
+@pytest.mark.parametrize("rounds", [10_000_001, 2**31 - 1, 2**62, 2**4000])
+def test_more_rounds_than_anybody_needs_are_not_begun(rounds: int) -> None:
+    der = with_rounds(rounds)
+    for data in (der, pem.armor("ENCRYPTED PRIVATE KEY", der)):
+        error = refusal(data, b"secret")
+        assert error.code == "key.too_many_rounds"
+        assert "10000000" in error.message
+        assert len(error.message) < 200
+
+
+@pytest.mark.parametrize("rounds", [10, 100_000, 0, -5])
+def test_fewer_rounds_are_tried(rounds: int) -> None:
+    """With another number than it was written with, another key is derived, or none."""
+    assert refusal(with_rounds(rounds), b"secret").code == "key.wrong_passphrase"
+
+
+def test_sequences_in_sequences_do_not_exhaust_the_reader() -> None:
+    der = b""
+    while len(der) < 60_000:
+        der = b"\x30\x82" + len(der).to_bytes(2, "big") + der
+    assert refusal(der, b"secret").code == "key.wrong_passphrase"
+
+
+def scrypt_file(n: int, r: int, p: int) -> bytes:
+    """A key file with scrypt (RFC 7914 7.1), its form written out; one block of zeros is its content."""
+
+    def tlv(tag: int, content: bytes) -> bytes:
+        return bytes((tag, len(content))) + content
+
+    def integer(number: int) -> bytes:
+        return tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+    parameters = tlv(0x30, tlv(4, b"saltsalt") + integer(n) + integer(r) + integer(p))
+    derivation = tlv(0x30, bytes.fromhex("06092b06010401da47040b") + parameters)
+    cipher = tlv(0x30, bytes.fromhex("060960864801650304012a") + tlv(4, bytes(16)))
+    scheme = tlv(0x30, bytes.fromhex("06092a864886f70d01050d") + tlv(0x30, derivation + cipher))
+    return tlv(0x30, scheme + tlv(4, bytes(16)))
+
+
+def test_scrypt_counts_by_the_product_of_its_parameters() -> None:
+    assert refusal(scrypt_file(16, 1, 1), b"secret").code == "key.wrong_passphrase"
+    for costs in ((2**24, 8, 1), (2**20, 8, 2), (16, 2**12, 2**12)):
+        assert refusal(scrypt_file(*costs), b"secret").code == "key.too_many_rounds"
+
+
 def test_foreign_keys() -> None:
     for key, name in (
         (rsa.generate_private_key(65537, 2048), "an RSA key"),

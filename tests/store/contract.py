@@ -435,6 +435,18 @@ class StoreContract:
         assert code_of(caught) == ("store.conflict", "setting")
         assert make().setting("audit_key") == "00ff"
 
+    def test_a_setting_with_a_time_is_logged(self, store: Store) -> None:
+        store.put_setting("org", "Acme", at=NOW, caller="me")
+        store.put_setting("org", "Acme", at=LATER, caller="you")
+        with pytest.raises(V2GPKIError, match=r"store\.conflict"):
+            store.put_setting("org", "Other", at=NOW, caller="me")
+        store.put_setting("audit_key", "00")
+        (row,) = store.audit_rows()
+        assert (row.action, row.target, row.at, row.caller) == ("setting.put", "org", NOW, "me")
+        assert row.details == '{"value":"Acme"}'
+        with pytest.raises(ValueError):
+            store.append_audit([AuditEvent("setting.put", "me", "org")], NOW)
+
     def test_a_home_has_a_name(self, make: Make, store: Store) -> None:
         name = store.setting("home_id")
         assert name is not None

@@ -73,6 +73,7 @@ def deeds(store: SqliteStore) -> None:
     sign_head(store)
     store.set_authority_state(ISSUER, "retired", AuditEvent("", "me", ""), NOW)
     store.put_setting("audit_key", "00")
+    store.put_setting("org", "Acme", at=NOW, caller="me")
 
 
 if __name__ == "__main__":

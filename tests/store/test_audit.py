@@ -404,6 +404,23 @@ def test_the_other_tables(store: SqliteStore, path: Path, statement: str, code: 
     assert subject in codes(store)[code]
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE settings SET value = 'Other' WHERE name = 'org'", "audit.changed"),
+        ("UPDATE settings SET name = 'Org' WHERE name = 'org'", "audit.missing"),
+        ("DELETE FROM settings WHERE name = 'org'", "audit.missing"),
+    ],
+)
+def test_a_changed_setting(store: SqliteStore, path: Path, change: str, code: str) -> None:
+    store.put_setting("org", "Acme", at=NOW, caller="me")
+    store.put_setting("country", "DE")
+    sign_head(store)
+    assert codes(store) == {}
+    behind(path, change)
+    assert codes(store) == {code: ["org"]}
+
+
 def test_a_value_that_cannot_be(store: SqliteStore, path: Path) -> None:
     behind(path, "UPDATE certificates SET serial = 'xyz' WHERE number = 3")
     with pytest.raises(V2GPKIError, match=r"store\.damaged"):

@@ -1,4 +1,4 @@
-"""Migrations: the mechanism with a made-up second one, the backup before it, two processes at once."""
+"""Migrations: the mechanism with a made-up next one, the backup before it, two processes at once."""
 
 from __future__ import annotations
 
@@ -17,34 +17,37 @@ from v2gpki.store import audit, schema
 from v2gpki.store.migrations import MIGRATIONS, migrate
 from v2gpki.store.sqlite import SqliteStore
 
+NEXT = schema.LAYOUT + 1
 
-def second(database: Database) -> None:
+
+def following(connection: sqlite3.Connection) -> None:
     """A column and a table, by sqlite-utils."""
+    database = Database(connection, recursive_triggers=False, execute_plugins=False)
     database.table("authorities").add_column("note", str, not_null_default="")
     database.table("notes").create({"number": int, "text": str}, pk="number", not_null={"text"}, strict=True)
 
 
-def failing(database: Database) -> None:
-    second(database)
-    database.execute("INSERT INTO notes (number, text) VALUES (1, NULL)")
+def failing(connection: sqlite3.Connection) -> None:
+    following(connection)
+    connection.execute("INSERT INTO notes (number, text) VALUES (1, NULL)")
 
 
 class FutureStore(SqliteStore):
     """What the next release would be."""
 
-    _layout = 2
+    _layout = NEXT
 
     def _migrate(self, connection: sqlite3.Connection, path: Path) -> None:
-        migrate(connection, path, {2: second})
+        migrate(connection, path, {**MIGRATIONS, NEXT: following})
 
 
 class UnluckyStore(SqliteStore):
     """A release whose migration fails half-way."""
 
-    _layout = 2
+    _layout = NEXT
 
     def _migrate(self, connection: sqlite3.Connection, path: Path) -> None:
-        migrate(connection, path, {2: failing})
+        migrate(connection, path, {**MIGRATIONS, NEXT: failing})
 
 
 @pytest.fixture
@@ -66,11 +69,11 @@ def layout(path: Path) -> tuple[int, set[str]]:
 
 
 def backup_of(path: Path) -> Path:
-    return path.with_name("store.db.layout-1.backup")
+    return path.with_name(f"store.db.layout-{schema.LAYOUT}.backup")
 
 
 def test_the_numbers_agree(path: Path) -> None:
-    assert sorted(MIGRATIONS) == list(range(2, schema.LAYOUT + 1))
+    assert sorted(MIGRATIONS) == list(range(1, schema.LAYOUT + 1))
     assert layout(path) == (schema.LAYOUT, set(schema.TABLES))
 
 
@@ -81,10 +84,10 @@ def test_an_older_home_is_backed_up_and_migrated(path: Path) -> None:
     issue(store, [100])
     store.close()
     version, tables = layout(path)
-    assert version == 2
+    assert version == NEXT
     assert "notes" in tables
     assert stat.S_IMODE(backup_of(path).stat().st_mode) == 0o600
-    assert {file.name for file in path.parent.iterdir()} == {"store.db", "store.db.layout-1.backup"}
+    assert {file.name for file in path.parent.iterdir()} == {"store.db", f"store.db.layout-{schema.LAYOUT}.backup"}
     old = SqliteStore(backup_of(path))
     assert old.count_certificates() == 21
     assert old.integrity() == []
@@ -105,31 +108,31 @@ def test_a_new_home_needs_no_backup(tmp_path: Path) -> None:
     store = FutureStore(tmp_path / "new.db", create=True)
     store.close()
     assert [file.name for file in tmp_path.iterdir()] == ["new.db"]
-    assert layout(tmp_path / "new.db")[0] == 2
+    assert layout(tmp_path / "new.db")[0] == NEXT
 
 
 def test_a_failing_migration_changes_nothing(path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         UnluckyStore(path)
-    assert layout(path) == (1, set(schema.TABLES))
+    assert layout(path) == (schema.LAYOUT, set(schema.TABLES))
     store = SqliteStore(path)
     assert store.count_certificates() == 21
     store.close()
     FutureStore(path).close()
-    assert layout(path)[0] == 2
+    assert layout(path)[0] == NEXT
 
 
 def test_a_migration_may_not_commit(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     with pytest.raises(RuntimeError, match="left its transaction"):
-        migrate(connection, path, {2: lambda database: database.conn.commit()})
+        migrate(connection, path, {**MIGRATIONS, NEXT: lambda database: database.commit()})
     connection.close()
 
 
 def test_an_interrupted_backup_is_made_again(path: Path) -> None:
     backup_of(path).with_name(backup_of(path).name + ".part").write_bytes(b"half")
     FutureStore(path).close()
-    assert {file.name for file in path.parent.iterdir()} == {"store.db", "store.db.layout-1.backup"}
+    assert {file.name for file in path.parent.iterdir()} == {"store.db", f"store.db.layout-{schema.LAYOUT}.backup"}
 
 
 def test_changes_still_in_the_wal_are_in_the_backup(path: Path) -> None:

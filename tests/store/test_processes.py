@@ -17,6 +17,7 @@ import pytest
 from tests.store.samples import ISSUER, authority, intent, issue, serial_of, sign_head, verifier
 from v2gpki.errors import V2GPKIError
 from v2gpki.store import audit
+from v2gpki.store.migrations import MIGRATIONS
 from v2gpki.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -128,20 +129,22 @@ def test_the_deeds_survive_when_nobody_kills(path: Path) -> None:
     store.close()
 
 
-def test_killed_while_the_home_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", MIGRATIONS)
+def test_killed_while_the_home_is_made(tmp_path: Path, number: int) -> None:
     program = """
 import os, sys
 from pathlib import Path
-from v2gpki.store import migrations
+from v2gpki.store.migrations import MIGRATIONS
 from v2gpki.store.sqlite import SqliteStore
-whole = migrations.m0001_first_layout.apply
+number = int(sys.argv[2])
+whole = MIGRATIONS[number]
 def half(connection):
     whole(connection)
     os._exit(77)
-migrations.m0001_first_layout.apply = half
+MIGRATIONS[number] = half
 SqliteStore(Path(sys.argv[1]), create=True)
 """
-    assert run("-c", program, tmp_path / "store.db").returncode == 77
+    assert run("-c", program, tmp_path / "store.db", str(number)).returncode == 77
     assert not (tmp_path / "store.db").exists()
     store = SqliteStore(tmp_path / "store.db", create=True)
     issue(store, [1])

@@ -124,6 +124,11 @@ class PathCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def clear(self) -> None:
+        """Forget everything: the next chain is judged anew."""
+        with self._lock:
+            self._kept.clear()
+
     def find(self, key: _Key, at: datetime) -> _Kept | None:
         """The verdict kept for ``key``, if it still counts at ``at``."""
         with self._lock:
@@ -143,6 +148,11 @@ class PathCache:
 
 
 _SHARED = PathCache()
+
+
+def forget() -> None:
+    """Forget the CA parts that are kept when no cache of one's own is given: to measure, or to give back memory."""
+    _SHARED.clear()
 
 
 def validate(

@@ -46,6 +46,7 @@ def cert() -> None:
 @click.option("--not-before", type=MOMENT, help="Start of validity (default: now, back-dated as the profile says).")
 @click.option("--not-after", type=MOMENT, help="End of validity (default: the profile's).")
 @options_option
+@click.option("--unregistered", is_flag=True, help="For laboratories: no contract is needed, no vehicle is registered.")
 @click.option("--der", is_flag=True, help="Write cert.der too.")
 @click.option("--p12", is_flag=True, help="Write cert.p12 too (needs --key-passphrase-file).")
 @click.option("--dry-run", is_flag=True, help="Judge the request; record, sign and write nothing.")
@@ -68,6 +69,7 @@ def issue(
     not_before: datetime | None,
     not_after: datetime | None,
     options: tuple[str, ...],
+    unregistered: bool,
     der: bool,
     p12: bool,
     dry_run: bool,
@@ -77,7 +79,10 @@ def issue(
     """Issue a certificate for ROLE: secc, cps, oem, contract, vehicle, ocsp, csms, station, ..
 
     Writes key.pem (unless --csr or --pubkey), cert.pem and chain.pem (leaf, Sub-CA 2, Sub-CA 1, no root).
+    A contract certificate belongs to a contract (v2gpki contract create) and ends with it; a vehicle's
+    provisioning certificate is registered in the provisioning pool. --unregistered does without either.
     """
+    from v2gpki.cli import registered
     from v2gpki.cli.delivery import Delivery
     from v2gpki.wiring import CertificateOrder
 
@@ -109,8 +114,14 @@ def issue(
         options=option_values(options),
         escrow=escrow,
     )
+    of_contract = None
+    if role == registered.CONTRACT and not unregistered:
+        of_contract = registered.contract_order(authority, order, frame.now())
+    vehicle = not unregistered and registered.is_provisioning(authority, role, edition)
+    if vehicle and identifier:
+        authority.plug_and_charge.vehicles.admit(identifier)
     if dry_run:
-        tbs, noticed = authority.dry_run(order)
+        tbs, noticed = authority.dry_run(order) if of_contract is None else authority.issuance.check(of_contract)
         value: dict[str, object] = {
             "schema": "v2gpki/cert-dry-run/1",
             "role": role,
@@ -120,7 +131,10 @@ def issue(
         frame.emit(value, f"{role}: would be issued ({len(tbs)} octets to be signed); nothing was recorded or signed")
         return
     with delivery.reserved():
-        issued = authority.issue_many([order])[0]
+        if of_contract is None:
+            issued = authority.issue_many([order])[0]
+        else:
+            issued = authority.plug_and_charge.mo.issue([of_contract], caller=authority.caller)[0]
     private_key = issued.private_key
     if escrow and private_key is None and issued.record.key_id and authority.vault is not None:
         private_key = authority.vault.private_key(issued.record.key_id)
@@ -129,14 +143,20 @@ def issue(
         frame.warn(f"{files[0]} is not encrypted; anybody who reads it can use it")
     for finding in issued.findings:
         frame.warn(f"{finding.message} ({finding.code})")
+    pooled = registered.register(authority, issued) if vehicle else None
     value = {
         **certificate_value(issued.record, frame.now()),
         "files": [str(file) for file in files],
         "findings": [finding_value(finding) for finding in issued.findings],
+        **({"contract": of_contract.contract_id} if of_contract is not None else {}),
+        **({"registered": pooled.state} if pooled is not None else {}),
     }
     shown = lines(value, "subject", "issuer", "serial", "fingerprint", "not_before", "not_after", "size")
     written = ", ".join(file.name for file in files)
-    frame.emit(value, f"issued {role} {issued.record.identifier}".rstrip() + f"\n{shown}\nfiles  {out}: {written}")
+    text = f"issued {role} {issued.record.identifier}".rstrip() + f"\n{shown}\nfiles  {out}: {written}"
+    if pooled is not None:
+        text += f"\nregistered {pooled.vehicle.pcid} for {pooled.vehicle.edition} ({pooled.state})"
+    frame.emit(value, text)
 
 
 @cert.command("list")

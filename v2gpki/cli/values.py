@@ -70,7 +70,8 @@ def state_at(record: CertificateRecord, now: datetime) -> str:
 
 
 def lines(value: Mapping[str, object], *keys: str) -> str:
-    """Some members of a value as aligned lines, empty ones left out."""
-    shown = [(key.replace("_", " "), value[key]) for key in keys if value.get(key) not in ("", None)]
+    """Some members of a value as aligned lines, empty ones left out; the items of a list stand side by side."""
+    texts = {key: ", ".join(map(str, item)) if isinstance(item, list) else item for key, item in value.items()}
+    shown = [(key.replace("_", " "), texts[key]) for key in keys if texts.get(key) not in ("", None)]
     width = max((len(key) for key, _ in shown), default=0)
     return "\n".join(f"{key:<{width}}  {text}" for key, text in shown)

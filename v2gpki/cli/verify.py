@@ -6,14 +6,14 @@ a heap in which no leaf can be told, are errors on stderr.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from v2gpki.cli.chain_files import read_certificates, read_crl, read_ocsp
 from v2gpki.cli.choices import option_values, options_option
-from v2gpki.cli.files import read_input
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import at_option
 from v2gpki.clock import rfc3339
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from v2gpki.certs.path import PathReport
     from v2gpki.profile.load import Catalogue
     from v2gpki.services.trust import Assessment, TrustAnchor
-
-Parsed = TypeVar("Parsed")
 
 _STYLES = {"good": "green", "anchor": "green", "bad": "bold red", "revoked": "bold red", "unknown": "yellow"}
 
@@ -87,11 +85,11 @@ def verify(
             hint="give --role, or leave them out",
         )
     moment = frame.now(at)
-    certificates = [der for file in chain for der in _certificates(file)]
-    evidence = Evidence([_read(file, _crl) for file in crls], [_read(file, _ocsp) for file in ocsps])
+    certificates = [der for file in chain for der in read_certificates(file)]
+    evidence = Evidence([read_crl(file) for file in crls], [read_ocsp(file) for file in ocsps])
     found: PathReport | Assessment
     if role is None:
-        trusted = [der for file in anchors for der in _certificates(file)]
+        trusted = [der for file in anchors for der in read_certificates(file)]
         found = examine(
             certificates, trusted, at=moment, evidence=evidence, require_evidence=require_evidence, ordered=ordered
         )
@@ -254,10 +252,6 @@ def _told(finding: Mapping[str, object]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _certificates(file: str) -> list[bytes]:
-    return _read(file, _chain)
-
-
 def _anchors(given: Sequence[str], roles: Sequence[str]) -> list[TrustAnchor]:
     """``FILE`` or ``ROLE=FILE``, where ROLE is one of the edition's."""
     from v2gpki.services.trust import TrustAnchor
@@ -267,7 +261,7 @@ def _anchors(given: Sequence[str], roles: Sequence[str]) -> list[TrustAnchor]:
         role, found, file = text.partition("=")
         if not found or role not in roles:
             role, file = "", text
-        anchors += [TrustAnchor(der, role) for der in _certificates(file)]
+        anchors += [TrustAnchor(der, role) for der in read_certificates(file)]
     return anchors
 
 
@@ -286,34 +280,3 @@ def _only_edition(catalogue: Catalogue, role: str) -> str:
 def _check_stdin(files: Sequence[str]) -> None:
     if sum(file == "-" or file.endswith("=-") for file in files) > 1:
         raise V2GPKIError("usage.invalid", "stdin (-) can be read once only", hint="put the rest into files")
-
-
-def _read(file: str, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """What a file holds; an error about its content names the file."""
-    data = read_input(file)
-    try:
-        return parse(data)
-    except V2GPKIError as problem:
-        problem.message = f"{'stdin' if file == '-' else file}: {problem.message}"
-        problem.facts = {"file": file, **problem.facts}
-        raise
-
-
-def _chain(data: bytes) -> list[bytes]:
-    from v2gpki.certs.chain import load_certificates
-
-    return load_certificates(data)
-
-
-def _crl(data: bytes) -> bytes:
-    from v2gpki.certs.crl import load_crl
-
-    load_crl(data)
-    return data
-
-
-def _ocsp(data: bytes) -> bytes:
-    from v2gpki.certs.ocsp_reading import ocsp_view
-
-    ocsp_view(data)
-    return data

@@ -263,7 +263,7 @@ class EncoderWriter:
     def _value(self, value: Value, variable: str) -> None:
         match value:
             case Boolean():
-                self._mapped({False: 0, True: 1}, 1, variable)
+                self._boolean(variable)
             case Enumeration(values):
                 self._mapped({text: code for code, text in enumerate(values)}, value.bits, variable)
             case Integer():
@@ -279,6 +279,16 @@ class EncoderWriter:
         name = self.source.constant("D", {key: number << width | code for key, code in codes.items()})
         self.source.line(f"a = a << {bits + width} | {name}[{variable}]")
 
+    def _boolean(self, variable: str) -> None:
+        """By identity: 1 and 1.0 are equal to True, but no booleans."""
+        number, bits = self.source.take_known()
+        with self.source.block(f"if {variable} is True:"):
+            self.source.line(f"a = a << {bits + 1} | {number << 1 | 1}")
+        with self.source.block(f"elif {variable} is False:"):
+            self.source.line(f"a = a << {bits + 1} | {number << 1}")
+        with self.source.block("else:"):
+            self.source.line("raise HandOver")
+
     def _integer(self, value: Integer, variable: str) -> None:
         form = value.form
         low, high = value.minimum, value.maximum
@@ -286,6 +296,8 @@ class EncoderWriter:
             assert low is not None
             assert high is not None
             if high - low < _DICT_RANGE:
+                # True and 1.0 are found where 1 is.
+                self.source.line(f"if type({variable}) is not int: raise HandOver")
                 self._mapped({number: number - low for number in range(low, high + 1)}, value.bits, variable)
                 return
             self._bounds(value, variable)
@@ -310,8 +322,8 @@ class EncoderWriter:
     def _bounds(self, value: Integer, variable: str) -> None:
         low = "" if value.minimum is None else f"{value.minimum} <= "
         high = "" if value.maximum is None else f" <= {value.maximum}"
-        if low or high:
-            self.source.line(f"if not {low}{variable}{high}: raise HandOver")
+        outside = f" or not {low}{variable}{high}" if low or high else ""
+        self.source.line(f"if type({variable}) is not int{outside}: raise HandOver")
         if not (low and high):
             self.source.line(f"if {variable}.bit_length() > {MAX_INTEGER_BITS}: raise HandOver")
 
@@ -332,6 +344,8 @@ class EncoderWriter:
 
     def _binary(self, value: Binary, variable: str) -> None:
         size = self.source.variable()
+        # A list of small numbers has a length and becomes a number too.
+        self.source.line(f"if type({variable}) is not bytes: raise HandOver")
         self.source.line(f"{size} = len({variable})")
         self._limits(size, value.minimum, value.maximum)
         if value.maximum is not None and value.maximum <= _SHORT:

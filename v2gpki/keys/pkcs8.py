@@ -4,15 +4,16 @@ Encrypted keys are EncryptedPrivateKeyInfo with PBES2 (PBKDF2-HMAC-SHA256, AES-2
 ``cryptography`` fixes the rounds at 2,048. The form is one constant header with three holes, so a key under a random
 secret (one round) is written in about 15 microseconds. Reading takes PEM or DER, PKCS#8 plain or encrypted, and
 the traditional EC form (RFC 5915), also encrypted as older OpenSSL scripts do. Refused: RSA, other curves, several
-keys in one file. Sources: RFC 5208, RFC 5958, RFC 8018 6.2 and A.2, RFC 5915, RFC 7468.
+keys in one file, more rounds than take some seconds. Sources: RFC 5208, 5958, 8018 6.2 and A.2, 5915, 7468.
 """
 
 from __future__ import annotations
 
 import binascii
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,6 +26,8 @@ from v2gpki.keys.suites import PrivateKey, kind_of, suite_of, unsupported
 
 #: Rounds for a key under a passphrase that a person chose.
 STRONG_ROUNDS = 600_000
+#: The most that a file may ask for: some seconds of PBKDF2; for scrypt the product of its cost parameters.
+MOST_ROUNDS = 10_000_000
 #: Octets; no key file comes near.
 LARGEST_FILE = 65536
 
@@ -34,6 +37,7 @@ _PBES2 = bytes.fromhex("06092a864886f70d01050d")
 _PBKDF2 = bytes.fromhex("06092a864886f70d01050c")
 _HMAC_SHA256 = bytes.fromhex("300c06082a864886f70d02090500")
 _AES_256_CBC = bytes.fromhex("060960864801650304012a")
+_SCRYPT = bytes.fromhex("06092b06010401da47040b")
 
 _BLOCKS = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
 _LABELS = {b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"EC PRIVATE KEY"}
@@ -75,7 +79,8 @@ def load(data: bytes, secret: bytes | None = None) -> PrivateKey:
     """The one private key in ``data``: PEM (with text around it) or DER, PKCS#8 or traditional EC.
 
     ``secret`` is the password's octets; it is not looked at when the key is not encrypted. Raises
-    ``key.needs_passphrase``, ``key.wrong_passphrase``, ``key.malformed`` and ``key.unsupported``.
+    ``key.needs_passphrase``, ``key.wrong_passphrase``, ``key.malformed``, ``key.unsupported`` and
+    ``key.too_many_rounds`` for more than ``MOST_ROUNDS``.
     """
     if len(data) > LARGEST_FILE:
         raise _malformed(f"it is larger than {LARGEST_FILE} octets")
@@ -86,6 +91,8 @@ def load(data: bytes, secret: bytes | None = None) -> PrivateKey:
             "the private key is encrypted, and no passphrase was given",
             hint="give the passphrase that the key was written with",
         )
+    if encrypted and not is_pem and (rounds := _rounds(block)) > MOST_ROUNDS:
+        raise _too_many(rounds)
     read = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
     try:
         key = read(block, secret if encrypted else None)
@@ -137,6 +144,46 @@ def _content_start(der: bytes) -> int | None:
     return start if start < len(der) == start + int.from_bytes(der[2:start], "big") else None
 
 
+def _rounds(der: bytes) -> int:
+    """The work that an EncryptedPrivateKeyInfo asks for, 0 where its form says nothing: the reader judges that.
+
+    In every scheme (PBES1, PBES2 with PBKDF2) the first INTEGER is the count; scrypt has N, r and p (RFC 7914 7.1).
+    """
+    start = _content_start(der)
+    if start is None or (scheme := _value(der, start)) is None:
+        return 0
+    numbers = list(_integers(der[scheme.start : scheme.stop]))
+    if _SCRYPT in der[scheme.start : scheme.stop]:
+        return math.prod(numbers[:3])
+    return numbers[0] if numbers else 0
+
+
+def _integers(content: bytes, depth: int = 5) -> Iterator[int]:
+    """The INTEGERs of a content in their order, those of inner SEQUENCEs too; ends where the form breaks.
+
+    No scheme that is read has them deeper than four SEQUENCEs.
+    """
+    position = 0
+    while position < len(content) and (value := _value(content, position)) is not None:
+        if content[position] == 0x30 and depth:
+            yield from _integers(content[value.start : value.stop], depth - 1)
+        elif content[position] == 0x02:
+            yield int.from_bytes(content[value.start : value.stop], "big", signed=True)
+        position = value.stop
+
+
+def _value(der: bytes, position: int) -> range | None:
+    """Where the content of the value at ``position`` stands; None when it is not whole."""
+    start = position + 2
+    if start > len(der):
+        return None
+    size = der[position + 1]
+    if size & 0x80:
+        start += size & 0x7F
+        size = int.from_bytes(der[position + 2 : start], "big")
+    return range(start, start + size) if start + size <= len(der) else None
+
+
 def _tlv(tag: int, content: bytes) -> bytes:
     size = len(content)
     if size < 0x80:
@@ -157,6 +204,17 @@ def _malformed(why: str) -> V2GPKIError:
         f"the private key cannot be read: {why}",
         hint="give PKCS#8 or the traditional EC form, PEM or DER (openssl pkey -in FILE rewrites others)",
         clause="RFC 5958, RFC 5915",
+    )
+
+
+def _too_many(rounds: int) -> V2GPKIError:
+    asked = f"{rounds} rounds" if rounds < 1 << 64 else f"rounds in a number of {rounds.bit_length()} bits"
+    return V2GPKIError(
+        "key.too_many_rounds",
+        f"the private key asks for {asked} of key derivation; {MOST_ROUNDS} are the most that is done",
+        hint="if you trust the file: openssl pkey -in FILE -out NEW -aes256 writes it anew with fewer",
+        clause="RFC 8018 4.2, A.2",
+        facts={"rounds": asked, "most": MOST_ROUNDS},
     )
 
 

@@ -1,7 +1,7 @@
-"""A private key in memory as a ``Signer``.
+"""A private key in memory as a ``Signer`` or a ``KeyAgreement``.
 
-ECDSA with the suite's hash, or Ed448. Refuses X448, which cannot sign. Shows, copies and pickles no key material.
-Sources: RFC 5480, RFC 5758, RFC 8410.
+Signs by ECDSA with the suite's hash, or Ed448; agrees by ECDH or X448. Refuses to sign with X448 and to agree with
+Ed448. Shows, copies and pickles no key material. Sources: RFC 5480, RFC 5758, RFC 8410; SP 800-56A, RFC 7748.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import NoReturn
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import PrivateKey, Suite, spki_of, suite_of
+from v2gpki.keys.agreement import shared_secret
+from v2gpki.keys.suites import PrivateKey, PublicKey, Suite, spki_of, suite_of
 
 
 class SoftwareSigner:
@@ -49,3 +50,32 @@ class SoftwareSigner:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer holds a private key and is neither copied nor pickled")
+
+
+class SoftwareAgreement:
+    """Agrees with a key of this process. ``suite`` and ``spki`` (DER SubjectPublicKeyInfo) are its public half."""
+
+    __slots__ = ("_private_key", "spki", "suite")
+
+    def __init__(self, private_key: PrivateKey) -> None:
+        """Raises ``key.cannot_agree`` for Ed448 and ``key.unsupported`` for a curve of no suite."""
+        if isinstance(private_key, ed448.Ed448PrivateKey):
+            raise V2GPKIError(
+                "key.cannot_agree",
+                "an Ed448 key signs and cannot agree on secrets",
+                hint="open with the vehicle's P-256, P-521 or X448 key",
+                clause="RFC 8032, RFC 7748",
+            )
+        self.suite: Suite = suite_of(private_key)
+        self._private_key = private_key
+        self.spki: bytes = spki_of(private_key.public_key())
+
+    def agree(self, peer: PublicKey) -> bytes:
+        """The shared secret Z, unhashed and of full width; raises ``key.cannot_agree``."""
+        return shared_secret(self._private_key, peer)
+
+    def __repr__(self) -> str:
+        return f"SoftwareAgreement({self.suite.name}, public key {hashlib.sha256(self.spki).hexdigest()[:16]})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an agreement holds a private key and is neither copied nor pickled")

@@ -2,9 +2,9 @@
 
 ISO 15118-2 knows one: ECDSA on P-256 with SHA-256. ISO 15118-20 has ECDSA on P-521 with SHA-512 ([V2G20-2473],
 [V2G20-2475]) and pure Ed448, for which sources disagree on URIs and digest; both forms are named here, and a verifier
-takes either: `ed448-sha512` (RFC 9231 URI, SHA-512) and `ed448-shake256` (URNs of [V2G20-2474], [V2G20-2476];
-SHAKE256, 64 octets). `lab-ecog-20` is what EcoG's stack does in -20: the algorithm of -2; no conformant device takes
-it.
+takes either: `ed448-shake256` (URNs of [V2G20-2474], [V2G20-2476]; SHAKE256, 64 octets), with which we sign and EVerest
+agrees, and `ed448-sha512` (RFC 9231 URI, SHA-512). `lab-ecog-20` is what EcoG's stack does in -20: the algorithm of
+-2; no conformant device takes it.
 
 ECDSA values are raw r||s, each as wide as the curve's order ([V2G20-1000]). Refuses DER in a message and anything but
 strict DER from a signer.
@@ -75,7 +75,7 @@ ED448_SHAKE256 = Algorithm("ed448-shake256", "ed448", _ED448_ISO, _SHAKE256, (_S
 #: What each edition may use; of several for one suite the first is the default.
 ALGORITHMS: Mapping[Edition, tuple[Algorithm, ...]] = {
     "iso15118-2": (ECDSA_P256_SHA256,),
-    "iso15118-20": (ECDSA_P521_SHA512, ED448_SHA512, ED448_SHAKE256),
+    "iso15118-20": (ECDSA_P521_SHA512, ED448_SHAKE256, ED448_SHA512),
     "lab-ecog-20": (ECDSA_P256_SHA256,),
 }
 _BY_NAME: Mapping[str, Algorithm] = {

@@ -277,13 +277,12 @@ class Issuance:
                 made.update(held)
             issued = self._sign(prepared, now, caller)
             contracts = [order.contract_id for order in orders] if any(order.contract_id for order in orders) else ()
-            bundles = deliver(issued)
-            more = {"contracts": contracts, "bundles": bundles} if contracts or bundles else {}
             self._store.commit_results(
                 [answer.record for answer in issued],
                 [intent.reference for intent in intents],
                 authorities=[answer.authority for answer in issued if answer.authority is not None],
-                **more,
+                contracts=contracts,
+                bundles=deliver(issued),
             )
         except V2GPKIError:
             self._abandon(intents, made, "signing or recording the result failed")

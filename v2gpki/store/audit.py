@@ -1,10 +1,10 @@
 """Verifying the audit log: the chain, the signatures over it, the tables beside it, the anchor.
 
 Found: a changed, missing or inserted row of the log; a signature that is wrong or belongs to another
-log; a certificate, revocation, authority, state or CRL that was changed, added or removed without
-the log, or the other way round. Who holds the whole home can still take rows off the end together with
-what they describe, or rewrite what no signature covers: the verdict says how far that reaches and
-that only an anchor kept elsewhere excludes it.
+log; a certificate, revocation, authority, state, CRL, setting or record of the pools that was changed, added
+or removed without the log, or the other way round. Who holds the whole home can still take rows off the end
+together with what they describe, or rewrite what no signature covers: the verdict says how far that reaches
+and that only an anchor kept elsewhere excludes it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ the first of them, so no two different inputs share an encoding. SHA-256 through
   caller, target and details (u32 each), these four texts.
 - head: "v2gpki/audit-head/1" NUL, sequence (u64), at (i64), digest (32), home id (text, the rest).
 - record: "v2gpki/<kind>/1" NUL, the lengths of all fields (u32 each), the fields; an integer or a time
-  is an i64, a serial or CRL number hex text. Kind and order of the fields: the functions below.
+  is an i64, a serial or CRL number hex text. Kind and order of the fields: the functions below and ``pool_canonical``.
 - details: JSON, keys sorted, no blanks, everything outside ASCII escaped.
 """
 
@@ -95,7 +95,7 @@ def certificate_digest(record: CertificateRecord) -> bytes:
 
 def authority_digest(record: AuthorityRecord) -> bytes:
     """SHA-256 over every field of a generation but its state."""
-    return _record_digest(
+    return record_digest(
         "authority",
         record.id,
         record.slug,
@@ -118,7 +118,7 @@ def authority_digest(record: AuthorityRecord) -> bytes:
 
 def crl_digest(record: CrlRecord) -> bytes:
     """SHA-256 over every field of a CRL."""
-    return _record_digest(
+    return record_digest(
         "crl",
         record.issuer_id,
         f"{record.number:x}",
@@ -133,7 +133,8 @@ def certificate_target(issuer_id: str, serial: int) -> str:
     return f"{issuer_id}/{serial:x}"
 
 
-def _record_digest(kind: str, *fields: str | int | bytes) -> bytes:
+def record_digest(kind: str, *fields: str | int | bytes) -> bytes:
+    """SHA-256 of a record as described above: ``kind`` names it, the order of ``fields`` is part of it."""
     octets = [
         field if isinstance(field, bytes) else field.encode() if isinstance(field, str) else _INTEGER(field)
         for field in fields

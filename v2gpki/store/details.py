@@ -11,11 +11,12 @@ from v2gpki.store.canonical import authority_digest, certificate_digest, crl_dig
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CrlRecord, IntentRecord
 
 
-def issued_details(record: CertificateRecord) -> str:
-    """The details of ``certificate.issued``; written out because it runs once per certificate
-    (``details_text`` of the same mapping gives the same text, only slower)."""
+def issued_details(record: CertificateRecord, contract: str = "") -> str:
+    """The details of ``certificate.issued``, with the id of the contract that it was issued for, if any; written out
+    because it runs once per certificate (``details_text`` of the same mapping gives the same text, only slower)."""
+    first = f'"contract":{quoted(contract)},' if contract else ""
     return (
-        f'{{"edition":{quoted(record.edition)},"fingerprint":"{record.fingerprint.hex()}",'
+        f'{{{first}"edition":{quoted(record.edition)},"fingerprint":"{record.fingerprint.hex()}",'
         f'"identifier":{quoted(record.identifier)},"record":"{certificate_digest(record).hex()}",'
         f'"role":{quoted(record.role)}}}'
     )
@@ -40,6 +41,11 @@ def abandoned_details(intent: IntentRecord, reason: str) -> str:
 def published_details(crl: CrlRecord) -> str:
     """The details of ``crl.published``."""
     return details_text({"number": crl.number, "record": crl_digest(crl).hex()})
+
+
+def put_details(value: str) -> str:
+    """The details of ``setting.put``."""
+    return details_text({"value": value})
 
 
 def crl_target(crl: CrlRecord) -> str:

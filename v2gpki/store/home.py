@@ -16,11 +16,11 @@ def setting(connection: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
-    """Set a value once."""
+def put_setting(connection: sqlite3.Connection, name: str, value: str) -> bool:
+    """Set a value once; False when it is there already."""
     present = setting(connection, name)
     if present == value:
-        return
+        return False
     if present is not None:
         raise V2GPKIError(
             "store.conflict",
@@ -29,6 +29,7 @@ def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
             facts={"which": "setting", "name": name},
         )
     connection.execute("INSERT INTO settings (name, value) VALUES (?, ?)", (name, value))
+    return True
 
 
 def revision(connection: sqlite3.Connection) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import repeat
 
 from v2gpki.errors import FactValue, V2GPKIError
 from v2gpki.store import auditlog, rows
@@ -75,8 +76,12 @@ def commit(
     certificates: Sequence[CertificateRecord],
     references: Sequence[str],
     authorities: Sequence[AuthorityRecord],
+    contracts: Sequence[str] = (),
 ) -> None:
-    """Close the intents, insert the certificates and the authorities, write their audit rows."""
+    """Close the intents, insert the certificates and the authorities, write their audit rows; ``contracts`` are the
+    ids of those that the certificates were issued for, "" for none."""
+    if contracts and len(contracts) != len(certificates):
+        raise ValueError("one contract id for each certificate")
     new = [rows.certificate_row(certificate) for certificate in certificates]
     closed = connection.executemany(
         "DELETE FROM intents WHERE serial = ? AND issuer_id = ? AND reference = ?",
@@ -96,9 +101,9 @@ def commit(
             "certificate.issued",
             certificate.caller,
             certificate_target(certificate.issuer_id, certificate.serial),
-            issued_details(certificate),
+            issued_details(certificate, contract),
         )
-        for certificate in certificates
+        for certificate, contract in zip(certificates, contracts or repeat(""), strict=False)
     ]
     issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
     for authority in authorities:

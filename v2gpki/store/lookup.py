@@ -92,6 +92,14 @@ def one(connection: sqlite3.Connection, issuer_id: str, serial: int) -> Certific
     return None if row is None else rows.certificate_of(row)
 
 
+def by_fingerprint(connection: sqlite3.Connection, fingerprint: bytes) -> CertificateRecord | None:
+    """One certificate by the SHA-256 of its DER."""
+    row = connection.execute(
+        f"SELECT {rows.CERTIFICATE} FROM certificates WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return None if row is None else rows.certificate_of(row)
+
+
 def completed(connection: sqlite3.Connection, caller: str, idempotence_key: str) -> CertificateRecord | None:
     """The certificate behind an idempotence key, None while its intent is pending."""
     row = connection.execute(

@@ -128,11 +128,17 @@ class PoolStore(Protocol):
         """(issuer id, serial) of every certificate that was issued for a contract, oldest first."""
         ...
 
+    def contract_certificates(self) -> Iterator[tuple[str, str, int]]:
+        """(contract id, issuer id, serial) of every certificate that was issued for a contract, in the order of
+        issuance."""
+        ...
+
     # -- signed contract data ------------------------------------------------------------------
     # Bundles are written by ``Store.commit_results(.., bundles=)``, with the certificates that they deliver, and
     # those that deliver an older certificate or a foreign one by ``add_bundle``. Both compare and swap: when the
     # newest ready bundle of the same (contract, edition, suite, receiver, root) is not the one that ``replaces`` names
-    # ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is withdrawn.
+    # ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is
+    # withdrawn. A bundle of a contract that is not active raises ``store.conflict``.
     def add_bundle(self, bundle: Bundle, caller: str) -> None:
         """Keep signed contract data for a certificate that exists already, or that was issued elsewhere."""
         ...
@@ -161,11 +167,17 @@ class PoolStore(Protocol):
         """What a request was last answered with."""
         ...
 
+    def answers(self) -> Iterator[Answered]:
+        """What every request was last answered with, in the order in which they first came."""
+        ...
+
     def record_answer(self, answer: Answered, caller: str) -> Answered:
-        """Note what a request is answered with. When it was answered before and all of those bundles are still ready,
-        that stays and is returned; else the new answer takes its place."""
+        """Note what a request is answered with. When it was answered before, with bundles, and all of those are still
+        ready, that stays and is returned; else the new answer takes its place. A new answer with a bundle that is not
+        ready (any more) raises ``store.conflict``, an unknown one ``store.unknown_bundle``."""
         ...
 
     def take_position(self, station: str, digest: bytes, count: int, at: datetime) -> int:
-        """Which of ``count`` bundles this station gets next for this request: 0, 1, .. count - 1, then 0 again."""
+        """Which of ``count`` bundles this station gets next for this request: 0, 1, .. count - 1, then 0 again. With
+        one to choose from nothing is counted."""
         ...

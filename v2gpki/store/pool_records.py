@@ -25,7 +25,8 @@ class PooledRoot:
     """A root certificate with the decision about it.
 
     ``fingerprint`` is the SHA-256 of ``der``; ``role`` the root's role in an edition's words (``v2g-root``,
-    ``mo-root``, ``oem-root``, ``private-root``). ``decision`` holds since ``decided_at`` and can be changed; the row stays.
+    ``mo-root``, ``oem-root``, ``private-root``). ``decision`` holds since ``decided_at`` and can be changed; the row
+    stays.
     """
 
     fingerprint: bytes
@@ -87,9 +88,9 @@ class Bundle:
     """Signed contract data, ready to be sent: a contract certificate, its wrapped key, and the CPS's signature.
 
     ``receiver`` is the SHA-256 of the SubjectPublicKeyInfo that the key is wrapped for (the OEM provisioning key,
-    or for an update the contract key before), ``v2g_root`` the SHA-256 of the root above the CPS chain, ``issuer_id`` and
-    ``serial`` the contract certificate's. ``exi`` is a CertificateInstallationRes with session id 0. ``not_after`` is
-    the end of the shorter of contract certificate and CPS chain. ``replaces`` is the id of the ready bundle for the
+    or for an update the contract key before), ``v2g_root`` the SHA-256 of the root above the CPS chain, ``issuer_id``
+    and ``serial`` the contract certificate's. ``exi`` is a CertificateInstallationRes with session id 0. ``not_after``
+    is the end of the shorter of contract certificate and CPS chain. ``replaces`` is the id of the ready bundle for the
     same contract, edition, suite, receiver and root that its maker saw, "" when there was none: see
     ``Store.commit_results``.
     """

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from v2gpki.store.pool_protocol import PoolStore
-from v2gpki.store.pool_records import Bundle
 from v2gpki.store.records import (
     AuditEvent,
     AuditHead,
@@ -24,6 +22,10 @@ from v2gpki.store.records import (
     IntentRecord,
     RevokedSerial,
 )
+
+if TYPE_CHECKING:
+    from v2gpki.store.pool_protocol import PoolStore
+    from v2gpki.store.pool_records import Bundle
 
 
 class Store(Protocol):
@@ -48,9 +50,9 @@ class Store(Protocol):
         """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
         generations whose certificates are among them (one audit row each). ``contracts`` are the ids of the
         contracts that the certificates were issued for (same order, "" for none; empty when none has one), ``bundles``
-        the signed contract data that delivers them. A contract that is not active raises ``store.conflict``. An intent
-        that is no longer pending (another process abandoned it) raises ``store.conflict``: no certificate of the group may be
-        handed out."""
+        the signed contract data that delivers them (each one of these certificates). A contract that is not active
+        raises ``store.conflict``. An intent that is no longer pending (another process abandoned it) raises
+        ``store.conflict``: no certificate of the group may be handed out."""
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
@@ -75,6 +77,10 @@ class Store(Protocol):
     # -- looking up --------------------------------------------------------------------------
     def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
         """One certificate by its identity."""
+        ...
+
+    def certificate_by_fingerprint(self, fingerprint: bytes) -> CertificateRecord | None:
+        """One certificate by the SHA-256 of its DER."""
         ...
 
     def find_certificates(
@@ -187,8 +193,9 @@ class Store(Protocol):
         """A value of the home that is set once (home id, audit key)."""
         ...
 
-    def put_setting(self, name: str, value: str) -> None:
-        """Set a value once; a different value later raises ``store.conflict``."""
+    def put_setting(self, name: str, value: str, *, at: datetime | None = None, caller: str = "") -> None:
+        """Set a value once; a different value later raises ``store.conflict``. With ``at`` it gets its audit row, and
+        ``audit verify`` sees a change; without it none: for the audit key, which every signature over the log shows."""
         ...
 
     def revision(self) -> int:

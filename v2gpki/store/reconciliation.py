@@ -1,4 +1,5 @@
-"""Does the audit log say what the tables say: certificates, revocations, authorities, CRLs, abandoned serials.
+"""Does the audit log say what the tables say: certificates, revocations, authorities, CRLs, abandoned serials,
+settings, pools.
 
 Certificates and their rows of the log were written in the same order by the same transactions, so both are
 read side by side in constant memory; only from the first difference on they are compared by name.
@@ -11,10 +12,19 @@ from hashlib import sha256
 
 from v2gpki.errors import Finding
 from v2gpki.store.canonical import certificate_target
-from v2gpki.store.details import created_details, crl_target, issued_details, published_details, revoked_details
+from v2gpki.store.details import (
+    created_details,
+    crl_target,
+    issued_details,
+    published_details,
+    put_details,
+    revoked_details,
+)
+from v2gpki.store.pool_reconciliation import PoolReconciliation, contract_of
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuditRow, CertificateRecord
 
+_KINDS = ("revocation", "authority", "CRL", "intent", "setting")
 _STATES = {"authority.retired": "retired", "authority.revoked": "revoked", "authority.activated": "active"}
 
 
@@ -30,9 +40,10 @@ class Reconciliation:
         self._rows: dict[str, AuditRow] = {}
         self._records: dict[str, CertificateRecord] = {}
         # What the log says and what the tables say, by target: the fields that must agree.
-        self._logged: dict[str, dict[str, object]] = {kind: {} for kind in ("revocation", "authority", "CRL", "intent")}
+        self._logged: dict[str, dict[str, object]] = {kind: {} for kind in _KINDS}
         self._stored: dict[str, dict[str, object]] = {kind: {} for kind in self._logged}
         self._states: dict[str, str] = {}
+        self._pools = PoolReconciliation(store.pools)
 
     def take(self, row: AuditRow) -> None:
         """The next row of the log."""
@@ -49,6 +60,10 @@ class Reconciliation:
             self._log("CRL", row, (row.at, row.details))
         elif row.action == "intent.abandoned":
             self._log("intent", row, row.at)
+        elif row.action == "setting.put":
+            self._log("setting", row, row.details)
+        else:
+            self._pools.take(row)
 
     def findings(self) -> list[Finding]:
         """Every difference, when the log was read to its end."""
@@ -65,10 +80,13 @@ class Reconciliation:
         self._read_tables()
         for kind, logged in self._logged.items():
             self._differences(kind, logged, self._stored[kind])
+        for code, kind, target in self._pools.differences():
+            self._report(code, kind, target)
         return self._findings
 
     # -- certificates ------------------------------------------------------------------------
     def _issued(self, row: AuditRow) -> None:
+        self._pools.issued(row)
         certificate = next(self._certificates, None)
         if certificate is not None and not self._apart:
             if _name(certificate) == row.target:
@@ -87,9 +105,10 @@ class Reconciliation:
         self._records[_name(certificate)] = certificate
 
     def _compare(self, row: AuditRow, certificate: CertificateRecord) -> None:
+        contract = contract_of(row)
         same = (
             sha256(certificate.der).digest() == certificate.fingerprint
-            and issued_details(certificate) == row.details
+            and issued_details(certificate, contract) == row.details
             and certificate.caller == row.caller
             and certificate.issued_at == row.at
         )
@@ -111,6 +130,10 @@ class Reconciliation:
                 self._report("audit.changed", "authority", authority.id, "its state is not the one that the log says")
         for crl in self._store.crls():
             self._stored["CRL"][crl_target(crl)] = (crl.this_update, published_details(crl))
+        # Older homes have settings without a row, so only those are asked for that the log knows.
+        for name in self._logged["setting"]:
+            if (value := self._store.setting(name)) is not None:
+                self._stored["setting"][name] = put_details(value)
         for issuer_id in issuers:
             for entry in self._store.revoked_serials(issuer_id):
                 target = certificate_target(issuer_id, entry.serial)

@@ -40,6 +40,19 @@ STORE_ACTIONS = (
     "authority.activated",
     "intent.abandoned",
     "crl.published",
+    "root.decided",
+    "prefix.bound",
+    "prefix.released",
+    "vehicle.registered",
+    "vehicle.deleted",
+    "contract.created",
+    "contract.ended",
+    "contract.purged",
+    "contract.defaulted",
+    "bundle.made",
+    "bundle.withdrawn",
+    "request.answered",
+    "setting.put",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from v2gpki.store.canonical import moment, seconds, unreadable
@@ -98,7 +99,7 @@ def authority_row(record: AuthorityRecord) -> tuple[Value, ...]:
         seconds(record.not_before),
         seconds(record.not_after),
         record.der,
-        b"".join(len(der).to_bytes(4) + der for der in record.chain),
+        packed(record.chain),
         record.key_id,
         record.state,
     )
@@ -110,7 +111,7 @@ def certificate_of(row: Row) -> CertificateRecord:
     (der, profile, caller, issued_at, key_id, state, revoked_at, reason) = row[10:18]
     return CertificateRecord(
         issuer_id,
-        _serial(serial),
+        serial_of(serial),
         fingerprint,
         edition,
         suite,
@@ -134,7 +135,7 @@ def intent_of(row: Row) -> IntentRecord:
     """From the columns of ``INTENT``."""
     reference, issuer_id, serial, tbs_digest, edition, role, identifier, caller, at, key, key_id = row
     return IntentRecord(
-        reference, issuer_id, _serial(serial), tbs_digest, edition, role, identifier, caller, moment(at), key, key_id
+        reference, issuer_id, serial_of(serial), tbs_digest, edition, role, identifier, caller, moment(at), key, key_id
     )
 
 
@@ -153,11 +154,11 @@ def authority_of(row: Row) -> AuthorityRecord:
         subject_der,
         key_identifier,
         issuer_id,
-        _serial(serial),
+        serial_of(serial),
         moment(not_before),
         moment(not_after),
         der,
-        _chain_of(chain),
+        unpacked(chain),
         key_id,
         state,
     )
@@ -170,7 +171,7 @@ def crl_of(row: Row) -> CrlRecord:
 
 def revoked_of(row: Row) -> RevokedSerial:
     """From serial, time and reason."""
-    return RevokedSerial(_serial(row[0]), moment(row[1]), row[2])
+    return RevokedSerial(serial_of(row[0]), moment(row[1]), row[2])
 
 
 def audit_row_of(row: Row) -> AuditRow:
@@ -184,17 +185,24 @@ def head_of(row: Row) -> AuditHead:
     return AuditHead(row[0], row[1], moment(row[2]), row[3])
 
 
-def _serial(text: str) -> int:
+def serial_of(text: str) -> int:
+    """A serial from its hex digits; ``store.damaged`` for anything else."""
     try:
         return int(text, 16)
     except ValueError as error:
         raise unreadable(f"{text!r} is no serial") from error
 
 
-def _chain_of(octets: bytes) -> tuple[bytes, ...]:
-    chain = []
+def packed(parts: Sequence[bytes]) -> bytes:
+    """Several octet strings as one: each after its length (u32)."""
+    return b"".join(len(part).to_bytes(4) + part for part in parts)
+
+
+def unpacked(octets: bytes) -> tuple[bytes, ...]:
+    """The parts of ``packed``."""
+    parts = []
     while octets:
         end = 4 + int.from_bytes(octets[:4])
-        chain.append(octets[4:end])
+        parts.append(octets[4:end])
         octets = octets[end:]
-    return tuple(chain)
+    return tuple(parts)

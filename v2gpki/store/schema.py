@@ -23,21 +23,29 @@ Migrate: TypeAlias = Callable[[sqlite3.Connection, Path], None]
 #: "V2GP" in the file header; ``file`` and SQLite show it.
 APPLICATION_ID = 0x56324750
 #: The newest layout; equal to the number of the last migration (a test compares them).
-LAYOUT = 1
+LAYOUT = 2
 
 TABLES = frozenset(
     {
         "abandoned_intents",
+        "answers",
         "audit",
         "audit_heads",
         "authorities",
+        "bundles",
         "certificates",
+        "contract_certificates",
+        "contracts",
         "crls",
         "home",
         "idempotence",
         "intents",
         "leases",
+        "positions",
+        "prefixes",
+        "roots",
         "settings",
+        "vehicles",
     }
 )
 

@@ -1,9 +1,9 @@
 """The embedded store: one SQLite file per home, WAL, synchronous=FULL, BEGIN IMMEDIATE for every write.
 
-What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``; this class gives each
-call its connection, its transaction and the translation of SQLite's errors. Refused: a missing,
-damaged, locked, unwritable or newer database, a full disk. Importing it loads neither sqlite-utils nor
-the migrations; only opening a home of an older release does.
+What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``, and for the pools in the modules
+that ``sqlite_pools`` names; this class gives each call its connection, its transaction and the translation of
+SQLite's errors. Refused: a missing, damaged, locked, unwritable or newer database, a full disk. Importing it loads
+neither sqlite-utils, nor the pools, nor the migrations: only making a home or opening an older one needs those.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
+from v2gpki.store.canonical import seconds
 from v2gpki.store.connections import Connections, Held
+from v2gpki.store.details import put_details
 from v2gpki.store.lookup import CertificateFilter
 from v2gpki.store.records import (
     AuditEvent,
@@ -29,6 +32,10 @@ from v2gpki.store.records import (
     IntentRecord,
     RevokedSerial,
 )
+
+if TYPE_CHECKING:
+    from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.sqlite_pools import SqlitePools
 
 #: How long a write waits for another process, in seconds.
 BUSY_SECONDS = 10.0
@@ -48,6 +55,7 @@ class SqliteStore:
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
+        self._pools: SqlitePools | None = None
         with faults.Translation(path):
             if create and not path.exists():
                 schema.make(path, self._migrate)
@@ -81,11 +89,15 @@ class SqliteStore:
         references: Sequence[str],
         *,
         authorities: Sequence[AuthorityRecord] = (),
+        contracts: Sequence[str] = (),
+        bundles: Sequence[Bundle] = (),
     ) -> None:
         """One transaction; see the protocol."""
         try:
             with self._writing() as connection:
-                issuing.commit(connection, certificates, references, authorities)
+                issuing.commit(connection, certificates, references, authorities, contracts)
+                if contracts or bundles:
+                    self.pools.deliver(connection, certificates, contracts, bundles)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
@@ -106,11 +118,26 @@ class SqliteStore:
         with self._reading() as connection:
             return lookup.completed(connection, caller, idempotence_key)
 
+    # -- the pools ---------------------------------------------------------------------------
+    @property
+    def pools(self) -> SqlitePools:
+        """Roots, provisioning certificates, contracts and signed contract data."""
+        if self._pools is None:
+            from v2gpki.store.sqlite_pools import SqlitePools  # noqa: PLC0415  # keeps start-up fast
+
+            self._pools = SqlitePools(self._reading, self._writing)
+        return self._pools
+
     # -- looking up --------------------------------------------------------------------------
     def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
         """One certificate by its identity."""
         with self._reading() as connection:
             return lookup.one(connection, issuer_id, serial)
+
+    def certificate_by_fingerprint(self, fingerprint: bytes) -> CertificateRecord | None:
+        """One certificate by the SHA-256 of its DER."""
+        with self._reading() as connection:
+            return lookup.by_fingerprint(connection, fingerprint)
 
     def find_certificates(
         self,
@@ -272,10 +299,11 @@ class SqliteStore:
         with self._reading() as connection:
             return home.setting(connection, name)
 
-    def put_setting(self, name: str, value: str) -> None:
+    def put_setting(self, name: str, value: str, *, at: datetime | None = None, caller: str = "") -> None:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            home.put_setting(connection, name, value)
+            if home.put_setting(connection, name, value) and at is not None:
+                auditlog.append(connection, [(seconds(at), "setting.put", caller, name, put_details(value))])
 
     def revision(self) -> int:
         """The number of write transactions so far; a few microseconds."""

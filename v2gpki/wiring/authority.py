@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,6 +35,7 @@ from v2gpki.wiring.settings import DEFAULT_ORG, MAIN_EDITIONS, Settings
 
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
+    from v2gpki.wiring.plug_and_charge import PlugAndCharge
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class CertificateAuthority:
                 string_octets(attribute, value, "utf8")
         for setting, value in (("org", org), ("country", country)):
             if value and self.store.setting(setting) is None:
-                self.store.put_setting(setting, value)
+                self.store.put_setting(setting, value, at=self.clock.now(), caller=self.caller)
         authorities = Authorities(self.store, self.catalogue, self.issuance, naming)
         return authorities.carry_out(plan, caller=self.caller, progress=progress)
 
@@ -264,6 +266,25 @@ class CertificateAuthority:
         self._seal()
         return crl
 
+    # -- Plug & Charge -------------------------------------------------------------------------
+
+    @cached_property
+    def plug_and_charge(self) -> PlugAndCharge:
+        """The pools, the parties that work with them, and the answers to vehicles."""
+        from v2gpki.wiring.plug_and_charge import PlugAndCharge  # noqa: PLC0415  # keeps start-up fast
+
+        return PlugAndCharge(
+            self.store,
+            self.catalogue,
+            self.clock,
+            routing=self._routing,
+            issuance=lambda: self.issuance,
+            signer=lambda key_id: self._unlocked().signer(key_id),
+            seal=self._seal,
+            ready=self._require_unlocked,
+            caller=self.caller,
+        )
+
     # -- life ----------------------------------------------------------------------------------
 
     @property
@@ -308,6 +329,9 @@ class CertificateAuthority:
                 facts={"home": str(self.home)},
             )
         return self.vault
+
+    def _require_unlocked(self) -> None:
+        self._unlocked()
 
     def _seal(self) -> None:
         from v2gpki.wiring.sealing import seal  # noqa: PLC0415  # only after a write

@@ -1,7 +1,8 @@
 """One charging session between EcoG's SECC and EVCC, and what their logs say about it.
 
-Both programs are EcoG's own (PyPI ``iso15118``), unchanged; they read one PKI folder (its ``PKI_PATH``).
-Facts come from the logs: the messages in JSON as each side decoded them, and the verdicts in words.
+Both programs are EcoG's own (PyPI ``iso15118``), unchanged, unless ``Programs`` names others; they read one PKI folder
+(its ``PKI_PATH``) or one each. Facts come from the logs: the messages in JSON as each side decoded them, and the
+verdicts in words.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -76,7 +77,20 @@ AC_WITH_INSTALLATION = replace(AC, install=True)
 DC_20 = Wish("ISO_15118_20_DC", "DC", "DC_extended", mutual=True)
 
 
-def run_session(python: Path, pki: Path, folder: Path, wish: Wish) -> Session:
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Other programs in EcoG's place, run by its interpreter; ``vehicle_pki`` and settings that only they have."""
+
+    station: tuple[str, ...] = ("-m", "iso15118.secc.main")
+    vehicle: tuple[str, ...] = ("-m", "iso15118.evcc.main")
+    vehicle_pki: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+ECOG = Programs()
+
+
+def run_session(python: Path, pki: Path, folder: Path, wish: Wish, programs: Programs = ECOG) -> Session:
     """Run one Plug & Charge session over TLS; again when one side was late for the other.
 
     Returns when the vehicle has its SessionStopRes or gave up; raises AssertionError when a program dies
@@ -85,22 +99,23 @@ def run_session(python: Path, pki: Path, folder: Path, wish: Wish) -> Session:
     for attempt in range(_ATTEMPTS):
         place = folder / f"attempt{attempt}"
         place.mkdir()
-        session = _attempt(python, pki, place, wish)
+        session = _attempt(python, pki, place, wish, programs)
         if session.evcc.has("SessionStopRes received") or not (session.evcc.has(_LATE) or session.secc.has(_LATE)):
             break
     return session
 
 
-def _attempt(python: Path, pki: Path, folder: Path, wish: Wish) -> Session:
+def _attempt(python: Path, pki: Path, folder: Path, wish: Wish, programs: Programs) -> Session:
     config = folder / "evcc.json"
     config.write_text(json.dumps(_vehicle(wish)), "utf-8")
-    env = _environment(pki, folder, wish)
+    env = {**_environment(pki, folder, wish), **programs.settings}
+    env_of_vehicle = {**env, "PKI_PATH": f"{programs.vehicle_pki or pki}/"}
     with private_network(folder) as network:
-        station = network.inside([str(python), "-u", "-m", "iso15118.secc.main"])
-        vehicle = network.inside([str(python), "-u", "-m", "iso15118.evcc.main", str(config)])
+        station = network.inside([str(python), "-u", *programs.station])
+        vehicle = network.inside([str(python), "-u", *programs.vehicle, str(config)])
         with ForeignProcess(station, log=folder / "secc.log", cwd=folder, env=env) as secc:
             secc.await_line(_READY, _START_SECONDS)
-            with ForeignProcess(vehicle, log=folder / "evcc.log", cwd=folder, env=env) as evcc:
+            with ForeignProcess(vehicle, log=folder / "evcc.log", cwd=folder, env=env_of_vehicle) as evcc:
                 evcc.await_line(_END, _SESSION_SECONDS)
     return Session(Log(secc.text()), Log(evcc.text()))
 

@@ -1,10 +1,11 @@
-"""Migrations of the SQLite database: numbered, forward only, each in one transaction.
+"""Migrations of the SQLite database: numbered, forward only, all that a home lacks in one transaction.
 
 Migration n is the module ``m000n_*`` with ``apply``, which brings layout n-1 to n inside an open transaction
-and must not commit. From the second on it gets a sqlite-utils ``Database``; the first one is plain SQL,
-because a new home would otherwise wait 35 ms for that import, a tenth of what `v2gpki init` may take.
+and must not commit. It gets the plain connection: a new home goes through all of them, and would otherwise wait
+40 ms for the import of sqlite-utils, a tenth of what `v2gpki init` may take. One that changes tables which are
+there already may wrap it in sqlite-utils' ``Database`` (``recursive_triggers=False, execute_plugins=False``) when
+there are rows to change; ``transform()`` drops a table's triggers: make them again in the same migration.
 Before an existing home changes, it is copied beside itself with SQLite's backup interface.
-``Database.table(..).transform()`` drops the table's triggers: make them again in the same migration.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from v2gpki.store import faults
-from v2gpki.store.migrations import m0001_first_layout
+from v2gpki.store.migrations import m0001_first_layout, m0002_pools
 from v2gpki.store.schema import APPLICATION_ID, layout_of
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
-
-Migration: TypeAlias = "Callable[[Database], None]"
-#: Every migration after the first by the number of the layout that it leads to.
-MIGRATIONS: Mapping[int, Migration] = {}
+Migration: TypeAlias = Callable[[sqlite3.Connection], None]
+#: Every migration by the number of the layout that it leads to.
+MIGRATIONS: Mapping[int, Migration] = {1: m0001_first_layout.apply, 2: m0002_pools.apply}
 
 
 def migrate(
@@ -35,37 +33,24 @@ def migrate(
     """Run every migration that the database lacks; another process may be doing the same."""
     # WAL is a property of the file and cannot be set inside a transaction.
     connection.execute("PRAGMA journal_mode=WAL")
-    newest = max(migrations, default=1)
-    saved = layout_of(connection) == 0
-    while True:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            version = layout_of(connection)
-            if version >= newest:
-                connection.execute("ROLLBACK")
-                return
-            if not saved:
-                back_up(path, version)
-                saved = True
-            if version == 0:
-                m0001_first_layout.apply(connection)
-            else:
-                _apply(migrations[version + 1], connection)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={version + 1}")
+    newest = max(migrations)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = layout_of(connection)
+        if 0 < version < newest:
+            back_up(path, version)
+        for number in range(version + 1, newest + 1):
+            migrations[number](connection)
             if not connection.in_transaction:
-                raise RuntimeError(f"migration {version + 1} left its transaction")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
-def _apply(migration: Migration, connection: sqlite3.Connection) -> None:
-    from sqlite_utils import Database  # noqa: PLC0415  # keeps start-up fast
-
-    migration(Database(connection, recursive_triggers=False, execute_plugins=False))
+                raise RuntimeError(f"migration {number} left its transaction")
+        if version < newest:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={newest}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def back_up(path: Path, version: int) -> Path:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from v2gpki.store.migrations.triggers import guard
+
 STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
 TABLES = (
@@ -161,23 +163,7 @@ def apply(connection: sqlite3.Connection) -> None:
     """Make the tables of layout 1 in an empty database."""
     for statement in (*TABLES, *INDEXES):
         connection.execute(statement)
-    for table in NEVER_DELETED:
-        connection.execute(
-            f"CREATE TRIGGER {table}_stay BEFORE DELETE ON {table} "
-            f"BEGIN SELECT raise(ABORT, 'rows of {table} are never deleted'); END"
-        )
-    for table in NEVER_CHANGED:
-        connection.execute(
-            f"CREATE TRIGGER {table}_fixed BEFORE UPDATE ON {table} "
-            f"BEGIN SELECT raise(ABORT, 'rows of {table} never change'); END"
-        )
-    for table, free in CHANGES_ONLY.items():
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        fixed = ", ".join(column for column in columns if column not in free)
-        connection.execute(
-            f"CREATE TRIGGER {table}_fixed BEFORE UPDATE OF {fixed} ON {table} "
-            f"BEGIN SELECT raise(ABORT, 'these fields of {table} never change'); END"
-        )
+    guard(connection, never_deleted=NEVER_DELETED, never_changed=NEVER_CHANGED, changes_only=CHANGES_ONLY)
     # A serial that was ever used is found here, before a key signs it, and not only when it is committed.
     connection.execute(
         "CREATE TRIGGER intents_unused BEFORE INSERT ON intents WHEN "

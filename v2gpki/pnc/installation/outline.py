@@ -1,0 +1,83 @@
+"""A fresh contract certificate looked at in a few microseconds: its issuer, subject and key as DER.
+
+`certs.view` reads a certificate once and for all, which pays for what is read again; a contract's leaf is new every
+time. What this look cannot confirm at once is left to the full one, which also words the errors. Sources: RFC 5280 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from v2gpki.certs.view import view
+
+_COMMON_NAME = b"\x06\x03\x55\x04\x03"
+_VERSION = 0xA0
+_SUB_CAS_KNOWN = 2
+
+
+def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
+    """Whether the chain's leaf names the next certificate (name and key identifier) as its issuer, has this EMAID as
+    its only CN, letter for letter, and this key. False says nothing: look at it with `certs.view`."""
+    if len(chain) < _SUB_CAS_KNOWN:
+        return False
+    leaf, issuer = chain[0], view(chain[1])
+    try:
+        x509.load_der_x509_certificate(leaf)
+        named, subject, key = _fields(leaf)
+        common_names = _common_names(subject)
+    except (IndexError, ValueError, x509.InvalidVersion):
+        return False
+    identifier = issuer.key_identifier
+    return (
+        key == spki
+        and not view(chain[-1]).self_issued
+        and named == issuer.subject
+        and bool(identifier)
+        and leaf.count(b"\x80" + len(identifier).to_bytes(1, "big") + identifier) == 1
+        and common_names == [emaid.encode()]
+    )
+
+
+def _fields(der: bytes) -> tuple[bytes, bytes, bytes]:
+    """Issuer, subject and SubjectPublicKeyInfo. Raises IndexError where the octets end too early."""
+    at, _ = _content(der, 0)
+    at, _ = _content(der, at)
+    if der[at] == _VERSION:
+        _, at = _content(der, at)
+    slices = []
+    for _ in range(6):  # serial, algorithm, issuer, validity, subject, key
+        start = at
+        _, at = _content(der, at)
+        slices.append(der[start:at])
+    if at > len(der):
+        raise IndexError
+    return slices[2], slices[4], slices[5]
+
+
+def _common_names(name: bytes) -> list[bytes]:
+    """The values of every CN in a DER name."""
+    found = []
+    at, end = _content(name, 0)
+    while at < end:
+        inner, at = _content(name, at)
+        while inner < at:
+            attribute, inner = _content(name, inner)
+            kind, value = attribute, _content(name, attribute)[1]
+            if name[kind:value] == _COMMON_NAME:
+                start, stop = _content(name, value)
+                found.append(name[start:stop])
+    return found
+
+
+def _content(der: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the element at a position begins and ends."""
+    length = der[at + 1]
+    if length < 0x80:
+        return at + 2, at + 2 + length
+    size = length & 0x7F
+    start = at + 2 + size
+    if not 1 <= size <= 3 or start > len(der):
+        raise IndexError
+    return start, start + int.from_bytes(der[at + 2 : start], "big")

@@ -1,0 +1,124 @@
+"""The certificate provisioning service's part: it signs contract data, under a V2G root that the vehicle knows.
+
+A vehicle names the V2G roots that it holds; the CPS leaf that signs must end at one of them. Leafs are those whose keys
+this home keeps and that are neither revoked nor out of their validity, nor below an authority that is revoked.
+Clauses: ISO 15118-2 table F.3, 8.4.3.10; [V2G2-925] (DC=CPS).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from v2gpki.clock import rfc3339
+from v2gpki.errors import V2GPKIError
+from v2gpki.keys.signer import Signer
+from v2gpki.pnc.installation import ContractData, SignedContract, root_matches, sign_contract
+from v2gpki.store.protocol import Store
+from v2gpki.store.records import AuthorityRecord, CertificateRecord
+
+ROLE = "cps"
+
+
+@dataclass(frozen=True, slots=True)
+class CpsSigner:
+    """A CPS leaf that may sign: its chain (leaf, Sub-CA 2, Sub-CA 1), the root above, when the first of them ends."""
+
+    edition: str
+    suite: str
+    chain: tuple[bytes, ...]
+    root: bytes
+    root_fingerprint: bytes
+    not_after: datetime
+    signer: Signer
+
+
+class CertificateProvisioningService:
+    """Signs contract data with the CPS keys of one home."""
+
+    def __init__(self, store: Store, signer: Callable[[str], Signer]) -> None:
+        """``signer`` gives the signer of a key id; it needs the home unlocked."""
+        self._store = store
+        self._signer = signer
+        self._known: dict[tuple[str, int], CpsSigner] = {}
+
+    def signers(self, edition: str, suite: str, now: datetime) -> list[CpsSigner]:
+        """Everybody who may sign now, the newest leaf first."""
+        return [
+            self._signer_of(record, issuer)
+            for record in self._store.held_certificates(role=ROLE)
+            if record.edition == edition and record.suite == suite and record.not_before <= now < record.not_after
+            for issuer in [self._store.authority(record.issuer_id)]
+            if issuer is not None and self._in_service(issuer, now)
+        ]
+
+    def choose(
+        self,
+        edition: str,
+        suite: str,
+        roots: Sequence[tuple[str, int]],
+        now: datetime,
+        *,
+        unknown_roots: Literal["refuse", "answer"] = "refuse",
+    ) -> CpsSigner:
+        """Who signs for a vehicle that holds these V2G roots (issuer name and serial).
+
+        ``unknown_roots`` "answer" takes the newest signer when the vehicle named no root of ours. Raises ``cps.none``
+        when nobody may sign, ``cps.no_common_root`` when none of the roots fits.
+        """
+        able = self.signers(edition, suite, now)
+        if not able:
+            raise V2GPKIError(
+                "cps.none",
+                f"no CPS certificate of {edition} ({suite}) is valid at {rfc3339(now)} with its key in this home",
+                hint=f"v2gpki cert issue cps --edition {edition} --escrow makes one; v2gpki init makes all",
+                clause="ISO 15118-2 table F.3",
+                facts={"edition": edition, "suite": suite},
+            )
+        for signer in able:
+            if any(root_matches(issuer, serial, signer.root) for issuer, serial in roots):
+                return signer
+        if unknown_roots == "answer":
+            return able[0]
+        named = ", ".join(f"{issuer} ({serial})" for issuer, serial in roots[:3]) or "none"
+        raise V2GPKIError(
+            "cps.no_common_root",
+            f"the vehicle holds {len(roots)} V2G roots, and no CPS of this home is under one of them: {named}",
+            hint="the vehicle could not verify the answer; sign under a root that it holds",
+            clause="ISO 15118-2 8.4.3.10",
+            facts={"roots": [f"{issuer} ({serial})" for issuer, serial in roots]},
+        )
+
+    def sign(self, data: ContractData, signer: CpsSigner) -> SignedContract:
+        """Contract data under this CPS's signature."""
+        return sign_contract(data, cps_chain=signer.chain, signer=signer.signer)
+
+    def _signer_of(self, record: CertificateRecord, issuer: AuthorityRecord) -> CpsSigner:
+        key = (record.issuer_id, record.serial)
+        known = self._known.get(key)
+        if known is None:
+            above = (issuer.der, *issuer.chain)
+            known = self._known[key] = CpsSigner(
+                record.edition,
+                record.suite,
+                (record.der, *above[:-1]),
+                above[-1],
+                hashlib.sha256(above[-1]).digest(),
+                min(record.not_after, issuer.not_after),
+                self._signer(record.key_id),
+            )
+        return known
+
+    def _in_service(self, issuer: AuthorityRecord, now: datetime) -> bool:
+        """Whether the issuer and everything above it may be relied on."""
+        above: AuthorityRecord | None = issuer
+        while above is not None:
+            if above.state == "revoked" or not above.not_before <= now < above.not_after:
+                return False
+            if above.issuer_id in ("", above.id):
+                return True
+            above = self._store.authority(above.issuer_id)
+        return True

@@ -1,0 +1,146 @@
+"""The mobility operator's part: contract certificates, bound to their contract.
+
+A contract certificate names the EMAID, never outlives its contract and follows the profile of its edition; when less is
+left of a contract than the shortest validity that the profile allows, notBefore moves back, though not before the
+contract's own beginning. Refused are contracts that ended, were purged, or are not of this home.
+Clauses: ISO 15118-2 table F.4, [V2G2-108], [V2G2-690]; ISO 15118-20 tables B.9 and B.10, [V2G20-2218].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from v2gpki.clock import rfc3339
+from v2gpki.errors import V2GPKIError
+from v2gpki.identifiers import Identifier, parse
+from v2gpki.profile.load import Catalogue
+from v2gpki.services.issuance import Deliver, Issuance, Issued, Order
+from v2gpki.services.routing import Route, Routing
+from v2gpki.store.pool_records import Contract
+from v2gpki.store.protocol import Store
+
+ROLE = "contract"
+
+
+class MobilityOperator:
+    """Issues contract certificates of one home's contracts."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, routing: Routing, issuance: Callable[[], Issuance]) -> None:
+        """``issuance`` is asked for at the first certificate: it needs the home unlocked."""
+        self._store = store
+        self._catalogue = catalogue
+        self._routing = routing
+        self._issuance = issuance
+        self._routes: dict[tuple[str | None, str | None, str], tuple[Route, datetime]] = {}
+        self._routes_of = -1
+        self._emaids: dict[str, Identifier] = {}
+
+    def issue(
+        self,
+        orders: Sequence[Order],
+        *,
+        caller: str,
+        deliver: Deliver | None = None,
+    ) -> list[Issued]:
+        """Issue what ``order`` prepared; ``deliver`` as for ``Issuance.issue``."""
+        issuance = self._issuance()
+        return issuance.issue(orders, caller=caller) if deliver is None else issuance.issue(
+            orders, caller=caller, deliver=deliver
+        )
+
+    def order(
+        self,
+        contract: Contract,
+        *,
+        edition: str | None,
+        suite: str | None = None,
+        now: datetime,
+        spki: bytes | None = None,
+        issuer: str = "",
+        options: Mapping[str, str] | None = None,
+    ) -> Order:
+        """The order of one certificate for a contract; ``spki`` None asks for a fresh key, ``edition`` None takes the
+        only one that this home has, ``options`` choose readings of the profile.
+
+        Raises ``contract.ended`` for a contract that is not active or past its end, ``contract.too_short`` for one that
+        is shorter than the profile's minimum, and what finding the issuer raises.
+        """
+        require_current(contract, now)
+        if options:
+            named = issuer or contract.issuer
+            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
+        else:
+            route, last = self._route(edition, suite, issuer or contract.issuer)
+        rule = route.profile.validity
+        begin = max(now, contract.begins)
+        if rule.minimum is not None and begin + rule.minimum > contract.ends:
+            begin = max(contract.begins, contract.ends - rule.minimum)
+            if begin + rule.minimum > contract.ends:
+                raise V2GPKIError(
+                    "contract.too_short",
+                    f"the contract of {contract.emaid} runs from {rfc3339(contract.begins)} to "
+                    f"{rfc3339(contract.ends)}: shorter than the {rule.minimum.days} days that a contract certificate "
+                    f"of {edition} lasts at least",
+                    hint="give the contract a later end: v2gpki contract end, then contract create --until",
+                    clause=rule.clause,
+                    facts={"emaid": contract.emaid, "days": rule.minimum.days},
+                )
+        if begin == now:
+            begin = max(begin - rule.backdate, contract.begins)
+        return Order(
+            route.profile,
+            route.issuer_id,
+            route.constants,
+            identifier=self._emaid(contract.emaid),
+            spki=spki,
+            not_before=begin,
+            not_after=min(contract.ends, begin + rule.default, last),
+            contract_id=contract.id,
+        )
+
+    def _route(self, edition: str | None, suite: str | None, issuer: str) -> tuple[Route, datetime]:
+        """The way of an order and the end of its issuer; found anew when an authority was made or changed."""
+        revision = self._store.pools.trust_revision()
+        if revision != self._routes_of:
+            self._routes, self._routes_of = {}, revision
+        key = (edition, suite, issuer)
+        known = self._routes.get(key)
+        if known is None:
+            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
+            known = self._routes[key] = route, self._end_of(route.issuer_id)
+        return known
+
+    def _end_of(self, issuer_id: str) -> datetime:
+        authority = self._store.authority(issuer_id)
+        if authority is None:
+            raise V2GPKIError(
+                "store.unknown_authority",
+                f"there is no authority {issuer_id}",
+                hint="v2gpki ca list shows the authorities of this home",
+                facts={"authority": issuer_id},
+            )
+        return authority.not_after
+
+    def _emaid(self, text: str) -> Identifier:
+        known = self._emaids.get(text)
+        if known is None:
+            if len(self._emaids) > 4096:
+                self._emaids.clear()
+            known = self._emaids[text] = parse("emaid", text)
+        return known
+
+
+def require_current(contract: Contract, now: datetime) -> None:
+    """Raise ``contract.ended`` for a contract that is not active, or whose end has come."""
+    if contract.state == "active" and now < contract.ends:
+        return
+    when = contract.ended_at or contract.ends
+    raise V2GPKIError(
+        "contract.ended",
+        f"the contract of {contract.emaid} ended at {rfc3339(when)}"
+        + (f" ({contract.reason})" if contract.reason else ""),
+        hint="v2gpki contract create makes a new one; v2gpki contract list shows what there is",
+        clause="ISO 15118-2 8.4.3.10",
+        facts={"emaid": contract.emaid, "state": contract.state, "ended": rfc3339(when)},
+    )

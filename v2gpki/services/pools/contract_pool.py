@@ -1,0 +1,391 @@
+"""CCP, the pool of contracts: which EMAID charges for which vehicle, from when to when.
+
+An EMAID (its first 14 characters) has one active contract at a time; a vehicle may have several, one of them its
+default. A contract is made for a registered vehicle, under an EMAID whose check digit, if it has one, is right. It
+is kept as it was written: 14 characters, or 15 with the check digit. Which contracts a vehicle gets, and in which
+order, is a `Selection`. Ending a contract revokes its certificates; it never comes back.
+Clauses: ISO 15118-1 annex H, [V2G2-108], [V2G2-690], [V2G20-2218]; VDE-AR-E 2802-100-1; OPCP contract pool.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from v2gpki.clock import rfc3339
+from v2gpki.errors import V2GPKIError
+from v2gpki.identifiers import Identifier, parse
+from v2gpki.profile.load import Catalogue
+from v2gpki.services.directory import Directory
+from v2gpki.services.pools.provisioning_pool import unknown_vehicle
+from v2gpki.services.pools.writing import Writing
+from v2gpki.store.pool_records import Contract, ContractState
+from v2gpki.store.protocol import Store
+from v2gpki.store.records import REASONS
+
+_CLAUSE = "VDE-AR-E 2802-100-1; OPCP contract pool"
+#: The characters of an EMAID that are the account; a check digit may follow.
+_ACCOUNT = 14
+_ID_HEX = 32
+#: A hold can be lifted, the end of a contract cannot.
+ENDING_REASONS = tuple(reason for reason in REASONS if reason != "certificateHold")
+
+#: The pool's method ``list`` hides the type's name inside the class.
+_Contracts: TypeAlias = list[Contract]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of a vehicle's contracts it gets, and in which order.
+
+    ``order``: ``default-first`` (the default, then the oldest first), ``oldest-first``, ``newest-first``.
+    ``prioritised``: EMAIDs that the vehicle or the CSMS named come ``first``, in their order; or nothing but them is
+    given (``only``); or nobody's wishes count (``ignore``). ``share``: ``all`` contracts, or the ``default`` one alone,
+    as a contract pool of the field does for ISO 15118-2; what was wished for is given all the same.
+    """
+
+    order: Literal["default-first", "oldest-first", "newest-first"] = "default-first"
+    prioritised: Literal["first", "only", "ignore"] = "first"
+    share: Literal["all", "default"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPolicy:
+    """What is a matter of policy when contracts are made.
+
+    ``wrong_check_digit``: what happens to an EMAID whose check digit is not the computed one; stacks in the field
+    never look at it. ``unregistered_vehicle``: whether a contract may be made for a PCID that nobody registered.
+    """
+
+    wrong_check_digit: Literal["refuse", "accept"] = "refuse"
+    unregistered_vehicle: Literal["refuse", "accept"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A contract that ended, whether this call ended it, the certificates that were revoked with it, and the contract
+    that is its vehicle's default now (None: the vehicle has none)."""
+
+    contract: Contract
+    changed: bool
+    revoked: tuple[tuple[str, int], ...] = ()
+    default: Contract | None = None
+
+
+class ContractPool:
+    """The contracts of one home. Safe from threads as far as its store is."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        seal: Callable[[], None],
+        *,
+        ready: Callable[[], None] | None = None,
+        policy: ContractPolicy | None = None,
+    ) -> None:
+        """``seal`` signs the audit log's head after a write; ``ready`` raises when the home cannot be written."""
+        self._store = store
+        self._catalogue = catalogue
+        self._directory = Directory(store, catalogue)
+        self._writing = Writing(seal, ready)
+        self.policy = policy or ContractPolicy()
+
+    # -- making --------------------------------------------------------------------------------
+
+    def create(
+        self,
+        emaid: str,
+        pcid: str,
+        begins: datetime,
+        ends: datetime,
+        *,
+        default: bool = False,
+        issuer: str = "",
+        unregistered_vehicle: bool = False,
+        at: datetime,
+        caller: str,
+    ) -> Contract:
+        """Make a contract; the vehicle's first one becomes its default, and so does one that asks for it.
+
+        ``issuer`` names the mobility operator's authority, "" takes the one that fits. ``unregistered_vehicle`` makes
+        it for a PCID that is not in the pool. A contract of this EMAID whose end has come is ended by this.
+        Raises ``contract.exists`` (with the contract's id in the facts), ``contract.check_digit``,
+        ``contract.bad_period``, ``contract.wrong_issuer``, ``pool.unknown_vehicle``, ``identifier.invalid``.
+        """
+        account = self._emaid(emaid)
+        vehicle = _parsed("pcid", pcid).parts["key"]
+        first, last = _period(begins, ends, at)
+        if not (unregistered_vehicle or self.policy.unregistered_vehicle == "accept") and not self._registered(vehicle):
+            raise unknown_vehicle(vehicle)
+        signing = self._issuer(issuer)
+        before = self._store.pools.contract_of(account)
+        if before is not None and before.state == "active":
+            if before.ends > at:
+                raise _exists(before)
+            self.end(before.id, at=at, caller=caller)
+        contract = Contract(
+            id=os.urandom(_ID_HEX // 2).hex(),
+            emaid=account,
+            pcid=vehicle,
+            begins=first,
+            ends=last,
+            created_at=at,
+            created_by=caller,
+            issuer=signing,
+            default=default,
+        )
+        try:
+            with self._writing():
+                return self._store.pools.add_contract(contract)
+        except V2GPKIError as problem:
+            faster = self._store.pools.contract_of(account)
+            if problem.code != "store.conflict" or faster is None:
+                raise
+            raise _exists(faster) from problem
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Contract:
+        """A contract by its id, a unique start of it (8 digits), or its EMAID in any writing: the active one of the
+        EMAID, else the one that ended last. Raises ``contract.unknown``, ``contract.ambiguous``."""
+        found = self._store.pools.contract(name.lower()) or self._of_emaid(name) or self._by_start(name.lower())
+        if found is None:
+            raise V2GPKIError(
+                "contract.unknown",
+                f"there is no contract with the EMAID or id {name[:40]!a}",
+                hint="v2gpki contract list shows them all",
+                clause=_CLAUSE,
+                facts={"contract": name[:40]},
+            )
+        return found
+
+    def list(
+        self,
+        *,
+        pcid: str = "",
+        emaid: str = "",
+        state: ContractState | None = None,
+        ending_before: datetime | None = None,
+    ) -> Iterator[Contract]:
+        """Contracts in the order of creation; raises ``identifier.invalid`` for an EMAID that is none."""
+        account = _parsed("emaid", emaid).normal if emaid else ""
+        return self._store.pools.contracts(
+            pcid=pcid.upper(), emaid=account, state=state, ending_before=ending_before
+        )
+
+    def window(self, edition: str) -> timedelta:
+        """How long before its end a contract certificate of this edition expires soon: 21 days in -2, 14 in -20."""
+        return self._catalogue.edition(edition).expiring_soon.window
+
+    def soon(self, edition: str, end: datetime, at: datetime) -> bool:
+        """Whether what ends at ``end`` is inside the edition's window of notice at ``at``, or over already."""
+        return end - self.window(edition) <= at
+
+    def expiring(self, edition: str, at: datetime) -> tuple[Contract, ...]:
+        """The active contracts that end within the edition's window of notice, those that are over included."""
+        within = at + self.window(edition) + timedelta(seconds=1)
+        return tuple(self._store.pools.contracts(state="active", ending_before=within))
+
+    def select(
+        self,
+        pcid: str,
+        edition: str,
+        at: datetime,
+        *,
+        prioritised: Sequence[str] = (),
+        limit: int | None = None,
+        policy: Selection | None = None,
+    ) -> _Contracts:
+        """The contracts that a vehicle gets at this moment, in the order of delivery, at most ``limit``.
+
+        Only active contracts that have begun and are not over. ``prioritised`` are EMAIDs in any writing, the most
+        wanted first; those that are no EMAID, or of no contract of this vehicle, say nothing. Contracts are of no
+        edition: ``edition`` is who asks, for errors only (``profile.unknown_edition``).
+        """
+        self._catalogue.edition(edition)
+        rule = policy or Selection()
+        current = [
+            contract
+            for contract in self._store.pools.contracts(pcid=pcid.upper(), state="active")
+            if contract.begins <= at < contract.ends
+        ]
+        chosen = ordered(current, () if rule.prioritised == "ignore" else prioritised, rule)
+        return chosen if limit is None else chosen[: max(limit, 0)]
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def set_default(self, name: str, *, at: datetime, caller: str) -> tuple[Contract, bool]:
+        """Make a contract (EMAID or id) its vehicle's default; returns it and whether that changed anything.
+
+        Raises ``contract.not_active``, ``contract.unknown``.
+        """
+        contract = self.find(name)
+        if contract.state != "active":
+            raise V2GPKIError(
+                "contract.not_active",
+                f"the contract of {contract.emaid} is {contract.state} and can be no default",
+                hint=f"v2gpki contract create --emaid {contract.emaid} --pcid {contract.pcid} makes a new one",
+                clause=_CLAUSE,
+                facts={"emaid": contract.emaid, "state": contract.state, "contract": contract.id},
+            )
+        if contract.default:
+            return contract, False
+        with self._writing():
+            return self._store.pools.set_default_contract(contract.id, at, caller), True
+
+    def end(self, name: str, reason: str = "cessationOfOperation", *, at: datetime, caller: str) -> Ended:
+        """End a contract (EMAID or id): its certificates are revoked for ``reason`` (RFC 5280 5.3.1), what was made for
+        it is withdrawn, and the vehicle's oldest other contract becomes its default. Ended already: no change.
+
+        Raises ``revocation.unknown_reason``, ``contract.unknown``.
+        """
+        if reason not in ENDING_REASONS:
+            raise V2GPKIError(
+                "revocation.unknown_reason",
+                f"{reason[:40]!a} is no reason for which a contract ends",
+                hint="use one of " + ", ".join(ENDING_REASONS),
+                clause="RFC 5280 5.3.1",
+                facts={"reason": reason[:40]},
+            )
+        contract = self.find(name)
+        if contract.state != "active":
+            return Ended(contract, changed=False, default=self.default_of(contract.pcid))
+        valid = {pair for pair in self._store.pools.certificates_of(contract.id) if self._valid(*pair)}
+        with self._writing():
+            ended = self._store.pools.end_contract(contract.id, at, reason, caller)
+        revoked = tuple(
+            pair for pair in self._store.pools.certificates_of(contract.id) if pair in valid and not self._valid(*pair)
+        )
+        return Ended(ended, changed=True, revoked=revoked, default=self.default_of(contract.pcid))
+
+    def default_of(self, pcid: str) -> Contract | None:
+        """A vehicle's default contract."""
+        active = self._store.pools.contracts(pcid=pcid.upper(), state="active")
+        return next((contract for contract in active if contract.default), None)
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _emaid(self, text: str) -> str:
+        """The EMAID as it is kept; a wrong check digit is refused where the policy says so."""
+        identifier = _parsed("emaid", text)
+        wrong = [warning for warning in identifier.warnings if warning.code == "identifier.check_digit"]
+        if wrong and self.policy.wrong_check_digit == "refuse":
+            raise V2GPKIError(
+                "contract.check_digit",
+                f"{text[:40]!a}: {wrong[0].message}",
+                hint="correct the EMAID, or leave the check digit out; v2gpki id make computes it",
+                clause=wrong[0].clause,
+                facts={"emaid": identifier.normal},
+                findings=wrong,
+            )
+        return identifier.normal
+
+    def _registered(self, pcid: str) -> bool:
+        return next(iter(self._store.pools.vehicles(pcid=pcid)), None) is not None
+
+    def _issuer(self, name: str) -> str:
+        """The authority as the contract names it: a generation when one was named, else the slug."""
+        if not name:
+            return ""
+        authority = self._directory.find(name)
+        profile = self._catalogue.profile(authority.edition, "contract", authority.suite)
+        if authority.role not in profile.issuers:
+            raise V2GPKIError(
+                "contract.wrong_issuer",
+                f"{authority.id} is a {authority.role}, which issues no contract certificates",
+                hint=f"name an authority of one of these roles: {', '.join(profile.issuers)}",
+                clause=profile.clause,
+                facts={"issuer": authority.id, "role": authority.role},
+            )
+        return authority.id if "@" in name else authority.slug
+
+    def _of_emaid(self, text: str) -> Contract | None:
+        account = _account(text)
+        return self._store.pools.contract_of(account) if account else None
+
+    def _by_start(self, text: str) -> Contract | None:
+        """The one contract whose id begins so; for people, who copy the first digits."""
+        if len(text) < 8 or not set(text) <= set("0123456789abcdef"):
+            return None
+        found = [contract for contract in self._store.pools.contracts() if contract.id.startswith(text)]
+        if len(found) > 1:
+            raise V2GPKIError(
+                "contract.ambiguous",
+                f"{text!r} fits several contracts: {', '.join(contract.id for contract in found[:9])}",
+                hint="give more digits of the id, or the EMAID",
+                facts={"contract": text, "candidates": [contract.id for contract in found[:9]]},
+            )
+        return found[0] if found else None
+
+    def _valid(self, issuer_id: str, serial: int) -> bool:
+        record = self._store.certificate(issuer_id, serial)
+        return record is not None and record.state == "valid"
+
+
+def ordered(contracts: Sequence[Contract], prioritised: Sequence[str], rule: Selection) -> list[Contract]:
+    """Contracts of one vehicle, given in the order of creation, in the order of delivery."""
+    rest = list(contracts)
+    if rule.order == "newest-first":
+        rest.reverse()
+    elif rule.order == "default-first":
+        rest.sort(key=lambda contract: not contract.default)
+    wished: list[Contract] = []
+    for account in dict.fromkeys(map(_account, prioritised)):
+        wished += [contract for contract in rest if account and contract.emaid[:_ACCOUNT] == account]
+    if rule.prioritised == "only" and prioritised:
+        return wished
+    others = [contract for contract in rest if contract not in wished]
+    if rule.share == "default":
+        others = [contract for contract in others if contract.default]
+    return wished + others
+
+
+def _parsed(kind: str, text: str) -> Identifier:
+    """An identifier, or its refusal with a hint."""
+    try:
+        return parse(kind, text)
+    except V2GPKIError as problem:
+        problem.hint = problem.hint or f"v2gpki id make {kind} builds one from its parts"
+        raise
+
+
+def _account(emaid: str) -> str:
+    """The 14 characters that identify an EMAID, "" for what is none."""
+    try:
+        return parse("emaid", emaid).normal[:_ACCOUNT]
+    except V2GPKIError:
+        return ""
+
+
+def _period(begins: datetime, ends: datetime, at: datetime) -> tuple[datetime, datetime]:
+    if begins.tzinfo is None or ends.tzinfo is None:
+        raise V2GPKIError(
+            "usage.invalid",
+            "the begin or the end of a contract has no time zone",
+            hint="give aware datetimes, such as datetime(2027, 1, 1, tzinfo=UTC)",
+        )
+    first, last = (moment.astimezone(UTC).replace(microsecond=0) for moment in (begins, ends))
+    if last <= max(first, at):
+        what = "before it begins" if last <= first else "in the past"
+        raise V2GPKIError(
+            "contract.bad_period",
+            f"the contract would end {what}: from {rfc3339(first)} to {rfc3339(last)}",
+            hint="give an end (--until) after the begin and after now",
+            clause=_CLAUSE,
+            facts={"begins": rfc3339(first), "ends": rfc3339(last)},
+        )
+    return first, last
+
+
+def _exists(contract: Contract) -> V2GPKIError:
+    return V2GPKIError(
+        "contract.exists",
+        f"{contract.emaid} has a contract already: for {contract.pcid}, until {rfc3339(contract.ends)}",
+        hint=f"an EMAID has one contract at a time; v2gpki contract end {contract.emaid} ends it",
+        clause=_CLAUSE,
+        facts={"emaid": contract.emaid, "pcid": contract.pcid, "contract": contract.id, "ends": rfc3339(contract.ends)},
+    )

@@ -1,0 +1,188 @@
+"""Signed contract data and what requests were answered with, in SQLite, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from v2gpki.errors import V2GPKIError
+from v2gpki.store import auditlog, pool_rows, rows
+from v2gpki.store.canonical import seconds
+from v2gpki.store.pool_canonical import answer_details, bundle_details
+from v2gpki.store.pool_records import Answered, Bundle
+from v2gpki.store.pooled_contracts import require_active
+from v2gpki.store.records import CertificateRecord
+
+_SAME = "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND state = 'ready'"
+
+
+def add(connection: sqlite3.Connection, bundle: Bundle, caller: str) -> None:
+    """Write a bundle in place of the one that it replaces; ``store.conflict`` when another one is ready."""
+    if bundle.state != "ready":
+        raise ValueError("a new bundle is ready")
+    contract = require_active(connection, bundle.contract_id)
+    if (contract.emaid, contract.pcid) != (bundle.emaid, bundle.pcid):
+        raise ValueError("EMAID and PCID of a bundle are those of its contract")
+    present = connection.execute(
+        f"SELECT id FROM bundles WHERE {_SAME}",
+        (bundle.contract_id, bundle.receiver, bundle.v2g_root, bundle.edition, bundle.suite),
+    ).fetchone()
+    found = "" if present is None else str(present[0])
+    if found != bundle.replaces:
+        raise V2GPKIError(
+            "store.conflict",
+            f"somebody else has made signed contract data for {bundle.emaid} meanwhile",
+            hint="use what is ready now",
+            facts={"which": "bundle", "contract_id": bundle.contract_id, "ready": found, "replaces": bundle.replaces},
+        )
+    if found:
+        withdraw(connection, [found], bundle.made_at, caller)
+    if one(connection, bundle.id) is not None:
+        raise V2GPKIError(
+            "store.conflict",
+            f"there is a bundle with the id {bundle.id} already",
+            hint="draw another id",
+            facts={"which": "bundle_id", "bundle_id": bundle.id},
+        )
+    connection.execute(rows.insertion("bundles", pool_rows.BUNDLE), pool_rows.bundle_row(bundle))
+    entry = (seconds(bundle.made_at), "bundle.made", caller, bundle.id, bundle_details(bundle))
+    auditlog.append(connection, [entry])
+
+
+def deliver(
+    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
+) -> None:
+    """Write bundles that deliver certificates of the same commit; whoever asked for those made these."""
+    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
+    for bundle in bundles:
+        own = issued.get((bundle.issuer_id, bundle.serial))
+        if own is None:
+            raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
+        add(connection, bundle, own.caller)
+
+
+def one(connection: sqlite3.Connection, bundle_id: str) -> Bundle | None:
+    """One bundle by its id."""
+    row = connection.execute(f"SELECT {pool_rows.BUNDLE} FROM bundles WHERE id = ?", (bundle_id,)).fetchone()
+    return None if row is None else pool_rows.bundle_of(row)
+
+
+def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, str]) -> Bundle | None:
+    """The bundle that is ready for (contract id, receiver, V2G root, edition, suite); there is one at most."""
+    row = connection.execute(f"SELECT {pool_rows.BUNDLE} FROM bundles WHERE {_SAME}", place).fetchone()
+    return None if row is None else pool_rows.bundle_of(row)
+
+
+def page(
+    connection: sqlite3.Connection, contract_id: str, pcid: str, after: int, size: int
+) -> tuple[int, list[Bundle]]:
+    """Up to ``size`` bundles made after row number ``after``, and the number to go on from (0: no more)."""
+    given = [(column, value) for column, value in (("contract_id", contract_id), ("pcid", pcid)) if value]
+    terms = "".join(f"{column} = ? AND " for column, _ in given)
+    found = connection.execute(
+        f"SELECT {pool_rows.BUNDLE}, number FROM bundles WHERE {terms}number > ? ORDER BY number LIMIT ?",
+        (*(value for _, value in given), after, size),
+    ).fetchall()
+    return found[-1][-1] if len(found) == size else 0, [pool_rows.bundle_of(row) for row in found]
+
+
+def withdraw(connection: sqlite3.Connection, bundle_ids: Iterable[str], at: datetime, caller: str) -> None:
+    """Never send these again; those that are withdrawn already stay as they are."""
+    leaving = []
+    for bundle_id in dict.fromkeys(bundle_ids):
+        bundle = one(connection, bundle_id)
+        if bundle is None:
+            raise _unknown(bundle_id)
+        if bundle.state == "ready":
+            leaving.append(replace(bundle, state="withdrawn"))
+    if leaving:
+        connection.executemany(
+            "UPDATE bundles SET state = 'withdrawn' WHERE id = ?", [(bundle.id,) for bundle in leaving]
+        )
+        when = seconds(at)
+        auditlog.append(
+            connection,
+            [(when, "bundle.withdrawn", caller, bundle.id, bundle_details(bundle)) for bundle in leaving],
+        )
+
+
+def _unknown(bundle_id: str) -> V2GPKIError:
+    return V2GPKIError(
+        "store.unknown_bundle",
+        f"there is no signed contract data with the id {bundle_id}",
+        hint="`v2gpki contract show` lists what was made for a contract",
+        facts={"bundle_id": bundle_id},
+    )
+
+
+# -- answers -------------------------------------------------------------------------------------
+def answered(connection: sqlite3.Connection, digest: bytes) -> Answered | None:
+    """What a request was last answered with."""
+    row = connection.execute(f"SELECT {pool_rows.ANSWER} FROM answers WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else pool_rows.answer_of(row)
+
+
+def standing(connection: sqlite3.Connection, digest: bytes) -> Answered | None:
+    """The answer that was given, if it has bundles and all of them are still ready."""
+    present = answered(connection, digest)
+    if present is None or not present.bundles or _not_ready(connection, present.bundles):
+        return None
+    return present
+
+
+def record(connection: sqlite3.Connection, answer: Answered, caller: str) -> Answered:
+    """Keep the answer that stands, else write this one in its place."""
+    if present := standing(connection, answer.digest):
+        return present
+    if gone := _not_ready(connection, answer.bundles):
+        raise V2GPKIError(
+            "store.conflict",
+            f"signed contract data of this answer was withdrawn meanwhile: {', '.join(gone)}",
+            hint="select again what is ready now",
+            facts={"which": "withdrawn", "bundles": list(gone)},
+        )
+    row = pool_rows.answer_row(answer)
+    connection.execute(
+        rows.insertion("answers", pool_rows.ANSWER) + " ON CONFLICT (digest) DO UPDATE SET "
+        "bundles = excluded.bundles, answered_at = excluded.answered_at, details = excluded.details",
+        row,
+    )
+    target = answer.digest.hex()
+    entry = (seconds(answer.answered_at), "request.answered", caller, target, answer_details(answer))
+    auditlog.append(connection, [entry])
+    return answer
+
+
+def answers(connection: sqlite3.Connection, after: int, size: int) -> tuple[int, list[Answered]]:
+    """A page of all answers, as ``page``."""
+    found = connection.execute(
+        f"SELECT {pool_rows.ANSWER}, number FROM answers WHERE number > ? ORDER BY number LIMIT ?", (after, size)
+    ).fetchall()
+    return found[-1][-1] if len(found) == size else 0, [pool_rows.answer_of(row) for row in found]
+
+
+def take_position(connection: sqlite3.Connection, station: str, digest: bytes, count: int, at: datetime) -> int:
+    """0, 1, .. count - 1, then 0 again."""
+    row = connection.execute(
+        "SELECT position FROM positions WHERE digest = ? AND station = ?", (digest, station)
+    ).fetchone()
+    position = 0 if row is None or row[0] + 1 >= count else row[0] + 1
+    connection.execute(
+        "INSERT INTO positions (station, digest, position, at) VALUES (?, ?, ?, ?) ON CONFLICT (digest, station) "
+        "DO UPDATE SET position = excluded.position, at = excluded.at",
+        (station, digest, position, seconds(at)),
+    )
+    return int(position)
+
+
+def _not_ready(connection: sqlite3.Connection, bundle_ids: Sequence[str]) -> list[str]:
+    gone = []
+    for bundle_id in bundle_ids:
+        row = connection.execute("SELECT state FROM bundles WHERE id = ?", (bundle_id,)).fetchone()
+        if row is None:
+            raise _unknown(bundle_id)
+        if row[0] != "ready":
+            gone.append(bundle_id)
+    return gone
