@@ -202,6 +202,10 @@ class OcspResponder:
             for hash_name in hashes:
                 yield from self._ahead(issuer, signer, hash_name, at)
 
+    def renew(self, now: datetime) -> int:
+        """Issue the OCSP signers that are missing or will soon end; how many."""
+        return len(self._signers.renew(now))
+
     # -- helpers -------------------------------------------------------------------------------
 
     def _ahead(self, issuer: Issuer, signer: OcspSigner, hash_name: str, now: datetime) -> Iterator[SignedAhead]:

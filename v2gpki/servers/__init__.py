@@ -1,0 +1,1 @@
+"""What listens: HTTP services over the services of the house."""

@@ -1,0 +1,1 @@
+"""HTTP: OCSP and CRLs as raw ASGI, the rest on starlette."""

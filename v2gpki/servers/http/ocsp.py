@@ -1,0 +1,202 @@
+"""OCSP over HTTP, as raw ASGI in front of everything else: POST and GET, and the upkeep of its answers.
+
+``POST <prefix>`` with a DER request, ``GET <prefix>/<base64>`` in every way that clients write it. What is no request
+is answered malformedRequest with status 200, as RFC 6960 A.1 has it; HTTP statuses are for what is no OCSP: other
+methods (405), bodies that are too long (413) or too slow (408), an empty path (400). Good and revoked answers carry
+validators and an age for caches; answers with a nonce, unknown ones and errors carry no-store.
+Sources: RFC 6960 A.1; RFC 5019 5 and 7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from v2gpki.certs.ocsp_answer import FAILURES
+from v2gpki.clock import Clock
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.exchange import (
+    Gone,
+    Headers,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    body_of,
+    http_date,
+    path_below,
+    refuse,
+    respond,
+    unchanged,
+)
+from v2gpki.services.ocsp import OcspAnswer, OcspResponder
+
+_LOG = logging.getLogger("v2gpki.ocsp")
+
+#: A request has some hundred octets, a signed one with its certificates a few thousand.
+LARGEST_REQUEST = 16 * 1024
+#: How long a cache may keep an answer: after so long a revocation is known behind every cache.
+KEEP = timedelta(hours=1)
+#: What the upkeep does at a time before it lets requests in, and how often it looks, in seconds.
+_SLICE, _LOOK = 0.001, 0.3
+_RENEW = timedelta(hours=1)
+
+_TYPE = (b"content-type", b"application/ocsp-response")
+_NO_STORE: Headers = [_TYPE, (b"cache-control", b"no-store")]
+_METHODS = [(b"allow", b"GET, HEAD, POST")]
+
+
+class OcspApp:
+    """The ASGI application. ``observe`` is told the status of each answer, for metrics.
+
+    Answers are signed on the event loop, because that takes less time than handing them to a thread; with
+    ``executor`` (a signer that waits for another process or a token) those that must be signed go there.
+    """
+
+    def __init__(
+        self,
+        responder: OcspResponder,
+        clock: Clock,
+        *,
+        prefix: str = "/ocsp",
+        executor: Executor | None = None,
+        keep: timedelta = KEEP,
+        observe: Callable[[str], None] = lambda _status: None,
+    ) -> None:
+        self.responder = responder
+        self.prefix = prefix.rstrip("/")
+        self._clock = clock
+        self._executor = executor
+        self._keep = keep
+        self._observe = observe
+        self._upkeep: asyncio.Task[None] | None = None
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is this application's."""
+        return path == self.prefix or path.startswith(self.prefix + "/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One exchange."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            try:
+                await self._exchange(scope, receive, send)
+            except Refusal as refusal:
+                await refuse(send, refusal)
+            except Gone:
+                return
+
+    async def upkeep(self) -> None:
+        """Keep answers current until cancelled: revocations by other processes, pre-signing, signers that will end.
+
+        Each process that serves runs one of these beside its requests.
+        """
+        renewed: datetime | None = None
+        while True:
+            now = self._clock.now()
+            try:
+                self.responder.refresh(now)
+                if renewed is None or not renewed <= now < renewed + _RENEW:
+                    renewed = now
+                    await asyncio.to_thread(self.responder.renew, now)
+                if self.responder.fill_due(now):
+                    await self._fill(now)
+            except V2GPKIError as problem:
+                _LOG.warning("the upkeep of OCSP answers failed: %s", problem)
+            await asyncio.sleep(_LOOK)
+
+    # -- one exchange --------------------------------------------------------------------------
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        now = self._clock.now()
+        if method == "POST":
+            body = await body_of(scope, receive, LARGEST_REQUEST)
+            answer = await self._answer(body, now)
+        elif method in ("GET", "HEAD"):
+            answer = await self._answer_path(scope, now)
+        else:
+            raise Refusal(405, "an OCSP responder takes POST and GET", _METHODS)
+        self._observe(answer.status)
+        headers, etag = self._headers(answer, now)
+        if etag and method != "POST" and unchanged(scope, etag):
+            await respond(send, 304, headers, b"")
+        else:
+            await respond(send, 200, headers, answer.der, bodiless=method == "HEAD")
+
+    async def _answer(self, request: bytes, now: datetime) -> OcspAnswer:
+        try:
+            if self._executor is None:
+                return self.responder.answer(request, now)
+            prompt = self.responder.ready(request, now)
+            if prompt is not None:
+                return prompt
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self.responder.answer, request, now)
+        except V2GPKIError as problem:
+            return _broken(problem)
+
+    async def _answer_path(self, scope: Scope, now: datetime) -> OcspAnswer:
+        path = path_below(scope, self.prefix)
+        if not path or not path.strip("/"):
+            raise Refusal(400, "this is an OCSP responder: POST a request, or GET one in base64 behind this path")
+        if len(path) > 3 * LARGEST_REQUEST:
+            raise Refusal(414, "the path is too long for an OCSP request")
+        try:
+            if self._executor is None:
+                return self.responder.answer_get(path, now)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self.responder.answer_get, path, now)
+        except V2GPKIError as problem:
+            return _broken(problem)
+
+    def _headers(self, answer: OcspAnswer, now: datetime) -> tuple[Headers, bytes]:
+        """The headers of an answer, and its ETag ("" when nobody may keep it)."""
+        this_update, next_update = answer.this_update, answer.next_update
+        if not answer.cacheable or this_update is None or next_update is None:
+            return _NO_STORE, b""
+        now = now.replace(microsecond=0)
+        expires = min(now + self._keep, next_update)
+        age = max(0, int((expires - now).total_seconds()))
+        etag = b'"' + sha256(answer.der).hexdigest().encode("ascii") + b'"'
+        return [
+            _TYPE,
+            (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % age),
+            (b"etag", etag),
+            (b"last-modified", http_date(this_update)),
+            (b"expires", http_date(expires)),
+        ], etag
+
+    # -- the life of a process -----------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Run the upkeep from start to shutdown, when this application is served by itself."""
+        await receive()
+        self._upkeep = asyncio.create_task(self.upkeep())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._upkeep.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _fill(self, now: datetime) -> None:
+        loop = asyncio.get_running_loop()
+        signed = 0
+        end = loop.time() + _SLICE
+        for _ in self.responder.fill(now):
+            signed += 1
+            if loop.time() >= end:
+                await asyncio.sleep(0)
+                end = loop.time() + _SLICE
+        _LOG.info("%d OCSP answers signed ahead", signed)
+
+
+def _broken(problem: V2GPKIError) -> OcspAnswer:
+    """What is said when the store cannot be read: tryLater if that passes, else internalError."""
+    _LOG.error("an OCSP request could not be answered: %s", problem)
+    name = "tryLater" if problem.outcome.http == 503 else "internalError"
+    return OcspAnswer(FAILURES[name], name)
