@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "contract": ("v2gpki.cli.contract:contract", "Create, list and end contracts; prepare what vehicles install."),
     "installation": ("v2gpki.cli.installation:installation", "Ask for, answer, verify, open and explain contracts."),
     "crl": ("v2gpki.cli.crl:crl", "Issue certificate revocation lists."),
+    "ocsp": ("v2gpki.cli.ocsp:ocsp", "Ask OCSP responders; sign answers ahead; staples; hash data."),
     "rcp": ("v2gpki.cli.rcp:rcp", "Root pool: which roots are trusted."),
     "pcp": ("v2gpki.cli.pcp:pcp", "Provisioning pool: register vehicles."),
     "tree": ("v2gpki.cli.tree:tree", "Show the hierarchy, as text or as an SVG picture."),

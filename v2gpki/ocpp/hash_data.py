@@ -103,18 +103,23 @@ def entries(
 
     Several leaves below one CA (the one in use, and the one that follows) may stand in one chain.
     """
-    wanted = [view(one) for one in dict.fromkeys(chain)]
-    known = [*wanted, *(view(one) for one in anchors)]
-    wanted.sort(key=lambda one: _height(one, wanted))
     result = []
-    for certificate in wanted:
-        issuer = certificate if certificate.self_issued else _issuer(certificate, known)
+    for certificate, issuer in pairs(chain, anchors):
         hash_name = _own_hash(certificate) if own_algorithm and not algorithm else _hash_name(algorithm or "SHA256")
         name = IssuerName(issuer.subject, issuer.spki)
         hashes = name.name_hash(hash_name), name.key_hash(hash_name)
         entry = HashData(hash_name, *hashes, certificate.serial, ocsp_url(certificate.der))
         result.append((certificate, entry))
     return result
+
+
+def pairs(chain: Sequence[bytes], anchors: Sequence[bytes] = ()) -> list[tuple[CertificateView, CertificateView]]:
+    """Each certificate of a chain with its issuer, which is itself for a root; order and refusals as ``entries``."""
+    wanted = [view(one) for one in dict.fromkeys(chain)]
+    known = [*wanted, *(view(one) for one in anchors)]
+    heights = {one.fingerprint: _height(one, wanted) for one in wanted}
+    wanted.sort(key=lambda one: heights[one.fingerprint])
+    return [(one, one if one.self_issued else _issuer(one, known)) for one in wanted]
 
 
 def read_hash_data(data: Mapping[str, object]) -> HashData:

@@ -65,7 +65,7 @@ async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 class _Deadline:
-    """Cancels the running task when patience ends: ``asyncio.timeout`` without its price, which a request would feel."""
+    """Cancels the running task when patience ends: ``asyncio.timeout`` without its price."""
 
     __slots__ = ("_handle", "_task", "passed")
 

@@ -46,6 +46,7 @@ class SignedAhead(NamedTuple):
     request: bytes
     status: str
     issuer_id: str
+    next_update: datetime
 
 
 class OcspResponder:
@@ -216,11 +217,11 @@ class OcspResponder:
                 octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
                 signed = batch.answer(octets, batch.sign(octets))
                 request = write_request(issuer.name.cert_id(hash_name, serial))
-                yield SignedAhead(serial, signed, request, "good", issuer.record.id)
+                yield SignedAhead(serial, signed, request, "good", issuer.record.id, window.next_update)
         for serial, fact in list(issuer.revoked.items()):
             cert_id = issuer.name.cert_id(hash_name, serial)
             signed = signer.template.answer(cert_id, revoked(*fact), _since(window, fact))
-            yield SignedAhead(serial, signed, write_request(cert_id), "revoked", issuer.record.id)
+            yield SignedAhead(serial, signed, write_request(cert_id), "revoked", issuer.record.id, window.next_update)
 
     def _answer(self, asked: OcspRequest, now: datetime) -> OcspAnswer:
         if not self._last_look <= now < self._next_look:

@@ -13,7 +13,7 @@ from datetime import datetime
 from v2gpki.certs.ocsp_request import write_request
 from v2gpki.certs.view import CertificateView
 from v2gpki.errors import V2GPKIError
-from v2gpki.ocpp.hash_data import HashData, entries
+from v2gpki.ocpp.hash_data import HashData, entries, pairs
 from v2gpki.services.ocsp.presigned import OcspAnswer
 
 
@@ -29,23 +29,33 @@ class Staple:
     next_update: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a staple is asked for: the certificate, its issuer, and the DER request."""
+
+    certificate: CertificateView
+    issuer: CertificateView
+    request: bytes
+
+
 def staples(
     chain: Sequence[bytes],
-    answer: Callable[[bytes], OcspAnswer],
+    ask: Callable[[Asked], OcspAnswer],
     *,
     anchors: Sequence[bytes] = (),
     algorithm: str = "SHA256",
 ) -> list[Staple]:
     """The staples of a chain, leaves first.
 
-    ``answer`` gives the answer to a DER request (``OcspResponder.answer``); ``chain`` and ``anchors`` as in
+    ``ask`` gives the answer, from a responder of ours or a foreign one; ``chain``, ``anchors`` and ``algorithm`` as in
     ``ocpp.hash_data``. Raises ``ocsp.no_staple`` when a certificate has no good or revoked answer.
     """
     found = []
+    issuers = {one.fingerprint: issuer for one, issuer in pairs(chain, anchors)}
     for certificate, entry in entries(chain, anchors=anchors, algorithm=algorithm):
         if certificate.self_issued:
             continue
-        given = answer(write_request(entry.cert_id))
+        given = ask(Asked(certificate, issuers[certificate.fingerprint], write_request(entry.cert_id)))
         if given.status not in ("good", "revoked") or given.this_update is None or given.next_update is None:
             raise V2GPKIError(
                 "ocsp.no_staple",

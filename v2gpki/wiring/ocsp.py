@@ -1,0 +1,46 @@
+"""The OCSP responder and the publication of CRLs of an opened home."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from v2gpki.services.ocsp import OcspResponder, OcspSigners, SignerIssuance
+from v2gpki.services.publication import HOLD, CrlPublication
+from v2gpki.services.revocation import Revocation
+
+if TYPE_CHECKING:
+    from v2gpki.wiring.authority import CertificateAuthority
+
+
+def ocsp_signers(ca: CertificateAuthority, *, issuing: bool = True) -> OcspSigners:
+    """The home's OCSP signers; ``issuing`` lets missing ones be issued, if the home is unlocked."""
+    issue = None
+    if issuing and ca.vault is not None:
+        issue = SignerIssuance(ca.issuance, ca._routing, ca.catalogue, caller=ca.caller)
+    return OcspSigners(ca.store, ca.catalogue, ca.vault, issue=issue)
+
+
+def ocsp_responder(
+    ca: CertificateAuthority, *, presigned: bool = False, signers: OcspSigners | None = None
+) -> OcspResponder:
+    """The home's responder; a locked home answers tryLater."""
+    return OcspResponder(
+        ca.store,
+        ca.clock,
+        catalogue=ca.catalogue,
+        signers=ocsp_signers(ca) if signers is None else signers,
+        presigned=presigned,
+    )
+
+
+def crl_publication(ca: CertificateAuthority, *, hold: timedelta = HOLD) -> CrlPublication:
+    """What keeps the home's CRLs current; raises ``home.locked``."""
+    return CrlPublication(
+        ca.store,
+        Revocation(ca.store, ca._unlocked(), ca.clock),
+        lifetime=ca.settings.crl_lifetime,
+        seal=ca._seal,
+        caller=ca.caller,
+        hold=hold,
+    )
