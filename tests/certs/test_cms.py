@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -105,7 +106,5 @@ def test_what_is_no_cms_is_refused(data: bytes, code: str) -> None:
 def test_no_octets_break_the_reader(noise: bytes, at: int) -> None:
     good = certs_only([b"\x30\x03\x02\x01\x01"])
     for data in (b"\x30" + noise, good[:at] + noise, good[:at] + noise[:1] + good[at + 1 :]):
-        try:
-            load_certs_only(data)
-        except V2GPKIError as refusal:
-            assert refusal.code.startswith("cms.")
+        with contextlib.suppress(V2GPKIError):
+            assert load_certs_only(data)

@@ -15,10 +15,10 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import BIRTH
 from tests.services.est.desk import common_name, csr, csr_with, key, service_of
 from v2gpki import CertificateAuthority, FixedClock, V2GPKIError
-from v2gpki.services.est import EnrolRequest, Enrolled, LabelOptions, Registration
+from v2gpki.services.est import Enrolled, EnrolRequest, LabelOptions, Registration
 
 
-def refused(code: str) -> object:
+def refused(code: str) -> pytest.RaisesExc[V2GPKIError]:
     return pytest.raises(V2GPKIError, check=lambda problem: problem.code == code)
 
 
@@ -239,7 +239,7 @@ def test_a_member_that_issuing_refuses_takes_nobody_along(iso2: CertificateAutho
     table = [Registration("cpo-a", "secc", "", (), ("",))]
     service = service_of(iso2, table)
     target = service.labels.target("cpo")
-    # An issuer that is out of service from one moment to the next: each gets the refusal, and the way is looked up anew.
+    # An issuer that is out of service from one moment to the next: each gets the refusal.
     issuer = service.enrol("cpo-a", csr(key()), target).record.issuer_id
     certificate = iso2.store.authority(issuer)
     assert certificate is not None

@@ -95,7 +95,12 @@ def test_options_are_by_label_then_by_name() -> None:
         ("cpo", "ISO15118-2", "", ["iso2-cpo-sub-ca-2", "iso2-cpo-sub-ca-1", "iso2-v2g-root"]),
         ("mo", "ISO15118-2", "", ["iso2-mo-sub-ca-2", "iso2-mo-sub-ca-1", "iso2-mo-root"]),
         ("cpo", "ISO15118-20", "", ["iso20-p521-cpo-sub-ca-2", "iso20-p521-cpo-sub-ca-1", "iso20-p521-v2g-root"]),
-        ("veh", "ISO15118-20", "ed448", [f"iso20-ed448-{r}" for r in ("vehicle-sub-ca-2", "vehicle-sub-ca-1", "oem-root")]),
+        (
+            "veh",
+            "ISO15118-20",
+            "ed448",
+            ["iso20-ed448-vehicle-sub-ca-2", "iso20-ed448-vehicle-sub-ca-1", "iso20-ed448-oem-root"],
+        ),
         ("station", "", "", ["ocpp-csms-root"]),
     ],
 )
@@ -121,7 +126,8 @@ def test_a_hierarchy_that_is_not_there_is_an_unknown_label(iso2: CertificateAuth
 
 
 def test_a_hierarchy_of_its_own_issues_for_its_label(iso2: CertificateAuthority) -> None:
-    for role, issuer in (("v2g-root", ""), ("cpo-sub-ca-1", "qa-iso2-v2g-root"), ("cpo-sub-ca-2", "qa-iso2-cpo-sub-ca-1")):
+    plan = (("v2g-root", ""), ("cpo-sub-ca-1", "qa-iso2-v2g-root"), ("cpo-sub-ca-2", "qa-iso2-cpo-sub-ca-1"))
+    for role, issuer in plan:
         iso2.create_authority(role, edition="iso15118-2", issuer=issuer, slug=f"qa-iso2-{role}")
     service = service_of(iso2)
     target = service.labels.target("qa-cpo")

@@ -38,16 +38,17 @@ class Shape:
     query: bool = False
 
 
+#: In the order in which a server tries them: what is spelled out comes before holes that would take it for a label.
 SHAPES: Mapping[str, Shape] = {
     shape.name: shape
     for shape in (
         Shape("rfc7030", "/.well-known/est"),
         Shape("rfc7030-label", "/.well-known/est/{label}"),
         Shape("opcp", "/.well-known/est/{label}", edition=True),
-        Shape("maeve", "/{label}", ("cacerts", "simpleenroll", "simplereenroll"), edition=True),
-        Shape("citrineos", "/.well-known/{label}", ("cacerts", "simpleenroll", "simplereenroll")),
         Shape("opnc", "/est", query=True),
         Shape("opnc-server", "/opnc/v1/pki/est", query=True),
+        Shape("maeve", "/{label}", ("cacerts", "simpleenroll", "simplereenroll"), edition=True),
+        Shape("citrineos", "/.well-known/{label}", ("cacerts", "simpleenroll", "simplereenroll")),
         Shape("strongswan", "/{path}/.well-known/est"),
     )
 }

@@ -51,6 +51,7 @@ Operation = Literal["enrol", "reenrol", "serverkeygen"]
 class EnrolRequest(NamedTuple):
     """One request for a certificate, by an authenticated ``identity`` ("" only for a renewal by certificate).
 
+    ``identity`` is the name that the registration table knows; ``caller`` the one for the audit log, "" for the same.
     ``csr`` is PKCS#10 in PEM, DER or base64; ``current`` the DER certificate that the client showed in TLS, if any;
     ``tls_unique`` the channel binding of a TLS 1.2 connection, if it has one.
     """
@@ -61,6 +62,7 @@ class EnrolRequest(NamedTuple):
     operation: Operation = "enrol"
     current: bytes | None = None
     tls_unique: bytes = b""
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,10 @@ class EstService:
     def serverkeygen(self, identity: str, csr: bytes, target: Target, *, tls_unique: bytes = b"") -> ServerKey:
         """A fresh key with its certificate, each time another: an answer that was lost is lost. Raises as ``enrol``,
         and ``est.no_server_keys``, ``est.key_encryption``."""
-        asked = EnrolRequest(identity, csr, target, "serverkeygen", tls_unique=tls_unique)
+        return self.server_key(EnrolRequest(identity, csr, target, "serverkeygen", tls_unique=tls_unique))
+
+    def server_key(self, asked: EnrolRequest) -> ServerKey:
+        """``serverkeygen`` for a request as a value."""
         prepared = self._prepare(asked, self._clock.now())
         issued = self._issuance().issue([prepared.order], caller=prepared.caller)[0]
         if issued.private_key is None:
@@ -244,13 +249,14 @@ class EstService:
         own_key = request.operation == "serverkeygen"
         order = Order(route.profile, route.issuer_id, route.constants, identifier, None if own_key else csr.spki)
         if own_key:
-            return _Prepared(request.identity, order, None)
+            return _Prepared(request.caller or request.identity, order, None)
         self._check_key(csr, identifier)
         profile = route.profile
+        caller = request.caller or request.identity
         digest = sha256(csr.der).hexdigest()
         key = f"est:{prefix}{profile.edition}:{profile.role}:{profile.suite}:{request.target.hierarchy}:{digest}"
-        key, earlier = self._earlier(request.identity, key, now)
-        return _Prepared(request.identity, order._replace(idempotence_key=key), earlier)
+        key, earlier = self._earlier(caller, key, now)
+        return _Prepared(caller, order._replace(idempotence_key=key), earlier)
 
     def _earlier(self, caller: str, key: str, now: datetime) -> tuple[str, CertificateRecord | None]:
         """The certificate that this request got before, or the key under which it gets its next one."""

@@ -1,0 +1,289 @@
+"""EST over HTTP: the URLs of the field, the bodies that clients really send, and the answers that all of them read.
+
+Every shape of ``services.est.paths`` is served by one route. Answers are base64 in one line with a line end and a
+Content-Transfer-Encoding header: BouncyCastle needs the header, strongSwan the one line, and nobody minds the rest;
+a label may wrap its lines. Who asks is told by the resolver that the server gives (Basic, bearer, client certificate);
+nobody gets 401 with a challenge, which BouncyCastle waits for. Requests that arrive together are answered in one group.
+Refusals are text for people. Sources: RFC 7030 3 and 4, RFC 8951, OPCP est.v1, OPNC pki.api.v1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.datastructures import QueryParams, URLPath
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, NoMatchFound
+
+from v2gpki.certs.cms import certs_only
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.access import Identity, Resolver
+from v2gpki.servers.http.client_tls import client_certificate, tls_unique
+from v2gpki.servers.http.est_body import check_media_type, request_octets
+from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, refuse
+from v2gpki.services.est import OPERATIONS, SHAPES, Enrolled, EnrolRequest, EstService, ServerKey, Shape, Target
+from v2gpki.services.est.paths import QUERY_EDITION, QUERY_FAMILY, QUERY_LABEL
+from v2gpki.services.est.service import Operation
+
+CERTS_ONLY = "application/pkcs7-mime; smime-type=certs-only"
+#: A request has less than 2,000 octets; base64 and armour of the largest that is read have less than this.
+LARGEST_BODY = 96 * 1024
+#: So many requests are answered in one group of commits, so many may wait.
+_LARGEST_GROUP = 64
+_MOST_WAITING = 4096
+_BUSY_SECONDS = 5
+_OPERATIONS: dict[str, Operation] = {
+    "simpleenroll": "enrol",
+    "simplereenroll": "reenrol",
+    "serverkeygen": "serverkeygen",
+}
+
+
+def est_routes(
+    service: EstService, resolver: Resolver, *, realm: str = "EST", scope: str = "est"
+) -> list[BaseRoute]:
+    """The routes of EST, for any starlette application.
+
+    ``scope`` is what a credential must be good for; ``realm`` is shown to those who have none.
+    """
+    return [EstRoute(service, resolver, realm=realm, scope=scope)]
+
+
+class EstRoute(BaseRoute):
+    """All URL shapes and operations; anything else is left to the other routes."""
+
+    def __init__(self, service: EstService, resolver: Resolver, *, realm: str, scope: str) -> None:
+        self._service = service
+        self._resolver = resolver
+        self._scope = scope
+        self._challenges = (f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"')
+        self._patterns = tuple(_pattern(shape) for shape in SHAPES.values())
+        # Signing and the store block: two threads, one of them for the groups of requests.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="est")
+        self._desk = _Desk(service, self._threads)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a URL is one of EST."""
+        if scope["type"] == "http":
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            for pattern in self._patterns:
+                found = pattern.fullmatch(path)
+                if found is not None:
+                    return Match.FULL, {"endpoint": self.handle, "path_params": found.groupdict()}
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:  # noqa: ARG002  # starlette's signature
+        """There are no names here: ``services.est.paths.url_path`` builds URLs."""
+        raise NoMatchFound(name, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except V2GPKIError as refusal:
+            response = self._refusal(refusal)
+        except Refusal as refusal:
+            await refuse(send, refusal)
+            return
+        except Gone:
+            return
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        operation = request.path_params["operation"]
+        method = OPERATIONS[operation]
+        if request.method not in ((method, "HEAD") if method == "GET" else (method,)):
+            headers = {"Allow": "GET, HEAD" if method == "GET" else method}
+            return _text(405, f"{operation} takes {method}, not {request.method[:20]}", headers)
+        if operation == "fullcmc":
+            raise V2GPKIError("est.not_implemented", "full CMC is not served here", hint="use simpleenroll")
+        if method == "GET":
+            return await self._told(operation, self._target(request))
+        return await self._enrolled(request, operation)
+
+    async def _told(self, operation: str, target: Target) -> Response:
+        """CA certificates and request attributes: for everybody."""
+        loop = asyncio.get_running_loop()
+        wrap = self._service.labels.options(target).wrap
+        if operation == "cacerts":
+            certificates = await loop.run_in_executor(self._threads, self._service.cacerts, target)
+            return _encoded(certs_only(certificates), CERTS_ONLY, wrap)
+        attributes = await loop.run_in_executor(self._threads, self._service.csrattrs, target)
+        return Response(status_code=204) if attributes is None else _encoded(attributes, "application/csrattrs", wrap)
+
+    async def _enrolled(self, request: Request, operation: str) -> Response:
+        # The body first: a client that still sends when it is refused sees a broken connection and no 401.
+        body = await body_of(request.scope, request.receive, LARGEST_BODY)
+        identity = await self._resolver(request.scope)
+        current = client_certificate(request.scope)
+        if identity is None and not (operation == "simplereenroll" and current is not None):
+            return self._unauthenticated()
+        if identity is not None and not identity.has(self._scope):
+            raise V2GPKIError(
+                "est.no_scope",
+                f"the credential of {identity.name!r} is not good for enrolment",
+                hint=f"use one with the scope {self._scope}",
+                facts={"identity": identity.name, "scope": self._scope},
+            )
+        target = self._target(request)
+        check_media_type(request.headers.get("content-type", ""))
+        asked = EnrolRequest(
+            _registered(identity),
+            request_octets(body),
+            target,
+            _OPERATIONS[operation],
+            current,
+            tls_unique(request.scope),
+            identity.name if identity is not None else "",
+        )
+        wrap = self._service.labels.options(target).wrap
+        if operation == "serverkeygen":
+            made = await asyncio.get_running_loop().run_in_executor(self._threads, self._service.server_key, asked)
+            return _server_key(made, wrap)
+        enrolled = await self._desk.answer(asked)
+        return _encoded(certs_only([enrolled.record.der]), CERTS_ONLY, wrap)
+
+    def _target(self, request: Request) -> Target:
+        """What path and query ask for; segments before ``.well-known`` are label, edition and family."""
+        found, query = request.path_params, request.query_params
+        path = [segment for segment in (found.get("path") or "").split("/") if segment]
+        label = found.get("label") or _first(query, QUERY_LABEL) or "".join(path[:1])
+        edition = found.get("edition") or _first(query, QUERY_EDITION) or "".join(path[1:2])
+        family = found.get("family") or _first(query, QUERY_FAMILY) or "".join(path[2:3])
+        return self._service.labels.target(label, edition, family)
+
+    def _unauthenticated(self) -> Response:
+        refusal = V2GPKIError(
+            "est.unauthenticated",
+            "enrolment needs to know who asks",
+            hint="give a user and password, a bearer token, or a client certificate",
+            clause="RFC 7030 3.2.3",
+        )
+        return self._refusal(refusal)
+
+    def _refusal(self, refusal: V2GPKIError) -> Response:
+        status = refusal.outcome.http
+        headers: dict[str, str] = {}
+        wait = refusal.facts.get("retry_after")
+        if status in (202, 503):
+            headers["Retry-After"] = str(wait if isinstance(wait, int) else _BUSY_SECONDS)
+        response = _text(status, _said(refusal), headers)
+        if status == 401:
+            for challenge in self._challenges:
+                response.headers.append("WWW-Authenticate", challenge)
+        return response
+
+
+class _Desk:
+    """Requests that arrive while others are being answered wait and are answered together."""
+
+    def __init__(self, service: EstService, threads: ThreadPoolExecutor) -> None:
+        self._service = service
+        self._threads = threads
+        self._waiting: list[tuple[EnrolRequest, asyncio.Future[Enrolled]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def answer(self, request: EnrolRequest) -> Enrolled:
+        """The answer to one request; raises its refusal."""
+        if len(self._waiting) >= _MOST_WAITING:
+            raise V2GPKIError(
+                "est.busy",
+                "too many requests are waiting",
+                hint="send it again in a few seconds",
+                clause="RFC 9110 15.6.4",
+            )
+        future: asyncio.Future[Enrolled] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        """Answer group after group; when something breaks, nobody waits for ever."""
+        loop = asyncio.get_running_loop()
+        group: list[tuple[EnrolRequest, asyncio.Future[Enrolled]]] = []
+        try:
+            while self._waiting:
+                group = self._waiting[:_LARGEST_GROUP]
+                del self._waiting[:_LARGEST_GROUP]
+                requests = [request for request, _ in group]
+                answers = await loop.run_in_executor(self._threads, self._service.answer_many, requests)
+                for (_, future), answer in zip(group, answers, strict=True):
+                    _settle(future, answer)
+        finally:
+            left, self._waiting = [*group, *self._waiting], []
+            for _, future in left:
+                _settle(future, V2GPKIError("internal.bug", "the group of requests was not answered"))
+
+
+def _settle(future: asyncio.Future[Enrolled], answer: Enrolled | V2GPKIError) -> None:
+    """Give an answer to whoever still waits for it."""
+    if future.done():
+        return
+    if isinstance(answer, V2GPKIError):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+def _pattern(shape: Shape) -> re.Pattern[str]:
+    """The URLs of one shape: base, operation, and behind it, if given, ISO version and algorithm."""
+    base = re.escape(shape.base).replace(r"\{label\}", "(?P<label>[^/]+)").replace(r"\{path\}", "(?P<path>.+?)")
+    operations = "|".join(shape.operations)
+    return re.compile(rf"/*{base}/(?P<operation>{operations})(?:/(?P<edition>[^/]+))?(?:/(?P<family>[^/]+))?/?")
+
+
+def _registered(identity: Identity | None) -> str:
+    """The name under which the registration table knows the caller, "" for nobody."""
+    return "" if identity is None else identity.registration or identity.name
+
+
+def _encoded(content: bytes, media_type: str, wrap: int) -> Response:
+    return Response(
+        _base64(content, wrap), headers={"Content-Type": media_type, "Content-Transfer-Encoding": "base64"}
+    )
+
+
+def _base64(content: bytes, wrap: int) -> bytes:
+    text = base64.b64encode(content)
+    if wrap <= 0:
+        return text + b"\n"
+    return b"".join(text[at : at + wrap] + b"\n" for at in range(0, len(text), wrap))
+
+
+def _server_key(made: ServerKey, wrap: int) -> Response:
+    """Two parts, the key first (RFC 7030 4.4.2)."""
+    boundary = f"est-{os.urandom(12).hex()}"
+    parts = (("application/pkcs8", made.private_key), (CERTS_ONLY, certs_only([made.enrolled.record.der])))
+    body = b"".join(
+        f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n".encode("ascii")
+        + _base64(content, wrap).replace(b"\n", b"\r\n")
+        for kind, content in parts
+    )
+    body += f"--{boundary}--\r\n".encode("ascii")
+    headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Cache-Control": "no-store"}
+    return Response(body, headers=headers)
+
+
+def _text(status: int, text: str, headers: dict[str, str]) -> Response:
+    return Response(text + "\n", status, headers | {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _said(refusal: V2GPKIError) -> str:
+    """What went wrong, its code, and what to do, for the person who reads the client's log."""
+    lines = [f"{refusal.message} [{refusal.code}]"]
+    if refusal.hint:
+        lines.append(f"hint: {refusal.hint}")
+    if refusal.clause:
+        lines.append(f"see: {refusal.clause}")
+    return "\n".join(lines)
+
+
+def _first(query: QueryParams, names: tuple[str, ...]) -> str:
+    return next((query[name] for name in names if query.get(name)), "")
