@@ -407,6 +407,15 @@ CODES: Mapping[str, Outcome] = {
     "est.media_type": _refused(415),
     "est.not_implemented": _refused(501),
     # serving
+    "serving.bad_address": _usage(),
+    "serving.address_taken": _environment(),
+    "serving.bad_certificate": _environment(),
+    "serving.unknown_part": _usage(),
+    "serving.busy": _environment(503),
+    "serving.rate_limited": _refused(429),
+    "serving.too_large": _refused(413),
+    "serving.wrong_method": _refused(405),
+    "serving.no_such_path": _refused(404),
     # access
     # webhooks
     # clients

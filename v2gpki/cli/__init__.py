@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("v2gpki.cli.export:export", "Write the PKI in the layout of another stack."),
     "key": ("v2gpki.cli.key:key", "Export a private key, encrypted again for others."),
     "audit": ("v2gpki.cli.audit:audit", "Show, verify and anchor the audit log."),
+    "serve": ("v2gpki.cli.serve:serve", "Serve OCSP, CRLs, EST and the pools over HTTP."),
     "completion": ("v2gpki.cli.completion:completion", "Print the completion script of a shell."),
 }
 

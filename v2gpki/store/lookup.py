@@ -84,6 +84,24 @@ def count(connection: sqlite3.Connection, wanted: CertificateFilter) -> int:
     return int(connection.execute(f"SELECT count(*) FROM certificates WHERE {where}", values).fetchone()[0])
 
 
+def issued_tally(connection: sqlite3.Connection, after: int) -> tuple[int, dict[tuple[str, str], int]]:
+    """(newest row number, certificates by edition and role) of what was issued after row number ``after``."""
+    newest = connection.execute("SELECT max(number) FROM certificates").fetchone()[0] or 0
+    found = connection.execute(
+        "SELECT edition, role, count(*) FROM certificates WHERE number > ? AND number <= ? GROUP BY edition, role",
+        (after, newest),
+    )
+    return newest, {(edition, role): count for edition, role, count in found}
+
+
+def revoked_tally(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """Revoked certificates by edition and role."""
+    found = connection.execute(
+        "SELECT edition, role, count(*) FROM certificates WHERE state = 'revoked' GROUP BY edition, role"
+    )
+    return {(edition, role): count for edition, role, count in found}
+
+
 def one(connection: sqlite3.Connection, issuer_id: str, serial: int) -> CertificateRecord | None:
     """One certificate by its identity."""
     row = connection.execute(

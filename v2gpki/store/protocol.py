@@ -112,6 +112,15 @@ class Store(Protocol):
         """How many certificates ``find_certificates`` would give."""
         ...
 
+    def issued_tally(self, *, after: int = 0) -> tuple[int, dict[tuple[str, str], int]]:
+        """(mark, certificates by (edition, role)) of what was issued after the mark that an earlier call gave.
+        Certificates are never deleted, so that adding up such answers counts all of them and reads each once."""
+        ...
+
+    def revoked_tally(self) -> dict[tuple[str, str], int]:
+        """Revoked certificates by (edition, role); abandoned intents are not among them."""
+        ...
+
     def serials(self, issuer_id: str, *, valid_at: datetime) -> Iterator[int]:
         """The serials of an issuer's certificates that are not revoked and end after ``valid_at``, in the order of
         issuance; a pass over a million of them takes seconds."""

@@ -178,6 +178,16 @@ class SqliteStore:
         with self._reading() as connection:
             return lookup.count(connection, wanted)
 
+    def issued_tally(self, *, after: int = 0) -> tuple[int, dict[tuple[str, str], int]]:
+        """How many were issued since a mark, by edition and role; and the new mark."""
+        with self._reading() as connection:
+            return lookup.issued_tally(connection, after)
+
+    def revoked_tally(self) -> dict[tuple[str, str], int]:
+        """How many are revoked, by edition and role."""
+        with self._reading() as connection:
+            return lookup.revoked_tally(connection)
+
     def serials(self, issuer_id: str, *, valid_at: datetime) -> Iterator[int]:
         """In the order of issuance, read page by page."""
         after = 0

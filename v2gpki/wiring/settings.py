@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 
 from v2gpki.errors import V2GPKIError
+from v2gpki.wiring.serve_settings import ServeSettings, read_table, with_environment
 
 #: The organisation of a home that nobody gave one: plainly no real one.
 DEFAULT_ORG = "Lab"
@@ -27,7 +28,8 @@ class Settings:
 
     ``org`` "" means that nobody chose one yet. ``ocsp_url`` goes into AIA, ``crl_base`` is the start of CRL
     distribution points (``<crl_base>/<authority slug>.crl``), "" writes none. ``crl_days`` is the time from a
-    CRL's thisUpdate to its nextUpdate. ``passphrase_file`` holds the home's passphrase.
+    CRL's thisUpdate to its nextUpdate. ``passphrase_file`` holds the home's passphrase, ``serve`` is the table
+    ``[serve]``.
     """
 
     org: str = ""
@@ -36,6 +38,7 @@ class Settings:
     crl_base: str = ""
     crl_days: int = 7
     passphrase_file: str = ""
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
     @property
     def crl_lifetime(self) -> timedelta:
@@ -60,8 +63,9 @@ def load_settings(file: Path, environment: Mapping[str, str] | None = None) -> S
                 hint="correct the file; it holds lines such as org = \"Acme\"",
                 facts={"file": str(file)},
             ) from problem
-    settings = Settings()
-    known = {field.name: type(getattr(settings, field.name)) for field in fields(Settings)}
+    served = read_table(table.pop("serve", {}), str(file))
+    settings = Settings(serve=with_environment(served, environment))
+    known = {one.name: type(getattr(settings, one.name)) for one in fields(Settings) if one.name != "serve"}
     for key, value in table.items():
         settings = _with(settings, known, key, value, str(file))
     for key, kind in known.items():

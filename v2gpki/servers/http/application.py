@@ -1,0 +1,126 @@
+"""The HTTP application of one process: the chosen parts behind one front.
+
+Raw applications (OCSP, CRLs, health) stand in front of starlette, which routes the rest. A listener without TLS beside
+others that have it serves the plain parts only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.front import Front, Limits
+from v2gpki.servers.http.part import App, Part
+from v2gpki.servers.http.problem import problem_body, problem_headers
+from v2gpki.servers.http.tally import Tally
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+#: Parts that every server has.
+OWN_PARTS = ("health", "metrics")
+
+
+class Executor:
+    """Threads for synchronous services, and a bounded number of calls that wait for one.
+
+    What comes beyond that is refused at once with ``serving.busy``: a queue that grows helps nobody.
+    """
+
+    def __init__(self, threads: int = 8, *, waiting: int = 256) -> None:
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="v2gpki-service")
+        self._most = threads + waiting
+        self._now = 0
+
+    async def call(
+        self, function: Callable[_Given, _Result], *arguments: _Given.args, **named: _Given.kwargs
+    ) -> _Result:
+        """Run a function of a service in a thread."""
+        if self._now >= self._most:
+            raise V2GPKIError(
+                "serving.busy",
+                f"{self._now} calls are running or waiting, which is as many as may",
+                hint="come back in a moment",
+                clause="RFC 9110 15.6.4",
+                facts={"retry_after": 1},
+            )
+        self._now += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.threads, partial(function, *arguments, **named))
+        finally:
+            self._now -= 1
+
+    def close(self) -> None:
+        """Wait for what runs, and end the threads."""
+        self.threads.shutdown(wait=True, cancel_futures=True)
+
+
+def build(
+    parts: Sequence[Part],
+    tally: Tally,
+    *,
+    limits: Limits,
+    own: Mapping[str, tuple[str, App]],
+    log_requests: bool = True,
+    only_plain: bool = False,
+) -> Front:
+    """Join parts. ``own`` are health, readiness and metrics: path -> (part, application)."""
+    served = [part for part in parts if part.plain or not only_plain]
+    apps = [(beginning.rstrip("/"), part.name, app) for part in served for beginning, app in part.apps]
+    apps += [(path, name, app) for path, (name, app) in own.items()]
+    # The longest beginning first, so that /ocsp/x may be another's than /ocsp.
+    apps.sort(key=lambda entry: -len(entry[0]))
+    routes = [route for part in served for route in part.routes]
+    rest = Starlette(routes=routes, exception_handlers={V2GPKIError: _refused, HTTPException: _http})
+    return Front(apps, rest, tally, limits, part_of=_parts_by_path(served), log_requests=log_requests)
+
+
+def _parts_by_path(parts: Sequence[Part]) -> Mapping[str, str]:
+    """Which part the paths of starlette belong to, by whole path, and by first segment where that is one part's."""
+    found: dict[str, str] = {}
+    for part in parts:
+        for path in _paths(part.routes):
+            found.setdefault(path, part.name)
+            first = "/" + path.split("/", 2)[1]
+            if "{" not in first:
+                found.setdefault(first, part.name)
+    return found
+
+
+def _paths(routes: Sequence[BaseRoute]) -> list[str]:
+    return [route.path for route in routes if isinstance(route, Route)]
+
+
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+    assert isinstance(error, V2GPKIError)
+    return _response(error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What starlette itself refuses: no such path, another method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        refusal = V2GPKIError("serving.wrong_method", f"{request.method} is not what this path takes")
+    elif error.status_code == 404:
+        refusal = V2GPKIError("serving.no_such_path", "nothing is served at this path")
+    else:
+        return Response(error.detail, error.status_code, error.headers)
+    response = _response(refusal)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _response(error: V2GPKIError) -> Response:
+    headers = {name.decode("ascii"): value.decode("ascii") for name, value in problem_headers(error)}
+    return Response(problem_body(error), error.outcome.http, headers)

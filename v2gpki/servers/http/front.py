@@ -1,0 +1,202 @@
+"""The front of the HTTP application: raw ASGI before anything else, the same for every request.
+
+It gives each request an id and a part to count for, turns away what comes too often or is too large, hands it to the
+raw application that its path belongs to or to starlette, catches what went wrong, measures, and logs. Nothing of a
+request's body, query or headers is logged: they may hold secrets. Sources: RFC 9110 15, RFC 6585 4 (429).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.exchange import Message, Receive, Scope, Send, header, respond
+from v2gpki.servers.http.limits import Meter
+from v2gpki.servers.http.part import App
+from v2gpki.servers.http.problem import problem_body, problem_headers
+from v2gpki.servers.http.tally import Tally
+
+_ACCESS = logging.getLogger("v2gpki.access")
+_LOG = logging.getLogger("v2gpki.serve")
+
+REQUEST_ID = b"x-request-id"
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+#: What a log line may hold of a path.
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the front turns away: bodies above ``body`` octets, addresses above their ``meter``."""
+
+    body: int = 1024 * 1024
+    meter: Meter | None = None
+
+
+@dataclass(slots=True)
+class Front:
+    """The application. ``apps`` are (beginning of the path, part, application), the first fit takes the request;
+    ``rest`` takes the others. ``quiet`` parts are logged only when they fail."""
+
+    apps: Sequence[tuple[str, str, App]]
+    rest: App
+    tally: Tally
+    limits: Limits
+    part_of: Mapping[str, str] = field(default_factory=dict)
+    quiet: frozenset[str] = frozenset({"ocsp", "crl", "health", "metrics"})
+    log_requests: bool = True
+    #: Parts whose requests no meter counts: caches and probes come from few addresses.
+    unmetered: frozenset[str] = frozenset({"health"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await _decline(scope, receive, send)
+            return
+        path: str = scope["path"]
+        part, app = self._behind(path)
+        await _Exchange(self, scope, receive, send, part).run(app)
+
+    def _behind(self, path: str) -> tuple[str, App]:
+        """Part and application of a path; what starlette routes, by its first segment or its whole."""
+        for beginning, part, app in self.apps:
+            if path.startswith(beginning) and (len(path) == len(beginning) or path[len(beginning)] == "/"):
+                return part, app
+        part = self.part_of.get(path) or self.part_of.get("/" + path.split("/", 2)[1], "other")
+        return part, self.rest
+
+
+class _Exchange:
+    """One request on its way: measures, limits the body, marks the answer with the request's id."""
+
+    __slots__ = ("_began", "_front", "_id", "_part", "_receive", "_received", "_scope", "_send", "_status")
+
+    def __init__(self, front: Front, scope: Scope, receive: Receive, send: Send, part: str) -> None:
+        self._front = front
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._part = part
+        self._began = perf_counter()
+        self._status = 0
+        self._received = 0
+        self._id = b""
+
+    async def run(self, app: App) -> None:
+        front, scope = self._front, self._scope
+        self._id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = self._id.decode("ascii")
+        try:
+            self._judge()
+            await app(scope, self.receive, self.send)
+        except V2GPKIError as refusal:
+            if refusal.outcome.http >= 500:
+                _LOG.error("%s", refusal, extra={"code": refusal.code, "request_id": self._id.decode("ascii")})
+            await self._answer(refusal)
+        except asyncio.CancelledError:
+            self._status = self._status or 503
+            raise
+        except Exception:  # noqa: BLE001 - the outermost border of a request: it must not take the others with it
+            front.tally.event("failed")
+            _LOG.exception("a request failed", extra={"part": self._part, "request_id": self._id.decode("ascii")})
+            await self._answer(V2GPKIError("internal.bug", "something in the service is broken"))
+        finally:
+            self._note()
+
+    async def receive(self) -> Message:
+        """Octets of the body, counted."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._front.limits.body:
+                raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The answer, marked."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, self._id)]
+        await self._send(message)
+
+    def _judge(self) -> None:
+        """Turn away what nothing needs to read."""
+        front = self._front
+        declared = header(self._scope, b"content-length")
+        if declared is not None and (not declared.isdigit() or int(declared[:16]) > front.limits.body):
+            raise self._too_large()
+        meter = front.limits.meter
+        if meter is not None and self._part not in front.unmetered:
+            client = self._scope.get("client") or ("", 0)
+            wait = meter.wait(client[0])
+            if wait:
+                front.tally.event("rate_limited")
+                raise V2GPKIError(
+                    "serving.rate_limited",
+                    "this address sends more requests than it may",
+                    hint=f"come back in {wait} s",
+                    clause="RFC 6585 4",
+                    facts={"retry_after": wait},
+                )
+
+    def _too_large(self) -> V2GPKIError:
+        self._front.tally.event("too_large")
+        limit = self._front.limits.body
+        return V2GPKIError(
+            "serving.too_large",
+            f"the body may have {limit} octets at most",
+            clause="RFC 9110 15.5.14",
+            facts={"limit": limit},
+        )
+
+    async def _answer(self, refusal: V2GPKIError) -> None:
+        if self._status:
+            # The answer had begun; the server cuts the connection.
+            raise refusal
+        headers = problem_headers(refusal)
+        if refusal.outcome.http == 413:
+            headers.append((b"connection", b"close"))
+        await respond(self.send, refusal.outcome.http, headers, problem_body(refusal))
+
+    def _note(self) -> None:
+        front = self._front
+        seconds = perf_counter() - self._began
+        status = self._status or 499
+        front.tally.request(self._part, status, seconds)
+        if front.log_requests and (status >= 400 or self._part not in front.quiet):
+            scope = self._scope
+            client = scope.get("client") or ("", 0)
+            _ACCESS.info(
+                "request",
+                extra={
+                    "request_id": self._id.decode("ascii"),
+                    "part": self._part,
+                    "method": str(scope["method"])[:16],
+                    "path": str(scope["path"])[:_SHOWN],
+                    "status": status,
+                    "milliseconds": round(seconds * 1000, 3),
+                    "client": client[0],
+                    "caller": scope["state"].get("caller", ""),
+                },
+            )
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The id that a proxy gave, if it is a harmless one, else a new one."""
+    given = header(scope, REQUEST_ID)
+    if given is not None and _GIVEN_ID.fullmatch(given):
+        return given
+    return os.urandom(8).hex().encode("ascii")
+
+
+async def _decline(scope: Scope, receive: Receive, send: Send) -> None:
+    """Lifespan is none of the front's; there are no web sockets here."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})

@@ -1,0 +1,38 @@
+"""What one service brings to the HTTP application: raw ASGI applications, starlette routes, and what runs beside them.
+
+Each service is a part; ``servers.parts`` makes them from an opened home, ``application`` joins those that are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.routing import BaseRoute
+
+from v2gpki.servers.http.exchange import Receive, Scope, Send
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: Runs beside the requests of a process until it is cancelled.
+Job: TypeAlias = Callable[[], Coroutine[None, None, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service.
+
+    ``name`` is its word on the command line, ``title`` one line for people, ``urls`` the paths that it answers (shown
+    at the start). ``apps`` are raw ASGI applications by the path that they begin with (``/ocsp`` takes ``/ocsp`` and
+    everything below), in front of all else; ``routes`` are starlette's. ``jobs`` run in each process. ``plain`` parts
+    are served without TLS too when other listeners have it. ``signs`` says that it needs the keys.
+    """
+
+    name: str
+    title: str
+    urls: tuple[str, ...]
+    apps: tuple[tuple[str, App], ...] = ()
+    routes: tuple[BaseRoute, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    plain: bool = False
+    signs: bool = True

@@ -1,0 +1,140 @@
+"""HTTP connections with deadlines: uvicorn's protocol, and an end for clients that are slow on purpose.
+
+A request (its head and its body) has to arrive within ``request_seconds`` of its first octet, a connection has to send
+that octet within as long, and an answer has to be taken within ``write_seconds`` of the moment when the client stopped
+reading. A sweep each second closes what is beyond: a timer for each request would cost more than the request. What the
+client showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from ssl import SSLObject
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+_LATE_TEXT = b"the request did not arrive in time\n"
+_LATE = b"\r\n".join(
+    (
+        b"HTTP/1.1 408 Request Timeout",
+        b"content-type: text/plain; charset=utf-8",
+        b"connection: close",
+        b"content-length: %d" % len(_LATE_TEXT),
+        b"",
+        _LATE_TEXT,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that a client has; ``head`` is the longest head of a request in octets."""
+
+    request: float = 10.0
+    write: float = 20.0
+    head: int = 65_536
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; ``with_deadlines`` makes the class for a server."""
+
+    deadlines = Deadlines()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # uvicorn's signature
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._since = 0.0
+        self._stalled = 0.0
+        #: Octets of a head that is not whole yet; -1 while there is none.
+        self._head = 0
+        self._tls: dict[object, object] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """A client is there; with TLS, its handshake is done."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self._tls = _tls_of(secured)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of a request; a head that does not end is none."""
+        super().data_received(data)
+        if self._head >= 0:
+            self._head += len(data)
+            if self._head > self.deadlines.head and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """The first octet of a request."""
+        super().on_message_begin()
+        self._since = self.loop.time()
+        self._head = 0
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": self._tls}
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._head = -1
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The last octet of a request."""
+        self._since = 0.0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._stalled = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._stalled = 0.0
+        super().resume_writing()
+
+    def judge(self, now: float) -> bool:
+        """Close the connection if its client is too slow; whether that was so."""
+        if self._stalled and now - self._stalled > self.deadlines.write:
+            self.transport.abort()
+            return True
+        if not self._since or now - self._since <= self.deadlines.request or self.transport.is_closing():
+            return False
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            # Nobody will read an answer to half a request.
+            started = cycle.response_started
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if started:
+                self.transport.abort()
+                return True
+        self.transport.write(_LATE)
+        self.transport.close()
+        return True
+
+
+def with_deadlines(deadlines: Deadlines) -> type[Connection]:
+    """The class of connections that have these deadlines."""
+    return type("Connection", (Connection,), {"deadlines": deadlines})
+
+
+def _tls_of(secured: SSLObject) -> dict[object, object]:
+    """What ASGI's TLS extension tells of a connection, and the DER of the client's certificate."""
+    certificate = secured.getpeercert(binary_form=True)
+    version = secured.version() or ""
+    unique = secured.get_channel_binding("tls-unique") if version == "TLSv1.2" else None
+    return {
+        "tls_version": {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}.get(version),
+        "client_certificate": certificate,
+        "tls_unique": unique or b"",
+    }
