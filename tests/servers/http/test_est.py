@@ -262,7 +262,7 @@ def test_nobody_gets_a_challenge(desk: Desk, operation: str) -> None:
     challenges = answer.headers.get_list("www-authenticate")
     assert [challenge.split()[0] for challenge in challenges] == ["Basic", "Bearer"]
     assert challenges[0].startswith('Basic realm="')
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert (answer.content, answer.headers["content-length"]) == (b"", "0")
     again = desk.http.post("/.well-known/est/cpo/simpleenroll", content=bare(csr(key())), auth=BASIC)
     assert again.status_code == 200
 
@@ -392,8 +392,8 @@ def test_a_key_from_here_comes_in_two_parts(desk: Desk) -> None:
     first, second = message.iter_parts()
     assert [part.get_content_type() for part in (first, second)] == ["application/pkcs8", "application/pkcs7-mime"]
     assert second["Content-Type"].params["smime-type"] == "certs-only"
-    private_key = serialization.load_der_private_key(base64.b64decode(first.get_payload()), None)
-    certificate = certificates(second.get_payload().encode())[0]
+    private_key = serialization.load_der_private_key(base64.b64decode(str(first.get_payload())), None)
+    certificate = certificates(str(second.get_payload()).encode())[0]
     assert x509.load_der_x509_certificate(certificate).public_key() == private_key.public_key()
 
 

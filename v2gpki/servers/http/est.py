@@ -3,8 +3,9 @@
 Every shape of ``services.est.paths`` is served by one route. Answers are base64 in one line with a line end and a
 Content-Transfer-Encoding header: BouncyCastle needs the header, strongSwan the one line, and nobody minds the rest;
 a label may wrap its lines. Who asks is told by the resolver that the server gives (Basic, bearer, client certificate);
-nobody gets 401 with a challenge, which BouncyCastle waits for. Requests that arrive together are answered in one group.
-Refusals are text for people. Sources: RFC 7030 3 and 4, RFC 8951, OPCP est.v1, OPNC pki.api.v1.
+nobody gets 401 with a challenge and no body: BouncyCastle waits for the one and breaks on the other. Requests that
+arrive together are answered in one group. Refusals are text for people.
+Sources: RFC 7030 3 and 4, RFC 8951, OPCP est.v1, OPNC pki.api.v1.
 """
 
 from __future__ import annotations
@@ -159,13 +160,11 @@ class EstRoute(BaseRoute):
         return self._service.labels.target(label, edition, family)
 
     def _unauthenticated(self) -> Response:
-        refusal = V2GPKIError(
-            "est.unauthenticated",
-            "enrolment needs to know who asks",
-            hint="give a user and password, a bearer token, or a client certificate",
-            clause="RFC 7030 3.2.3",
-        )
-        return self._refusal(refusal)
+        """The challenge. No body: BouncyCastle closes it unread and takes what is left of it for a broken answer."""
+        response = Response(status_code=401)
+        for challenge in self._challenges:
+            response.headers.append("WWW-Authenticate", challenge)
+        return response
 
     def _refusal(self, refusal: V2GPKIError) -> Response:
         status = refusal.outcome.http
@@ -173,11 +172,7 @@ class EstRoute(BaseRoute):
         wait = refusal.facts.get("retry_after")
         if status in (202, 503):
             headers["Retry-After"] = str(wait if isinstance(wait, int) else _BUSY_SECONDS)
-        response = _text(status, _said(refusal), headers)
-        if status == 401:
-            for challenge in self._challenges:
-                response.headers.append("WWW-Authenticate", challenge)
-        return response
+        return self._unauthenticated() if status == 401 else _text(status, _said(refusal), headers)
 
 
 class _Desk:
