@@ -147,7 +147,9 @@ class OcspSigners:
         return None if own is None else OcspSigner(AnswerTemplate(own), authority.not_after)
 
     def _ends_soon(self, authority: AuthorityRecord, role: str, now: datetime) -> bool:
-        held = self._held(authority, role, now)
+        keys = self._keys
+        # One whose key was lost does not sign, however long it would be valid.
+        held = [record for record in self._held(authority, role, now) if keys and _signer(keys, record.key_id)]
         if not held:
             return True
         last = max(held, key=lambda record: record.not_after)
