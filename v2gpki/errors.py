@@ -385,7 +385,6 @@ CODES: Mapping[str, Outcome] = {
     # est
     "cms.malformed": _refused(),
     "cms.empty": _refused(),
-    "est.unauthenticated": _refused(401),
     "est.not_registered": _refused(403),
     "est.no_scope": _refused(403),
     "est.unknown_label": _refused(404),
@@ -417,8 +416,29 @@ CODES: Mapping[str, Outcome] = {
     "serving.wrong_method": _refused(405),
     "serving.no_such_path": _refused(404),
     # access
+    # ecosystem
+    "ecosystem.unauthenticated": _refused(401),
+    "ecosystem.no_role": _refused(403),
+    "ecosystem.foreign_identifier": _refused(403),
+    "ecosystem.unknown_namespace": _refused(),
+    "ecosystem.bad_body": _refused(),
+    "ecosystem.bad_field": _refused(),
+    "ecosystem.bad_parameter": _refused(),
+    "ecosystem.media_type": _refused(415),
+    "ecosystem.no_contract_data": _refused(404),
+    "store.unknown_token": _refused(404),
     # webhooks
+    "store.unknown_endpoint": _refused(404),
     # clients
+    "client.unreachable": _environment(502),
+    "client.timeout": _environment(504),
+    "client.unauthorised": _refused(502),
+    "client.refused": _refused(502),
+    "client.pending": _refused(503),
+    "client.redirected": _refused(502),
+    "client.bad_answer": _refused(502),
+    "client.too_large": _refused(502),
+    "client.bad_url": _usage(),
     # contract
     "contract.ended": _refused(
         409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"

@@ -24,8 +24,10 @@ from v2gpki.store.records import (
 )
 
 if TYPE_CHECKING:
+    from v2gpki.store.access_protocol import AccessStore
     from v2gpki.store.pool_protocol import PoolStore
     from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.webhook_protocol import WebhookStore
 
 
 class Store(Protocol):
@@ -72,6 +74,17 @@ class Store(Protocol):
     @property
     def pools(self) -> PoolStore:
         """Roots, provisioning certificates, contracts and signed contract data."""
+        ...
+
+    # -- the services ------------------------------------------------------------------------
+    @property
+    def access(self) -> AccessStore:
+        """Tokens, and the table of who may have which certificates."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Webhook endpoints and what is on its way to them."""
         ...
 
     # -- looking up --------------------------------------------------------------------------

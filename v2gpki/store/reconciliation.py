@@ -1,5 +1,5 @@
 """Does the audit log say what the tables say: certificates, revocations, authorities, CRLs, abandoned serials,
-settings, pools.
+settings, pools, access.
 
 Certificates and their rows of the log were written in the same order by the same transactions, so both are
 read side by side in constant memory; only from the first difference on they are compared by name.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from v2gpki.errors import Finding
+from v2gpki.store.access_reconciliation import AccessReconciliation
 from v2gpki.store.canonical import certificate_target
 from v2gpki.store.details import (
     created_details,
@@ -44,6 +45,7 @@ class Reconciliation:
         self._stored: dict[str, dict[str, object]] = {kind: {} for kind in self._logged}
         self._states: dict[str, str] = {}
         self._pools = PoolReconciliation(store.pools)
+        self._access = AccessReconciliation(store.access, store.webhooks)
 
     def take(self, row: AuditRow) -> None:
         """The next row of the log."""
@@ -64,6 +66,7 @@ class Reconciliation:
             self._log("setting", row, row.details)
         else:
             self._pools.take(row)
+            self._access.take(row)
 
     def findings(self) -> list[Finding]:
         """Every difference, when the log was read to its end."""
@@ -80,7 +83,7 @@ class Reconciliation:
         self._read_tables()
         for kind, logged in self._logged.items():
             self._differences(kind, logged, self._stored[kind])
-        for code, kind, target in self._pools.differences():
+        for code, kind, target in (*self._pools.differences(), *self._access.differences()):
             self._report(code, kind, target)
         return self._findings
 

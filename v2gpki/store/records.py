@@ -53,6 +53,14 @@ STORE_ACTIONS = (
     "bundle.withdrawn",
     "request.answered",
     "setting.put",
+    "token.created",
+    "token.revoked",
+    "token.exchanged",
+    "grant.given",
+    "grant.withdrawn",
+    "endpoint.added",
+    "endpoint.changed",
+    "endpoint.removed",
 )
 
 

@@ -23,11 +23,12 @@ Migrate: TypeAlias = Callable[[sqlite3.Connection, Path], None]
 #: "V2GP" in the file header; ``file`` and SQLite show it.
 APPLICATION_ID = 0x56324750
 #: The newest layout; equal to the number of the last migration (a test compares them).
-LAYOUT = 2
+LAYOUT = 3
 
 TABLES = frozenset(
     {
         "abandoned_intents",
+        "access_tokens",
         "answers",
         "audit",
         "audit_heads",
@@ -37,6 +38,9 @@ TABLES = frozenset(
         "contract_certificates",
         "contracts",
         "crls",
+        "deliveries",
+        "endpoints",
+        "grants",
         "home",
         "idempotence",
         "intents",
@@ -45,6 +49,7 @@ TABLES = frozenset(
         "prefixes",
         "roots",
         "settings",
+        "tokens",
         "vehicles",
     }
 )

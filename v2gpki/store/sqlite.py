@@ -35,6 +35,7 @@ from v2gpki.store.records import (
 
 if TYPE_CHECKING:
     from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.sqlite_access import SqliteAccess, SqliteWebhooks
     from v2gpki.store.sqlite_pools import SqlitePools
 
 #: How long a write waits for another process, in seconds.
@@ -56,6 +57,8 @@ class SqliteStore:
         self.path = path
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
         self._pools: SqlitePools | None = None
+        self._access: SqliteAccess | None = None
+        self._webhooks: SqliteWebhooks | None = None
         with faults.Translation(path):
             if create and not path.exists():
                 schema.make(path, self._migrate)
@@ -127,6 +130,25 @@ class SqliteStore:
 
             self._pools = SqlitePools(self._reading, self._writing)
         return self._pools
+
+    # -- the services ------------------------------------------------------------------------
+    @property
+    def access(self) -> SqliteAccess:
+        """Tokens and the registration table."""
+        if self._access is None:
+            from v2gpki.store.sqlite_access import SqliteAccess  # noqa: PLC0415  # keeps start-up fast
+
+            self._access = SqliteAccess(self._reading, self._writing)
+        return self._access
+
+    @property
+    def webhooks(self) -> SqliteWebhooks:
+        """Webhook endpoints and deliveries."""
+        if self._webhooks is None:
+            from v2gpki.store.sqlite_access import SqliteWebhooks  # noqa: PLC0415  # keeps start-up fast
+
+            self._webhooks = SqliteWebhooks(self._reading, self._writing)
+        return self._webhooks
 
     # -- looking up --------------------------------------------------------------------------
     def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from v2gpki.store import faults
-from v2gpki.store.migrations import m0001_first_layout, m0002_pools
+from v2gpki.store.migrations import m0001_first_layout, m0002_pools, m0003_services
 from v2gpki.store.schema import APPLICATION_ID, layout_of
 
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
 #: Every migration by the number of the layout that it leads to.
-MIGRATIONS: Mapping[int, Migration] = {1: m0001_first_layout.apply, 2: m0002_pools.apply}
+MIGRATIONS: Mapping[int, Migration] = {
+    1: m0001_first_layout.apply,
+    2: m0002_pools.apply,
+    3: m0003_services.apply,
+}
 
 
 def migrate(
