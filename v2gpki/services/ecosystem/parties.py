@@ -1,0 +1,94 @@
+"""Who takes part in the ecosystem and what each may do: MO, OEM, CPO, CPS, and the operator of the pools.
+
+A party acts in roles, which its credential grants; what it may touch within a role is decided by the prefixes that
+are bound to it: an OEM's vehicles by their WMI, an MO's contracts by country and provider of the EMAID. The operator
+of the pools (``admin``) is the home itself and may do everything.
+Sources: VDE-AR-E 2802-100-1; OPCP 1.0, roles of each operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from v2gpki.errors import V2GPKIError
+from v2gpki.services.pools import Ownership
+
+Role: TypeAlias = Literal["mo", "oem", "cpo", "cps", "admin"]
+#: Every role with the words that people use for it.
+ROLES: dict[Role, str] = {
+    "mo": "mobility operator",
+    "oem": "vehicle manufacturer",
+    "cpo": "charge point operator",
+    "cps": "certificate provisioning service",
+    "admin": "operator of the pools",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody who calls: ``name`` owns prefixes, ``caller`` stands in the audit log, ``roles`` are those granted."""
+
+    name: str
+    roles: frozenset[Role]
+    caller: str = ""
+
+    @property
+    def operator(self) -> bool:
+        """Whether this is the operator of the pools."""
+        return "admin" in self.roles
+
+    @property
+    def by(self) -> str:
+        """Who did it, for the audit log."""
+        return self.caller or self.name
+
+    @property
+    def owner(self) -> str:
+        """The party as the pools know it: the operator is the home itself."""
+        return "" if self.operator else self.name
+
+    def plays(self, *roles: Role) -> bool:
+        """Whether it acts in one of these roles; the operator acts in all."""
+        return self.operator or not self.roles.isdisjoint(roles)
+
+    def require(self, *roles: Role) -> None:
+        """Raise ``ecosystem.no_role`` unless it acts in one of these roles."""
+        if not self.plays(*roles):
+            wanted = " or ".join(ROLES[role] for role in roles)
+            raise V2GPKIError(
+                "ecosystem.no_role",
+                f"{self.name or 'the caller'} is no {wanted} here",
+                hint="use a credential with the scope of that role",
+                clause="OPCP 1.0, roles",
+                facts={"party": self.name, "roles": list(roles)},
+            )
+
+
+def admit_vehicle(owners: Ownership, party: Party, pcid: str) -> None:
+    """Raise ``ecosystem.foreign_identifier`` unless this OEM may see what belongs to a PCID; the others may."""
+    if party.plays("mo", "cpo", "cps"):
+        return
+    bound = owners.of("wmi", pcid)
+    if bound is None or bound.owner != party.name:
+        raise _foreign("PCID", pcid, "WMI", pcid[:3].upper())
+
+
+def admit_contract(owners: Ownership, party: Party, emaid: str) -> None:
+    """Raise ``ecosystem.foreign_identifier`` unless this MO may act for an EMAID: its country and provider are bound to
+    it. The operator of the pools may use what nobody owns."""
+    bound = owners.of("mo", emaid)
+    if bound is None and party.operator:
+        return
+    if bound is None or (bound.owner != party.name and not party.operator):
+        raise _foreign("EMAID", emaid, "country and provider", emaid[:5].upper())
+
+
+def _foreign(kind: str, identifier: str, what: str, prefix: str) -> V2GPKIError:
+    return V2GPKIError(
+        "ecosystem.foreign_identifier",
+        f"the {kind} {identifier[:40]} is not this party's: its {what} {prefix[:5]} is not bound to it",
+        hint=f"the operator binds {prefix[:5]} to the party that it belongs to",
+        clause="VDE-AR-E 2802-100-1",
+        facts={"identifier": identifier[:40], "prefix": prefix[:5]},
+    )
