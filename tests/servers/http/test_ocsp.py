@@ -1,0 +1,301 @@
+"""OCSP over HTTP: methods, bodies, paths, caching headers; a revocation reaches every process within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.x509 import ocsp
+
+import v2gpki
+from tests.conftest import BIRTH, PASSPHRASE
+from tests.servers.http.asgi import answered, exchange
+from tests.services.ocsp.asking import nonce_of, read, request, request_for_serial
+from tests.services.ocsp.conftest import responder_of
+from v2gpki.certs.ocsp_answer import FAILURES
+from v2gpki.servers.http import exchange as http
+from v2gpki.servers.http.ocsp import LARGEST_REQUEST, OcspApp
+from v2gpki.services.issuance import Issued
+from v2gpki.store.sqlite import SqliteStore
+
+CA = v2gpki.CertificateAuthority
+
+
+@pytest.fixture
+def secc(iso2: CA) -> Issued:
+    return iso2.issue("secc", id="DE*ABC*E45B*78C", edition="iso15118-2")
+
+
+@pytest.fixture
+def app(iso2: CA) -> OcspApp:
+    return OcspApp(responder_of(iso2, presigned=True), iso2.clock)
+
+
+def asked(issued: Issued, **more: object) -> bytes:
+    return request(issued.chain[0], issued.chain[1], **more)  # type: ignore[arg-type]  # passed on
+
+
+def test_post(app: OcspApp, secc: Issued) -> None:
+    found = answered(app, "POST", "/ocsp", body=[asked(secc)], headers={"Content-Type": "application/ocsp-request"})
+    assert found.status == 200
+    assert found.headers["content-type"] == "application/ocsp-response"
+    assert found.headers["content-length"] == str(len(found.body))
+    assert read(found.body).serial_number == secc.record.serial
+
+
+@pytest.mark.parametrize("path", ["/ocsp", "/ocsp/", "/ocsp/anything"])
+def test_a_body_in_pieces_of_any_media_type(app: OcspApp, secc: Issued, path: str) -> None:
+    data = asked(secc)
+    found = answered(app, "POST", path, body=[data[:1], data[1:50], b"", data[50:]])
+    assert read(found.body).certificate_status is ocsp.OCSPCertStatus.GOOD
+
+
+def test_get_and_head(app: OcspApp, secc: Issued) -> None:
+    path = "/ocsp/" + base64.b64encode(asked(secc)).decode().replace("/", "%2F")
+    found = answered(app, "GET", path)
+    assert read(found.body).certificate_status is ocsp.OCSPCertStatus.GOOD
+    head = answered(app, "HEAD", path)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers == found.headers
+    assert read(answered(app, "GET", path.replace("/ocsp/", "/ocsp//")).body).serial_number == secc.record.serial
+
+
+def test_caching_headers(iso2: CA, app: OcspApp, secc: Issued) -> None:
+    """RFC 5019 7."""
+    path = "/ocsp/" + base64.urlsafe_b64encode(asked(secc)).decode()
+    found = answered(app, "GET", path)
+    said = read(found.body)
+    assert found.headers["etag"] == f'"{hashlib.sha256(found.body).hexdigest()}"'
+    assert parsedate_to_datetime(found.headers["last-modified"]) == said.this_update_utc
+    assert parsedate_to_datetime(found.headers["expires"]) == BIRTH + timedelta(hours=1)
+    assert found.headers["cache-control"] == "max-age=3600, public, no-transform, must-revalidate"
+    same = answered(app, "GET", path, headers={"If-None-Match": f'"x", W/{found.headers["etag"]}'})
+    assert (same.status, same.body) == (304, b"")
+    assert same.headers["etag"] == found.headers["etag"]
+    assert "content-length" not in same.headers
+    assert answered(app, "GET", path, headers={"If-None-Match": '"x"'}).status == 200
+    # A conditional POST means nothing.
+    post = answered(app, "POST", "/ocsp", body=[asked(secc)], headers={"If-None-Match": found.headers["etag"]})
+    assert post.status == 200
+
+
+def test_no_cache_keeps_an_answer_beyond_its_end(iso2: CA, secc: Issued) -> None:
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    (signer,) = iso2.store.held_certificates("ocsp", secc.record.issuer_id)
+    iso2.clock.moment = signer.not_after - timedelta(seconds=90)
+    app = OcspApp(responder_of(iso2, issuing=False), iso2.clock)
+    found = answered(app, "POST", "/ocsp", body=[asked(secc)])
+    assert found.headers["cache-control"].startswith("max-age=90,")
+    assert parsedate_to_datetime(found.headers["expires"]) == signer.not_after
+
+
+def test_what_nobody_may_keep(app: OcspApp, secc: Issued) -> None:
+    for data in (asked(secc, nonce=b"n" * 32), request_for_serial(0x55 << 152, secc.chain[1]), b"junk"):
+        found = answered(app, "POST", "/ocsp", body=[data])
+        assert found.status == 200
+        assert found.headers["cache-control"] == "no-store"
+        assert not {"etag", "expires", "last-modified"} & set(found.headers)
+
+
+def test_junk_is_answered_malformed(app: OcspApp) -> None:
+    for found in (
+        answered(app, "POST", "/ocsp", body=[b""]),
+        answered(app, "POST", "/ocsp", body=[b"\x30\x82" + bytes(9000)]),
+        answered(app, "GET", "/ocsp/nonsense"),
+        answered(app, "GET", "/ocsp/%ff%fe"),
+    ):
+        assert (found.status, found.body) == (200, FAILURES["malformedRequest"])
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO"])
+def test_other_methods(app: OcspApp, method: str) -> None:
+    found = answered(app, method, "/ocsp")
+    assert found.status == 405
+    assert found.headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("path", ["/ocsp", "/ocsp/", "/ocsp//"])
+def test_an_empty_get_is_told_what_this_is(app: OcspApp, path: str) -> None:
+    found = answered(app, "GET", path)
+    assert found.status == 400
+    assert b"OCSP responder" in found.body
+
+
+def test_bodies_that_are_too_long(app: OcspApp) -> None:
+    most = answered(app, "POST", "/ocsp", body=[bytes(LARGEST_REQUEST)])
+    assert most.status == 200
+    declared = answered(app, "POST", "/ocsp", body=None, headers={"Content-Length": str(LARGEST_REQUEST + 1)})
+    assert declared.status == 413
+    for lie in ("1" * 30, "-5", "abc"):
+        assert answered(app, "POST", "/ocsp", body=None, headers={"Content-Length": lie}).status == 413
+    pieces = [bytes(1000)] * 40
+    chunked = answered(app, "POST", "/ocsp", body=pieces)
+    assert chunked.status == 413
+    assert chunked.headers["connection"] == "close"
+    assert answered(app, "GET", "/ocsp/" + "A" * 50_000).status == 414
+
+
+def test_a_body_that_does_not_come(app: OcspApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "PATIENCE", 0.01)
+    found = answered(app, "POST", "/ocsp", body=None)
+    assert found.status == 408
+    assert found.headers["connection"] == "close"
+
+
+def test_a_client_that_goes_away(app: OcspApp) -> None:
+    assert exchange(app, "POST", "/ocsp", body=[b"\x30"], gone=True) is None
+
+
+def test_a_cancelled_exchange_stays_cancelled(app: OcspApp) -> None:
+    async def run() -> None:
+        async def receive() -> dict[str, object]:
+            await asyncio.get_running_loop().create_future()
+            raise AssertionError
+
+        async def send(_message: object) -> None:
+            raise AssertionError
+
+        scope = {"type": "http", "method": "POST", "path": "/ocsp", "raw_path": b"/ocsp", "headers": []}
+        task = asyncio.create_task(app(scope, receive, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+def test_answers_from_an_executor_are_the_same(iso2: CA, secc: Issued) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        app = OcspApp(responder_of(iso2, presigned=True), iso2.clock, executor=executor)
+        path = "/ocsp/" + base64.urlsafe_b64encode(asked(secc)).decode()
+        for found in (
+            answered(app, "POST", "/ocsp", body=[asked(secc)]),
+            answered(app, "POST", "/ocsp", body=[asked(secc, nonce=b"n" * 20)]),
+            answered(app, "GET", path),
+        ):
+            assert read(found.body).certificate_status is ocsp.OCSPCertStatus.GOOD
+        assert iso2.store.revision() > 0
+
+
+def test_what_the_metrics_are_told(iso2: CA, secc: Issued) -> None:
+    told: list[str] = []
+    app = OcspApp(responder_of(iso2), iso2.clock, observe=told.append)
+    for data in (asked(secc), b"junk", request_for_serial(5, secc.chain[1])):
+        answered(app, "POST", "/ocsp", body=[data])
+    answered(app, "PUT", "/ocsp")
+    assert told == ["good", "malformedRequest", "unknown"]
+
+
+def test_a_store_that_cannot_be_read_is_an_internal_error(iso2: CA, secc: Issued, tmp_path: Path) -> None:
+    app = OcspApp(responder_of(iso2), iso2.clock)
+    assert answered(app, "POST", "/ocsp", body=[asked(secc)]).status == 200
+    assert isinstance(iso2.store, SqliteStore)
+    iso2.store.close()
+    content = bytearray(iso2.store.path.read_bytes())
+    content[:4096] = os.urandom(4096)
+    for suffix in ("-wal", "-shm"):
+        iso2.store.path.with_name(iso2.store.path.name + suffix).unlink(missing_ok=True)
+    iso2.store.path.write_bytes(content)
+    found = answered(app, "POST", "/ocsp", body=[asked(secc)])
+    assert (found.status, found.body) == (200, FAILURES["internalError"])
+
+
+def test_upkeep_fills_and_renews(iso2: CA, secc: Issued) -> None:
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    (signer,) = iso2.store.held_certificates("ocsp", secc.record.issuer_id)
+    iso2.clock.moment = signer.not_after - timedelta(days=5)
+    app = OcspApp(responder_of(iso2, presigned=True), iso2.clock)
+    # The leaf of 60 days has ended by then; each of the authorities gets a second signer.
+    wanted = 2 * (iso2.store.count_certificates(state="valid") - 1 + len(iso2.store.authorities()))
+
+    async def run() -> None:
+        upkeep = asyncio.create_task(app.upkeep())
+        while app.responder.kept < wanted:
+            await asyncio.sleep(0)
+        upkeep.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert len(iso2.store.held_certificates("ocsp", secc.record.issuer_id)) == 2
+    issuer = iso2.authority(secc.record.issuer_id)
+    assert app.responder.ready(request(issuer.der, issuer.chain[0]), iso2.clock.now()) is not None
+    assert app.responder.kept == wanted
+
+
+# -- several processes --------------------------------------------------------------------------
+
+SERVE = """
+import sys, uvicorn, v2gpki
+from v2gpki.servers.http.ocsp import OcspApp
+from v2gpki.wiring.ocsp import ocsp_responder
+home, passphrase = sys.argv[1:]
+ca = v2gpki.open_authority(home, passphrase=passphrase)
+app = OcspApp(ocsp_responder(ca, presigned=True), ca.clock)
+class Server(uvicorn.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
+config = uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False)
+Server(config).run()
+"""
+
+
+@pytest.fixture
+def home_of_today(tmp_path: Path) -> Path:
+    home = tmp_path / "today"
+    with v2gpki.open_authority(home, passphrase=PASSPHRASE, create=True) as ca:
+        ca.initialise(ca.plan(["iso15118-2"]), org="Acme")
+    return home
+
+
+@pytest.fixture
+def two_servers(home_of_today: Path) -> Iterator[list[str]]:
+    """The addresses of two processes that serve the same home."""
+    command = [sys.executable, "-c", SERVE, str(home_of_today), PASSPHRASE]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) for _ in range(2)
+    ]
+    try:
+        ports = []
+        for process in started:
+            assert process.stdout is not None
+            ports.append(process.stdout.readline().strip())
+        yield [f"http://127.0.0.1:{port}/ocsp" for port in ports]
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            assert process.stdout is not None
+            process.wait(10)
+            process.stdout.close()
+
+
+def test_a_revocation_reaches_every_process_within_a_second(home_of_today: Path, two_servers: list[str]) -> None:
+    with v2gpki.open_authority(home_of_today, passphrase=PASSPHRASE) as ca, httpx.Client() as client:
+        secc = ca.issue("secc", id="DE*ABC*E1", edition="iso15118-2")
+        question = asked(secc)
+
+        def status(url: str) -> ocsp.OCSPCertStatus:
+            return read(client.post(url, content=question).content).certificate_status
+
+        assert [status(url) for url in two_servers] == [ocsp.OCSPCertStatus.GOOD] * 2
+        assert nonce_of(client.post(two_servers[0], content=asked(secc, nonce=b"n" * 32)).content) == b"n" * 32
+        ca.revoke(f"{secc.record.serial:x}", "superseded")
+        begin = time.monotonic()
+        for url in two_servers:
+            while status(url) is not ocsp.OCSPCertStatus.REVOKED:
+                assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1
