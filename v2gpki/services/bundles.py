@@ -26,7 +26,7 @@ from v2gpki.pnc.installation import SignedContract
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
 from v2gpki.services.issuance import Issued
 from v2gpki.services.mo import MobilityOperator, require_current
-from v2gpki.services.pools import ContractPool, ProvisioningPool
+from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 
@@ -100,11 +100,17 @@ class BundleMaker:
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def prepare(
-        self, contracts: Sequence[Contract], *, edition: str = "", progress: Callable[[int], None] = lambda _: None
+        self,
+        contracts: Sequence[Contract],
+        *,
+        edition: str = "",
+        progress: Callable[[int], None] = lambda _: None,
+        caller: str = "",
     ) -> list[Bundle]:
         """Make the bundles of these contracts ahead, for each registered key of their vehicles and each V2G root that
         a CPS of this home can sign under. Those that are ready already are left as they are and given back with the
-        others, in no particular order. ``progress`` is called with the number of contracts that were done.
+        others, in no particular order; for contracts of another house nothing is made. ``progress`` is called with the
+        number of contracts that were done, ``caller`` is who asked ("" the home's own).
 
         Raises ``contract.ended`` and what issuing raises; what was made before stays.
         """
@@ -119,14 +125,16 @@ class BundleMaker:
                 for job in self._jobs(contract, edition, signers, now):
                     if job.ready is not None and self._fresh(job.ready, contract, now):
                         bundles.append(job.ready)
-                    else:
+                    elif contract.issuer != ELSEWHERE:
                         jobs.append(job)
-            bundles.extend(self._make_group(jobs, now))
+            bundles.extend(self._make_group(jobs, now, caller or self._caller))
             progress(len(group))
         return bundles
 
-    def bundle(self, contract: Contract, recipient: Recipient, signer: CpsSigner, now: datetime) -> Bundle:
-        """The bundle for a contract, a key and a root: the ready one, or a new one.
+    def bundle(
+        self, contract: Contract, recipient: Recipient, signer: CpsSigner, now: datetime, *, caller: str = ""
+    ) -> Bundle:
+        """The bundle for a contract, a key and a root: the ready one, or a new one that ``caller`` asked for.
 
         Raises ``installation.wrong_suite`` for a key that receives nothing, ``contract.*``, and what issuing raises.
         """
@@ -142,7 +150,7 @@ class BundleMaker:
                 if job.ready is not None and self._fresh(job.ready, job.contract, now):
                     return job.ready
                 try:
-                    return self._make([job], now)[0]
+                    return self._make([job], now, caller or self._caller)[0]
                 except V2GPKIError as problem:
                     if problem.code != "store.conflict":
                         raise
@@ -201,24 +209,27 @@ class BundleMaker:
         """Whether a bundle may be sent, and its certificate is not about to end, unless the contract ends with it."""
         if not self.may_be_sent(bundle, contract, now):
             return False
+        if contract.issuer == ELSEWHERE:
+            # Nothing newer can be made here.
+            return True
         if not self._contracts.soon(bundle.edition, bundle.not_after, now):
             return True
         record = self._store.certificate(bundle.issuer_id, bundle.serial)
         end = bundle.not_after if record is None else record.not_after
         return not self._contracts.soon(bundle.edition, end, now) or end >= contract.ends
 
-    def _make_group(self, jobs: Sequence[_Job], now: datetime) -> list[Bundle]:
+    def _make_group(self, jobs: Sequence[_Job], now: datetime, caller: str) -> list[Bundle]:
         """All of them in one commit; when somebody else made one of them meanwhile, one by one."""
         if not jobs:
             return []
         try:
-            return self._make(jobs, now)
+            return self._make(jobs, now, caller)
         except V2GPKIError as problem:
             if problem.code != "store.conflict":
                 raise
-        return [self.bundle(job.contract, job.recipient, job.signer, now) for job in jobs]
+        return [self.bundle(job.contract, job.recipient, job.signer, now, caller=caller) for job in jobs]
 
-    def _make(self, jobs: Sequence[_Job], now: datetime) -> list[Bundle]:
+    def _make(self, jobs: Sequence[_Job], now: datetime, caller: str) -> list[Bundle]:
         """Issue, wrap, sign, commit. Where only the CPS's certificate ended, the old contract certificate is signed
         again: its key is wrapped already and known to nobody."""
         made: list[Bundle] = []
@@ -228,7 +239,7 @@ class BundleMaker:
             if again is None:
                 new.append(job)
             else:
-                self._pools.add_bundle(again, self._caller)
+                self._pools.add_bundle(again, caller)
                 made.append(again)
         if new:
             orders = [
@@ -241,7 +252,7 @@ class BundleMaker:
                 made.extend(bundles)
                 return bundles
 
-            self._mo.issue(orders, caller=self._caller, deliver=deliver)
+            self._mo.issue(orders, caller=caller, deliver=deliver)
         return made
 
     def _delivering(self, job: _Job, issued: Issued, now: datetime) -> Bundle:

@@ -83,14 +83,7 @@ class CertificateProvisioningService:
                 return signer
         if unknown_roots == "answer":
             return able[0]
-        named = ", ".join(f"{issuer} ({serial})" for issuer, serial in roots[:3]) or "none"
-        raise V2GPKIError(
-            "cps.no_common_root",
-            f"the vehicle holds {len(roots)} V2G roots, and no CPS of this home is under one of them: {named}",
-            hint="the vehicle could not verify the answer; sign under a root that it holds",
-            clause="ISO 15118-2 8.4.3.10",
-            facts={"roots": [f"{issuer} ({serial})" for issuer, serial in roots]},
-        )
+        raise no_common_root(roots)
 
     def sign(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under this CPS's signature."""
@@ -122,3 +115,15 @@ class CertificateProvisioningService:
                 return True
             above = self._store.authority(above.issuer_id)
         return True
+
+
+def no_common_root(roots: Sequence[tuple[str, int]]) -> V2GPKIError:
+    """The refusal of a vehicle that holds no V2G root under which anything is signed for it."""
+    named = ", ".join(f"{issuer} ({serial})" for issuer, serial in roots[:3]) or "none"
+    return V2GPKIError(
+        "cps.no_common_root",
+        f"the vehicle holds {len(roots)} V2G roots, and no CPS of this home is under one of them: {named}",
+        hint="the vehicle could not verify the answer; sign under a root that it holds",
+        clause="ISO 15118-2 8.4.3.10",
+        facts={"roots": [f"{issuer} ({serial})" for issuer, serial in roots]},
+    )

@@ -16,6 +16,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import Identifier, parse
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.issuance import Deliver, Issuance, Issued, Order
+from v2gpki.services.pools import ELSEWHERE
 from v2gpki.services.routing import Route, Routing
 from v2gpki.store.pool_records import Contract
 from v2gpki.store.protocol import Store
@@ -63,10 +64,13 @@ class MobilityOperator:
         """The order of one certificate for a contract; ``spki`` None asks for a fresh key, ``edition`` None takes the
         only one that this home has, ``options`` choose readings of the profile.
 
-        Raises ``contract.ended`` for a contract that is not active or past its end, ``contract.too_short`` for one that
-        is shorter than the profile's minimum, and what finding the issuer raises.
+        Raises ``contract.elsewhere`` for a contract of another house, ``contract.ended`` for one that is not active or
+        past its end, ``contract.too_short`` for one that is shorter than the profile's minimum, and what finding the
+        issuer raises.
         """
         require_current(contract, now)
+        if contract.issuer == ELSEWHERE:
+            raise elsewhere(contract)
         if options:
             named = issuer or contract.issuer
             route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
@@ -129,6 +133,17 @@ class MobilityOperator:
                 self._emaids.clear()
             known = self._emaids[text] = parse("emaid", text)
         return known
+
+
+def elsewhere(contract: Contract) -> V2GPKIError:
+    """The refusal of a contract whose certificates another house makes, when there is nothing of it to deliver."""
+    return V2GPKIError(
+        "contract.elsewhere",
+        f"the contract certificates of {contract.emaid} are made elsewhere, and none is here for this vehicle's key",
+        hint="its mobility operator stores signed contract data for the key that the vehicle has now",
+        clause="OPCP contract pool",
+        facts={"emaid": contract.emaid, "pcid": contract.pcid},
+    )
 
 
 def require_current(contract: Contract, now: datetime) -> None:

@@ -22,12 +22,12 @@ from v2gpki.clock import Clock
 from v2gpki.errors import EXIT_REFUSED, V2GPKIError
 from v2gpki.identifiers import recognise
 from v2gpki.pnc import installation
-from v2gpki.pnc.installation import Action, Request, SignedContract
+from v2gpki.pnc.installation import Action, Request, SignedContract, root_matches
 from v2gpki.pnc.installation.chains import common_name
 from v2gpki.services.bundles import REISSUED_AFTER, BundleMaker, Recipient, recipient_of
-from v2gpki.services.cps import CertificateProvisioningService
-from v2gpki.services.mo import require_current
-from v2gpki.services.pools import ContractPool, ProvisioningPool, Selection
+from v2gpki.services.cps import CertificateProvisioningService, CpsSigner, no_common_root
+from v2gpki.services.mo import elsewhere, require_current
+from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, Selection
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Answered, Bundle, Contract
 from v2gpki.store.protocol import Store
@@ -116,6 +116,7 @@ class Provisioning:
         ocsps: Sequence[bytes] = (),
         station: str = "",
         position: int | None = None,
+        caller: str = "",
     ) -> ProvisioningAnswer:
         """Answer one request: base64 text as OCPP carries it, or its octets.
 
@@ -123,6 +124,7 @@ class Provisioning:
         ``maximum_contracts`` are given, fewer if the vehicle itself asks for fewer; ``prioritised_emaids`` come first.
         Of several contracts the one at ``position`` is given; None counts for each ``station`` how often it asked the
         same. ``crls`` and ``ocsps`` are evidence about the vehicle's chain, beside what the store knows itself.
+        ``caller`` is who brings the request ("" the home's own).
 
         Whatever is wrong with the request is an answer with status "Failed". Raises what is wrong with the home:
         ``home.locked``, ``store.*``, ``cps.none``.
@@ -134,7 +136,10 @@ class Provisioning:
             octets = _octets(exi_request)
             request = installation.read_request(octets, schema=schema, action=wanted)
             recipient = self._examine(request, crls, ocsps, now)
-            bundles = self._bundles(request, recipient, maximum_contracts, prioritised_emaids, now)
+            wished = [*prioritised_emaids, *request.prioritised_emaids]
+            bundles = self._bundles(
+                request, recipient, maximum_contracts, wished, now=now, caller=caller or self._caller
+            )
             number = self._position(request, len(bundles), station, position, now)
             return self._accepted(request, bundles, number, now)
         except V2GPKIError as problem:
@@ -218,27 +223,78 @@ class Provisioning:
         return recipient_of(request.edition, contract.pcid, request.leaf)
 
     def _bundles(
-        self, request: Request, recipient: Recipient, maximum: int | None, prioritised: Sequence[str], now: datetime
+        self,
+        request: Request,
+        recipient: Recipient,
+        maximum: int | None,
+        wished: Sequence[str],
+        *,
+        now: datetime,
+        caller: str,
     ) -> list[Bundle]:
         """The bundles that answer a request, in the order of delivery."""
         digest = hashlib.sha256(f"{request.action}\0".encode() + request.octets).digest()
         earlier = self._pools.answered(digest)
         if earlier is not None and (again := self._still_good(earlier.bundles, now)):
             return again
-        signer = self._cps.choose(
-            recipient.edition, recipient.suite, request.roots, now, unknown_roots=self.policy.unknown_roots
-        )
+        signer, unable = self._signer(request, recipient, now)
+        if unable is not None and not self._stored_elsewhere(recipient.pcid):
+            raise unable
         limit = min(request.maximum_contracts, maximum or request.maximum_contracts)
-        chosen = self._chosen(request, recipient, [*prioritised, *request.prioritised_emaids], max(limit, 1), now)
-        bundles = [self._maker.bundle(contract, recipient, signer, now) for contract in chosen]
+        bundles = []
+        for contract in self._chosen(request, recipient, wished, max(limit, 1), now):
+            if contract.issuer == ELSEWHERE:
+                bundles.append(self._stored(contract, request, recipient, now))
+            elif signer is not None:
+                bundles.append(self._maker.bundle(contract, recipient, signer, now, caller=caller))
+            elif unable is not None:
+                raise unable
         answer = Answered(digest, tuple(bundle.id for bundle in bundles), now, {"pcid": recipient.pcid})
-        kept = self._pools.record_answer(answer, self._caller)
+        kept = self._pools.record_answer(answer, caller)
         if kept.bundles != answer.bundles:
             return self._still_good(kept.bundles, now) or bundles
         return bundles
 
+    def _signer(
+        self, request: Request, recipient: Recipient, now: datetime
+    ) -> tuple[CpsSigner | None, V2GPKIError | None]:
+        """Who signs for the vehicle's roots, or why nobody of this home can."""
+        try:
+            signer = self._cps.choose(
+                recipient.edition, recipient.suite, request.roots, now, unknown_roots=self.policy.unknown_roots
+            )
+        except V2GPKIError as problem:
+            return None, problem
+        return signer, None
+
+    def _stored_elsewhere(self, pcid: str) -> bool:
+        """Whether the vehicle has a contract that another house signed."""
+        return any(contract.issuer == ELSEWHERE for contract in self._pools.contracts(pcid=pcid, state="active"))
+
+    def _stored(self, contract: Contract, request: Request, recipient: Recipient, now: datetime) -> Bundle:
+        """What another house signed for this vehicle, under a V2G root that the vehicle names.
+
+        Raises ``contract.elsewhere`` when there is nothing for the vehicle's key, ``cps.no_common_root``.
+        """
+        found = [
+            bundle
+            for bundle in self._pools.bundles(contract_id=contract.id)
+            if (bundle.edition, bundle.receiver) == (recipient.edition, recipient.receiver)
+            and self._maker.may_be_sent(bundle, contract, now)
+        ]
+        if not found:
+            raise elsewhere(contract)
+        roots = {hashlib.sha256(root).digest(): root for root in self._trust.roots(recipient.edition)}
+        for bundle in reversed(found):
+            root = roots.get(bundle.v2g_root)
+            if root is not None and any(root_matches(issuer, serial, root) for issuer, serial in request.roots):
+                return bundle
+        if self.policy.unknown_roots == "answer":
+            return found[-1]
+        raise no_common_root(request.roots)
+
     def _chosen(
-        self, request: Request, recipient: Recipient, prioritised: Sequence[str], limit: int, now: datetime
+        self, request: Request, recipient: Recipient, wished: Sequence[str], limit: int, now: datetime
     ) -> list[Contract]:
         if request.action == "update":
             contract = self._pools.contract_of(request.emaid)
@@ -247,7 +303,7 @@ class Provisioning:
             recipient.pcid,
             recipient.edition,
             now,
-            prioritised=tuple(dict.fromkeys(_emaid(emaid) for emaid in prioritised)),
+            prioritised=tuple(dict.fromkeys(_emaid(emaid) for emaid in wished)),
             limit=limit,
             policy=self.policy.selection,
         )

@@ -86,6 +86,10 @@ class VehicleTrust:
             ordered=ordered,
         )
 
+    def roots(self, edition: str) -> tuple[bytes, ...]:
+        """The V2G roots (DER) that are trusted in an edition."""
+        return tuple(anchor.der for anchor in self._roots.trusted("v2g-root", edition))
+
     def record(self, certificate: bytes) -> CertificateRecord | None:
         """The certificate as this home issued it; None when it did not."""
         return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())

@@ -116,8 +116,11 @@ class PoolStore(Protocol):
         """Make an active contract its vehicle's default, in place of the one before. Not active: ``store.conflict``."""
         ...
 
-    def end_contract(self, contract_id: str, at: datetime, reason: str, caller: str) -> Contract:
-        """End a contract: withdraw its bundles and revoke its certificates that are still valid, in one transaction.
+    def end_contract(
+        self, contract_id: str, at: datetime, reason: str, caller: str, *, revoke: bool = True
+    ) -> Contract:
+        """End a contract: withdraw its bundles and, with ``revoke``, revoke its certificates that are still valid, in
+        one transaction.
 
         ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). Ended or
         purged already: no change. Unknown: ``store.unknown_contract``.

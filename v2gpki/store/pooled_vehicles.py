@@ -100,9 +100,9 @@ def delete(
 
 
 def end_contract(
-    connection: sqlite3.Connection, contract_id: str, at: datetime, reason: str, caller: str
+    connection: sqlite3.Connection, contract_id: str, at: datetime, reason: str, caller: str, *, revoke: bool
 ) -> Contract:
-    """End a contract, withdraw its bundles, revoke its certificates, appoint another default."""
+    """End a contract, withdraw its bundles, revoke its certificates if asked to, appoint another default."""
     if reason not in REASONS:
         raise ValueError(f"{reason!r} is no revocation reason")
     contract = pooled_contracts.require(connection, contract_id)
@@ -116,7 +116,7 @@ def end_contract(
         "WHERE l.contract_id = ? AND c.state = 'valid' AND c.not_after >= ? ORDER BY l.number",
         (contract_id, seconds(at)),
     ).fetchall()
-    for issuer_id, serial in valid:
+    for issuer_id, serial in valid if revoke else ():
         revoking.revoke(connection, issuer_id, rows.serial_of(serial), at=at, reason=reason, caller=caller)
     pooled_contracts.appoint_default(connection, contract.pcid, at, caller)
     return ended

@@ -134,10 +134,12 @@ class SqlitePools:
         with self._writing() as connection:
             return pooled_contracts.set_default(connection, contract_id, at, caller)
 
-    def end_contract(self, contract_id: str, at: datetime, reason: str, caller: str) -> Contract:
+    def end_contract(
+        self, contract_id: str, at: datetime, reason: str, caller: str, *, revoke: bool = True
+    ) -> Contract:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            return pooled_vehicles.end_contract(connection, contract_id, at, reason, caller)
+            return pooled_vehicles.end_contract(connection, contract_id, at, reason, caller, revoke=revoke)
 
     def certificates_of(self, contract_id: str) -> list[tuple[str, int]]:
         """Oldest first."""

@@ -8,13 +8,14 @@ Sources: VDE-AR-E 2802-100-1, OPCP 1.0.
 
 from __future__ import annotations
 
-from v2gpki.services.pools.contract_pool import ContractPolicy, ContractPool, Ended, Selection
+from v2gpki.services.pools.contract_pool import ELSEWHERE, ContractPolicy, ContractPool, Ended, Selection
 from v2gpki.services.pools.ownership import Ownership
 from v2gpki.services.pools.provisioning_pool import Deleted, ProvisioningPolicy, ProvisioningPool, Registered
 from v2gpki.services.pools.root_pool import Added, RootEntry, RootPolicy, RootPool
 from v2gpki.services.pools.standing import revoked_here
 
 __all__ = [
+    "ELSEWHERE",
     "Added",
     "ContractPolicy",
     "ContractPool",

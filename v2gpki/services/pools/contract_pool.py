@@ -29,6 +29,8 @@ from v2gpki.store.records import REASONS
 _CLAUSE = "VDE-AR-E 2802-100-1; OPCP contract pool"
 #: The characters of an EMAID that are the account; a check digit may follow.
 _ACCOUNT = 14
+#: The issuer of contracts whose certificates another house makes: this one only delivers what it was given.
+ELSEWHERE = "elsewhere"
 _ID_HEX = 32
 #: A hold can be lifted, the end of a contract cannot.
 ENDING_REASONS = tuple(reason for reason in REASONS if reason != "certificateHold")
@@ -111,8 +113,9 @@ class ContractPool:
     ) -> Contract:
         """Make a contract; the vehicle's first one becomes its default, and so does one that asks for it.
 
-        ``issuer`` names the mobility operator's authority, "" takes the one that fits. ``unregistered_vehicle`` makes
-        it for a PCID that is not in the pool. A contract of this EMAID whose end has come is ended by this.
+        ``issuer`` names the mobility operator's authority, "" takes the one that fits, ``ELSEWHERE`` says that
+        certificates come from outside. ``unregistered_vehicle`` makes it for a PCID that is not in the pool. A contract
+        of this EMAID whose end has come is ended by this.
         Raises ``contract.exists`` (with the contract's id in the facts), ``contract.check_digit``,
         ``contract.bad_period``, ``contract.wrong_issuer``, ``pool.unknown_vehicle``, ``identifier.invalid``.
         """
@@ -237,9 +240,12 @@ class ContractPool:
         with self._writing():
             return self._store.pools.set_default_contract(contract.id, at, caller), True
 
-    def end(self, name: str, reason: str = "cessationOfOperation", *, at: datetime, caller: str) -> Ended:
+    def end(
+        self, name: str, reason: str = "cessationOfOperation", *, revoke: bool = True, at: datetime, caller: str
+    ) -> Ended:
         """End a contract (EMAID or id): its certificates are revoked for ``reason`` (RFC 5280 5.3.1), what was made for
         it is withdrawn, and the vehicle's oldest other contract becomes its default. Ended already: no change.
+        ``revoke`` False leaves the certificates valid, which only a test should want.
 
         Raises ``revocation.unknown_reason``, ``contract.unknown``.
         """
@@ -256,7 +262,7 @@ class ContractPool:
             return Ended(contract, changed=False, default=self.default_of(contract.pcid))
         valid = {pair for pair in self._store.pools.certificates_of(contract.id) if self._valid(*pair)}
         with self._writing():
-            ended = self._store.pools.end_contract(contract.id, at, reason, caller)
+            ended = self._store.pools.end_contract(contract.id, at, reason, caller, revoke=revoke)
         revoked = tuple(
             pair for pair in self._store.pools.certificates_of(contract.id) if pair in valid and not self._valid(*pair)
         )
@@ -289,8 +295,8 @@ class ContractPool:
 
     def _issuer(self, name: str) -> str:
         """The authority as the contract names it: a generation when one was named, else the slug."""
-        if not name:
-            return ""
+        if name in ("", ELSEWHERE):
+            return name
         authority = self._directory.find(name)
         profile = self._catalogue.profile(authority.edition, "contract", authority.suite)
         if authority.role not in profile.issuers:
