@@ -14,7 +14,7 @@ TOKEN = (
 )
 ACCESS_TOKEN = "digest, token_id, scopes, issued_at, expires_at"  # noqa: S105  # names of columns
 GRANT = "identity, role, edition, match, value, key, granted_at, granted_by"
-ENDPOINT = "id, owner, url, events, secret, created_at, created_by, description, enabled"
+ENDPOINT = "id, owner, url, events, secret, created_at, created_by, description, enabled, noted"
 DELIVERY = "id, endpoint_id, event, payload, created_at, due_at, attempts, state, said, ended_at"
 
 
@@ -98,12 +98,13 @@ def endpoint_row(endpoint: Endpoint) -> tuple[Value, ...]:
         endpoint.created_by,
         endpoint.description,
         int(endpoint.enabled),
+        endpoint.noted,
     )
 
 
 def endpoint_of(row: Row) -> Endpoint:
     """From the columns of ``ENDPOINT``."""
-    endpoint_id, owner, url, events, secret, created_at, created_by, description, enabled = row[:9]
+    endpoint_id, owner, url, events, secret, created_at, created_by, description, enabled, noted = row[:10]
     return Endpoint(
         endpoint_id,
         owner,
@@ -114,6 +115,7 @@ def endpoint_of(row: Row) -> Endpoint:
         created_by,
         description,
         bool(enabled),
+        noted,
     )
 
 
@@ -214,6 +216,7 @@ def endpoint_digest(endpoint: Endpoint) -> str:
         endpoint.created_by,
         endpoint.description,
         int(endpoint.enabled),
+        endpoint.noted,
     ).hex()
 
 

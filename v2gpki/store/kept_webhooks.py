@@ -37,13 +37,14 @@ def change_endpoint(connection: sqlite3.Connection, wanted: Endpoint, at: dateti
         secret=wanted.secret,
         description=wanted.description,
         enabled=wanted.enabled,
+        noted=wanted.noted,
     )
     if changed == present:
         return present
     row = access_rows.endpoint_row(changed)
     connection.execute(
-        "UPDATE endpoints SET url = ?, events = ?, secret = ?, description = ?, enabled = ? WHERE id = ?",
-        (row[2], row[3], row[4], row[7], row[8], wanted.id),
+        "UPDATE endpoints SET url = ?, events = ?, secret = ?, description = ?, enabled = ?, noted = ? WHERE id = ?",
+        (row[2], row[3], row[4], row[7], row[8], row[9], wanted.id),
     )
     _log(connection, "endpoint.changed", changed, at, caller)
     return changed

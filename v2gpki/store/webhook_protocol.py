@@ -19,7 +19,7 @@ class WebhookStore(Protocol):
         ...
 
     def change_endpoint(self, endpoint: Endpoint, at: datetime, caller: str) -> Endpoint:
-        """Change url, events, description, secret or whether it is enabled; the rest stays. Unknown:
+        """Change url, events, description, secret, what is noted or whether it is enabled; the rest stays. Unknown:
         ``store.unknown_endpoint``."""
         ...
 

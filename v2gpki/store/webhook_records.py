@@ -12,7 +12,8 @@ DeliveryState = Literal["waiting", "delivered", "failed"]
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where an identity (``owner``) is told of ``events``. ``secret`` is what its deliveries are authenticated with, as
-    the service sealed it: the store keeps these octets and shows them to nobody."""
+    the service sealed it: the store keeps these octets and shows them to nobody. ``noted`` is what the owner attached, a
+    JSON object as text, "" for nothing."""
 
     id: str
     owner: str
@@ -23,6 +24,7 @@ class Endpoint:
     created_by: str
     description: str = ""
     enabled: bool = True
+    noted: str = ""
 
     def __repr__(self) -> str:
         """Without the secret."""

@@ -58,7 +58,8 @@ TABLES = (
         created_at INTEGER NOT NULL,
         created_by TEXT NOT NULL,
         description TEXT NOT NULL,
-        enabled INTEGER NOT NULL CHECK (enabled IN (0, 1))
+        enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+        noted TEXT NOT NULL
     ) {STRICT}""",
     f"""CREATE TABLE deliveries (
         number INTEGER PRIMARY KEY,
@@ -92,7 +93,7 @@ NEVER_DELETED = ("tokens",)
 NEVER_CHANGED = ("access_tokens", "grants")
 CHANGES_ONLY = {
     "tokens": ("revoked_at", "revoked_by"),
-    "endpoints": ("url", "events", "secret", "description", "enabled"),
+    "endpoints": ("url", "events", "secret", "description", "enabled", "noted"),
     "deliveries": ("due_at", "attempts", "state", "said", "ended_at"),
 }
 _COUNTED = "BEGIN UPDATE home SET access_revision = access_revision + 1; END"
