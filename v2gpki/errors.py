@@ -410,6 +410,8 @@ CODES: Mapping[str, Outcome] = {
     "serving.address_taken": _environment(),
     "serving.bad_certificate": _environment(),
     "serving.unknown_part": _usage(),
+    "serving.workers_died": _environment(),
+    "serving.no_certificate": _environment(),
     "serving.busy": _environment(503),
     "serving.rate_limited": _refused(429),
     "serving.too_large": _refused(413),

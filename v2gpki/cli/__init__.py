@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("v2gpki.cli.key:key", "Export a private key, encrypted again for others."),
     "audit": ("v2gpki.cli.audit:audit", "Show, verify and anchor the audit log."),
     "serve": ("v2gpki.cli.serve:serve", "Serve OCSP, CRLs, EST and the pools over HTTP."),
+    "token": ("v2gpki.cli.token:token", "Create, list and revoke credentials for the services."),
+    "access": ("v2gpki.cli.access:access", "Register who may enrol what."),
     "completion": ("v2gpki.cli.completion:completion", "Print the completion script of a shell."),
 }
 

@@ -10,7 +10,7 @@ import click
 from v2gpki.cli.frame import Frame, caller
 
 if TYPE_CHECKING:
-    from v2gpki.servers.serving import Served
+    from v2gpki.servers.worker import Served
     from v2gpki.wiring import CertificateAuthority
 
 _FILE = click.Path(path_type=Path)
@@ -24,8 +24,11 @@ _FILE = click.Path(path_type=Path)
 @click.option("--pools", is_flag=True, help="Serve the certificate pools (OPCP, OPNC).")
 @click.option("--page", is_flag=True, help="Serve the page for people.")
 @click.option("--listen", multiple=True, metavar="ADDRESS", help="[http://|https://]HOST:PORT; may be repeated.")
+@click.option("--tls", is_flag=True, help="TLS with a certificate that this home issues.")
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="TLS certificate chain, PEM, leaf first.")
 @click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key, PEM.")
+@click.option("--client-ca", type=_FILE, multiple=True, metavar="FILE", help="CAs of client certificates; repeatable.")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Serving processes (default: 1).")
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Write this file when every address is open.")
 @click.option("--locked", is_flag=True, help="Serve without the passphrase: what needs no key.")
 @click.pass_obj
@@ -35,8 +38,11 @@ def serve(
     *,
     config: Path | None,
     listen: tuple[str, ...],
+    tls: bool,
     tls_cert: Path | None,
     tls_key: Path | None,
+    client_ca: tuple[Path, ...],
+    workers: int | None,
     ready_file: Path | None,
     locked: bool,
     **chosen: bool,
@@ -55,6 +61,9 @@ def serve(
     given: dict[str, object] = {
         "listen": listen,
         "parts": tuple(name for name, wanted in chosen.items() if wanted),
+        "tls": tls,
+        "client_ca": tuple(map(str, client_ca)),
+        "workers": workers,
         "tls_cert": str(tls_cert or ""),
         "tls_key": str(tls_key or ""),
     }
@@ -72,7 +81,7 @@ def serve(
     def announce(served: Served) -> None:
         frame.emit(served.value(), "\n".join(_lines(served)))
 
-    Serving(open_home, settings, ready_file=ready_file, announce=announce).run()
+    Serving(open_home, settings, ready_file=ready_file, announce=announce, warn=frame.warn).run()
 
 
 def _lines(served: Served) -> list[str]:

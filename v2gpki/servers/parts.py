@@ -27,16 +27,11 @@ class Premises:
 def ocsp(premises: Premises) -> Part:
     """OCSP at ``/ocsp``."""
     from v2gpki.servers.http.ocsp import OcspApp  # noqa: PLC0415  # only what is chosen is imported
-    from v2gpki.services.ocsp import OcspResponder, OcspSigners, SignerIssuance  # noqa: PLC0415
+    from v2gpki.wiring.ocsp import ocsp_responder, ocsp_signers  # noqa: PLC0415
 
     ca = premises.ca
-    issue = None
-    if ca.vault is not None:
-        issue = SignerIssuance(ca.issuance, ca._routing, ca.catalogue, caller="ocsp")
-    signers = OcspSigners(ca.store, ca.catalogue, ca.vault, issue=issue)
-    responder = OcspResponder(
-        ca.store, ca.clock, catalogue=ca.catalogue, signers=signers, presigned=premises.settings.presigned
-    )
+    signers = ocsp_signers(ca)
+    responder = ocsp_responder(ca, presigned=premises.settings.presigned, signers=signers)
     app = OcspApp(responder, ca.clock, observe=premises.tally.ocsp)
     return Part(
         "ocsp",
@@ -45,22 +40,17 @@ def ocsp(premises: Premises) -> Part:
         apps=((app.prefix, app),),
         jobs=(app.upkeep,),
         plain=True,
+        ends=signers.ends,
     )
 
 
 def crl(premises: Premises) -> Part:
     """CRLs at ``/crl/<authority>.crl``."""
     from v2gpki.servers.http.crl import CrlApp  # noqa: PLC0415
-    from v2gpki.services.publication import CrlPublication  # noqa: PLC0415
-    from v2gpki.services.revocation import Revocation  # noqa: PLC0415
+    from v2gpki.wiring.ocsp import crl_publication  # noqa: PLC0415
 
     ca = premises.ca
-    publication = None
-    if ca.vault is not None:
-        revocation = Revocation(ca.store, ca.vault, ca.clock)
-        publication = CrlPublication(
-            ca.store, revocation, lifetime=ca.settings.crl_lifetime, seal=ca._seal, caller="crl"
-        )
+    publication = None if ca.vault is None else crl_publication(ca)
     app = CrlApp(ca.store, ca.clock, publication=publication)
     return Part(
         "crl",
@@ -73,8 +63,30 @@ def crl(premises: Premises) -> Part:
     )
 
 
+def est(premises: Premises) -> Part:
+    """EST at the URLs of the field."""
+    from v2gpki.servers.http.est import est_routes  # noqa: PLC0415
+    from v2gpki.services.est import EstService  # noqa: PLC0415
+    from v2gpki.wiring.access import registrations_of  # noqa: PLC0415
+
+    ca = premises.ca
+    service = EstService(
+        ca.store,
+        ca.catalogue,
+        ca.clock,
+        routing=ca._routing,
+        issuance=lambda: ca.issuance,
+        registry=registrations_of(ca),
+    )
+    urls = ("/.well-known/est/<label>/simpleenroll", "/<label>/simpleenroll/ISO15118-2")
+    return Part("est", "EST enrolment", urls, routes=tuple(est_routes(service, premises.resolver)))
+
+
 #: Every part by its name, in the order in which people read them.
 PARTS: Mapping[str, Callable[[Premises], Part]] = {
     "ocsp": ocsp,
     "crl": crl,
+    "est": est,
 }
+#: Parts that take credentials: whoever has one of them can exchange tokens too.
+WITH_CREDENTIALS = frozenset({"est", "pools"})

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from ssl import SSLObject
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from v2gpki.servers.http.client_tls import extension_of
 
 _LATE_TEXT = b"the request did not arrive in time\n"
 _LATE = b"\r\n".join(
@@ -62,9 +63,7 @@ class Connection(HttpToolsProtocol):
         """A client is there; with TLS, its handshake is done."""
         super().connection_made(transport)
         self._since = self.loop.time()
-        secured = transport.get_extra_info("ssl_object")
-        if secured is not None:
-            self._tls = _tls_of(secured)
+        self._tls = extension_of(transport)
 
     def data_received(self, data: bytes) -> None:
         """Octets of a request; a head that does not end is none."""
@@ -126,15 +125,3 @@ class Connection(HttpToolsProtocol):
 def with_deadlines(deadlines: Deadlines) -> type[Connection]:
     """The class of connections that have these deadlines."""
     return type("Connection", (Connection,), {"deadlines": deadlines})
-
-
-def _tls_of(secured: SSLObject) -> dict[object, object]:
-    """What ASGI's TLS extension tells of a connection, and the DER of the client's certificate."""
-    certificate = secured.getpeercert(binary_form=True)
-    version = secured.version() or ""
-    unique = secured.get_channel_binding("tls-unique") if version == "TLSv1.2" else None
-    return {
-        "tls_version": {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}.get(version),
-        "client_certificate": certificate,
-        "tls_unique": unique or b"",
-    }

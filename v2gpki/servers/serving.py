@@ -1,8 +1,8 @@
 """``serve``: from settings to listening processes and back.
 
-The parent opens the sockets, checks that the home opens, and forks its workers before anything of the home is open;
-each worker opens it anew. One worker is the parent itself. Workers that die are replaced, with a pause that grows.
-The ready-file appears when every door of every worker is open, and goes at the end.
+The parent opens the sockets and the home, so that whatever is wrong is said at once; then it is the one worker itself,
+or it closes the home again and forks its workers, each of which opens it anew: no connection to the store crosses a
+fork. The ready-file appears when every door of every worker is open, and goes at the end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,22 +20,15 @@ from pathlib import Path
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers import listeners
-from v2gpki.servers.http import health
-from v2gpki.servers.http.access import nobody
-from v2gpki.servers.http.application import Executor, build
-from v2gpki.servers.http.front import Limits
-from v2gpki.servers.http.limits import Meter
-from v2gpki.servers.http.metrics import Metrics
-from v2gpki.servers.http.part import App, Part
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.listeners import Listener
-from v2gpki.servers.parts import PARTS, Premises
-from v2gpki.servers.process import Conduct, Door, Process
-from v2gpki.servers.protocol import Deadlines
-from v2gpki.servers.tls import server_context
+from v2gpki.servers.parts import PARTS
+from v2gpki.servers.tls import Identity, server_context, server_identity
+from v2gpki.servers.worker import Plan, Served, Worker
+from v2gpki.servers.workers import Workers
 from v2gpki.wiring import CertificateAuthority
-from v2gpki.wiring.home import STORE_FILE
 from v2gpki.wiring.serve_settings import ServeSettings
+from v2gpki.wiring.tls import client_authorities
 
 _LOG = logging.getLogger("v2gpki.serve")
 
@@ -42,58 +36,86 @@ _LOG = logging.getLogger("v2gpki.serve")
 Open = Callable[[], CertificateAuthority]
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What is served where: for each listener its URL and (part, title, paths)."""
-
-    listeners: tuple[tuple[Listener, tuple[Part, ...]], ...]
-
-    def value(self) -> dict[str, object]:
-        """As JSON, for people's programs and for the ready-file."""
-        return {
-            "schema": "v2gpki/serving/1",
-            "process": os.getpid(),
-            "listeners": [
-                {
-                    "url": listener.url,
-                    "tls": listener.tls,
-                    "parts": [{"name": part.name, "title": part.title, "urls": list(part.urls)} for part in parts],
-                }
-                for listener, parts in self.listeners
-            ],
-        }
-
-
 @dataclass(slots=True)
 class Serving:
-    """One run of the server."""
+    """One run of the server. ``announce`` is told what is served when all of it can be reached."""
 
     open_home: Open
     settings: ServeSettings
     ready_file: Path | None = None
     announce: Callable[[Served], None] = lambda _served: None
-    _bound: list[tuple[Listener, socket.socket]] = field(default_factory=list)
+    warn: Callable[[str], None] = lambda _message: None
+    #: Ends the server from another thread, when it runs in one process.
+    stop: Callable[[], None] = field(default=lambda: None, init=False)
 
     def run(self) -> None:
         """Serve until told to stop. Raises ``serving.*``, and what opening the home raises."""
-        chosen = chosen_parts(self.settings.parts)
-        tally = Tally((*chosen, "oauth", "health", "metrics"), workers=self.settings.workers)
+        settings = self.settings
+        chosen = chosen_parts(settings.parts)
         with ExitStack() as stack:
-            tls = bool(self.settings.tls or self.settings.tls_cert)
-            for text in self.settings.listen:
-                listener, opened = listeners.bind(listeners.parse(text, tls=tls))
-                stack.callback(opened.close)
-                self._bound.append((listener, opened))
-            ca = stack.enter_context(self.open_home())
-            worker = Worker(ca, self.settings, chosen, tally, self._bound)
-            stack.callback(worker.close)
-
-            def started() -> None:
-                self._tell(worker.served)
-                self.announce(worker.served)
-
             stack.callback(self._untell)
-            worker.process(started=started).run()
+            bound = self._bind(stack)
+            tally = Tally((*PARTS, "oauth", "health", "metrics"), workers=settings.workers)
+            with ExitStack() as first:
+                ca = first.enter_context(self.open_home())
+                context, tls_until = self._tls(ca, bound)
+                plan = Plan(settings, chosen, tally, tuple(bound), context, tls_until)
+                self._warn_of_plain(bound)
+                worker = first.enter_context(Worker(ca, plan))
+                if settings.workers == 1:
+                    process = worker.process(started=lambda: self._started(worker.served))
+                    self.stop = process.stop
+                    process.run()
+                    return
+                served = worker.served
+
+            def serve(number: int, started: Callable[[], None], lifeline: int) -> None:
+                tally.use_row(number)
+                with self.open_home() as mine, Worker(mine, plan) as one:
+                    one.process(started=started, lifeline=lifeline).run()
+
+            Workers(settings.workers, serve, lambda: self._started(served), settings.grace_seconds).run()
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _bind(self, stack: ExitStack) -> list[tuple[Listener, socket.socket]]:
+        settings = self.settings
+        tls = bool(settings.tls or settings.tls_cert)
+        wanted = [listeners.parse(text, tls=tls) for text in settings.listen]
+        if any(listener.tls for listener in wanted) and not tls:
+            raise V2GPKIError(
+                "serving.bad_certificate",
+                "an https address needs a certificate",
+                hint="give --tls-cert and --tls-key, or --tls for one that this home issues",
+            )
+        bound = []
+        for listener in wanted:
+            at, opened = listeners.bind(listener)
+            stack.callback(opened.close)
+            bound.append((at, opened))
+        return bound
+
+    def _tls(
+        self, ca: CertificateAuthority, bound: list[tuple[Listener, socket.socket]]
+    ) -> tuple[ssl.SSLContext | None, datetime | None]:
+        """The TLS context of every https door, and when its certificate ends."""
+        secured = [listener for listener, _ in bound if listener.tls]
+        if not secured:
+            return None, None
+        identity: Identity = server_identity(ca, self.settings, secured[0].host)
+        files = [_octets(Path(name)) for name in self.settings.client_ca]
+        return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
+
+    def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]]) -> None:
+        for listener, _ in bound:
+            if not listener.tls and not listener.local and len(bound) == 1:
+                self.warn(f"credentials travel unprotected to {listener.url}: serve them with TLS, or behind a proxy")
+
+    def _started(self, served: Served) -> None:
+        self._tell(served)
+        self.announce(served)
+        urls = " ".join(listener.url for listener, _ in served.listeners)
+        _LOG.info("serving", extra={"urls": urls, "workers": self.settings.workers})
 
     def _tell(self, served: Served) -> None:
         if self.ready_file is None:
@@ -115,111 +137,7 @@ class Serving:
             self.ready_file.unlink(missing_ok=True)
 
 
-class Worker:
-    """Everything of one serving process."""
-
-    def __init__(
-        self,
-        ca: CertificateAuthority,
-        settings: ServeSettings,
-        chosen: Sequence[str],
-        tally: Tally,
-        bound: Sequence[tuple[Listener, socket.socket]],
-    ) -> None:
-        self._ca = ca
-        self._settings = settings
-        self._tally = tally
-        self._bound = bound
-        self.executor = Executor(settings.threads)
-        premises = Premises(ca, settings, nobody, self.executor, tally)
-        self.parts = tuple(PARTS[name](premises) for name in chosen)
-        self._place = _place(ca.home / STORE_FILE)
-        self._tls_until: datetime | None = None
-        self._metrics = Metrics(tally, ca.store, ca.clock, locked=ca.vault is None, tls_ends=lambda: self._tls_until)
-
-    @property
-    def served(self) -> Served:
-        """What is served where."""
-        secured = any(listener.tls for listener, _ in self._bound)
-        return Served(
-            tuple(
-                (listener, tuple(part for part in self.parts if listener.tls or part.plain or not secured))
-                for listener, _ in self._bound
-            )
-        )
-
-    def process(self, *, started: Callable[[], None], lifeline: int | None = None) -> Process:
-        """The process that serves at the bound sockets."""
-        settings = self._settings
-        secured = any(listener.tls for listener, _ in self._bound)
-        meter = Meter(settings.rate, settings.burst or 2 * settings.rate) if settings.rate else None
-        limits = Limits(settings.max_body, meter)
-        doors = []
-        for listener, opened in self._bound:
-            front = build(
-                self.parts,
-                self._tally,
-                limits=limits,
-                own=self._own(),
-                log_requests=settings.log == "requests",
-                only_plain=secured and not listener.tls,
-            )
-            context = server_context(Path(settings.tls_cert), Path(settings.tls_key)) if listener.tls else None
-            doors.append(Door(opened, front, context))
-        conduct = Conduct(
-            Deadlines(settings.request_seconds, settings.write_seconds),
-            settings.idle_seconds,
-            settings.grace_seconds,
-            settings.max_connections,
-            settings.proxies,
-        )
-        jobs = [job for part in self.parts for job in part.jobs]
-        return Process(
-            doors,
-            jobs,
-            conduct,
-            started=started,
-            timed_out=lambda: self._tally.event("timed_out"),
-            lifeline=lifeline,
-        )
-
-    def close(self) -> None:
-        """End the threads."""
-        self.executor.close()
-
-    # -- health --------------------------------------------------------------------------------
-
-    def _own(self) -> Mapping[str, tuple[str, App]]:
-        return {
-            "/healthz": ("health", health.healthz()),
-            "/readyz": ("health", health.readyz(self._checks)),
-            "/metrics": ("metrics", health.metrics(self._text)),
-        }
-
-    async def _checks(self) -> Mapping[str, str]:
-        store = await self.executor.call(health.wrong_with, self._check_store)
-        return {"store": store, "keys": health.wrong_with(self._check_keys)}
-
-    async def _text(self) -> bytes:
-        return await self.executor.call(self._metrics.text)
-
-    def _check_store(self) -> None:
-        """Raise when the store cannot be read, or is another file than the one that was opened."""
-        if _place(self._ca.home / STORE_FILE) != self._place:
-            raise V2GPKIError(
-                "store.missing",
-                f"the store of {self._ca.home} is gone or was exchanged while it was served",
-                hint="put it back and start the service again",
-                facts={"home": str(self._ca.home)},
-            )
-        self._ca.store.revision()
-
-    def _check_keys(self) -> None:
-        if self._ca.vault is None and any(part.signs for part in self.parts):
-            self._ca._require_unlocked()
-
-
-def chosen_parts(names: Sequence[str]) -> tuple[str, ...]:
+def chosen_parts(names: tuple[str, ...]) -> tuple[str, ...]:
     """The parts that are served; everything when nothing is named. Raises ``serving.unknown_part``."""
     for name in names:
         if name not in PARTS:
@@ -232,10 +150,13 @@ def chosen_parts(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in PARTS if name in names or not names)
 
 
-def _place(path: Path) -> tuple[int, int]:
-    """Which file stands at a path; (0, 0) for none."""
+def _octets(path: Path) -> bytes:
     try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_dev, found.st_ino
+        return path.read_bytes()
+    except OSError as problem:
+        raise V2GPKIError(
+            "file.unreadable",
+            f"{path} cannot be read: {problem.strerror}",
+            hint="check the path and that this user may read it",
+            facts={"path": str(path)},
+        ) from problem

@@ -8,20 +8,62 @@ Sources: RFC 9325 3 and 4; RFC 8446; Mozilla "intermediate".
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from v2gpki.certs.chain import load_certificates
+from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
+from v2gpki.wiring import CertificateAuthority
+from v2gpki.wiring.serve_settings import ServeSettings
+from v2gpki.wiring.tls import server_certificate
 
 #: TLS 1.2: what RFC 9325 4.2 recommends; 1.3 has nothing else.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def server_context(
-    certificate: Path, key: Path, *, client_cas: Sequence[str] = (), passphrase: str = ""
-) -> ssl.SSLContext:
-    """A context for a server with this chain (PEM, leaf first) and key (PEM).
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Chain (leaf first) and key of a server, both PEM; ``source`` says where they come from."""
+
+    chain: bytes
+    private_key: bytes
+    ends: datetime
+    source: str
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Identity(source={self.source!r})"
+
+
+def server_identity(ca: CertificateAuthority, settings: ServeSettings, host: str) -> Identity:
+    """Certificate and key as the settings say: files, or a certificate of the home for ``tls_names`` or ``host``.
+
+    Raises ``serving.bad_certificate``, ``serving.no_certificate``, and what issuing raises.
+    """
+    if not settings.tls_cert:
+        name = settings.tls_names[0] if settings.tls_names else host
+        made = server_certificate(ca, "localhost" if name in ("127.0.0.1", "::1") else name)
+        return Identity(made.chain, made.private_key, made.record.not_after, "this home")
+    certificate, key = Path(settings.tls_cert), Path(settings.tls_key or settings.tls_cert)
+    source = f"{certificate} and {key}"
+    try:
+        chain, private_key = certificate.read_bytes(), key.read_bytes()
+        ends = view(load_certificates(chain)[0]).not_after
+    except OSError as problem:
+        raise _bad(source, problem.strerror or str(problem)) from problem
+    except V2GPKIError as problem:
+        raise _bad(source, problem.message) from problem
+    return Identity(chain, private_key, ends, source)
+
+
+def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl.SSLContext:
+    """A context for a server.
 
     ``client_cas`` are PEM certificates that client certificates may lead to; empty asks for none. Raises
     ``serving.bad_certificate``.
@@ -34,25 +76,35 @@ def server_context(
     )
     context.set_alpn_protocols(["http/1.1"])
     try:
-        # An encrypted key without a passphrase must be an error and no prompt.
-        context.load_cert_chain(certificate, key, password=lambda: passphrase)
-    except (ssl.SSLError, OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        raise V2GPKIError(
-            "serving.bad_certificate",
-            f"the TLS certificate {certificate} and its key {key} cannot be used: {reason}",
-            hint="give a PEM chain (leaf first) with --tls-cert and its unencrypted PEM key with --tls-key",
-            facts={"certificate": str(certificate), "key": str(key)},
-        ) from problem
+        _load(context, identity)
+    except (ssl.SSLError, ValueError) as problem:
+        raise _bad(identity.source, str(problem)) from problem
     if client_cas:
         try:
             context.load_verify_locations(cadata="\n".join(client_cas))
         except ssl.SSLError as problem:
-            raise V2GPKIError(
-                "serving.bad_certificate",
-                f"the CAs of client certificates cannot be read: {problem}",
-                hint="give PEM certificates with --client-ca",
-            ) from problem
+            raise _bad("the CAs of client certificates", str(problem)) from problem
         context.verify_mode = ssl.CERT_OPTIONAL
+        # A client that sends its leaf alone, issued by a Sub-CA of ours, is as good as one that sends the chain.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+def _load(context: ssl.SSLContext, identity: Identity) -> None:
+    """Give chain and key to the context, which takes files only: for a moment, in a folder that nobody else enters."""
+    with TemporaryDirectory(prefix="v2gpki-") as folder:
+        chain, key = Path(folder) / "chain.pem", Path(folder) / "key.pem"
+        chain.write_bytes(identity.chain)
+        with os.fdopen(os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+            stream.write(identity.private_key)
+        # An encrypted key must be an error and no prompt.
+        context.load_cert_chain(chain, key, password=lambda: "")
+
+
+def _bad(source: str, reason: str) -> V2GPKIError:
+    return V2GPKIError(
+        "serving.bad_certificate",
+        f"{source} cannot be used for TLS: {reason}",
+        hint="give a PEM chain (leaf first) with --tls-cert and its unencrypted PEM key with --tls-key",
+        facts={"source": source},
+    )

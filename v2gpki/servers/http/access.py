@@ -1,17 +1,37 @@
 """Who is calling: the identity behind an HTTP request, from Basic, Bearer, x-api-key or a TLS client certificate.
 
 Routers take a ``Resolver`` and ask nothing else. Whoever shows several credentials must be the same with each; one
-that does not hold makes the whole request anonymous, so that nothing is granted by halves.
+that does not hold makes the whole request anonymous, so that nothing is granted by halves. An address that shows many
+wrong ones is made to wait, unless its credential is already known to be good.
 Sources: RFC 7617, RFC 6750, RFC 8705; x-api-key as MaEVe sends it.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.client_tls import client_certificate
 from v2gpki.servers.http.exchange import Scope
+from v2gpki.servers.http.limits import Meter
+
+if TYPE_CHECKING:
+    from v2gpki.clock import Clock
+    from v2gpki.servers.http.application import Executor
+    from v2gpki.servers.http.tally import Tally
+    from v2gpki.services.access import Access, Caller
+
+_LOG = logging.getLogger("v2gpki.access")
+
+#: Wrong credentials that an address may show at once, and again each second.
+FAILURES_AT_ONCE, FAILURES_A_SECOND = 20, 1.0
+#: No credential of ours is longer.
+_LONGEST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +55,121 @@ Resolver: TypeAlias = Callable[[Scope], Awaitable[Identity | None]]
 async def nobody(scope: Scope) -> Identity | None:  # noqa: ARG001 - a resolver's signature
     """A resolver that knows nobody."""
     return None
+
+
+class AccessResolver:
+    """The resolver of a home: its tokens and access tokens, and certificates that stand for an identity."""
+
+    def __init__(
+        self, access: Access, clock: Clock, executor: Executor, tally: Tally, *, failures: Meter | None = None
+    ) -> None:
+        self._access = access
+        self._clock = clock
+        self._executor = executor
+        self._tally = tally
+        self._failures = failures or Meter(FAILURES_A_SECOND, FAILURES_AT_ONCE)
+
+    async def __call__(self, scope: Scope) -> Identity | None:
+        """See ``Resolver``; raises ``access.too_many_failures``, and what the store raises."""
+        try:
+            shown = credentials(scope)
+            callers = [await self._secret(scope, user, secret) for user, secret in shown]
+            certificate = client_certificate(scope)
+            if certificate is not None:
+                found = await self._executor.call(
+                    self._access.authenticate_certificate, certificate, now=self._clock.now()
+                )
+                callers += [] if found is None else [found]
+            if not callers:
+                return None
+            if any(caller.identity != callers[0].identity for caller in callers):
+                raise V2GPKIError("access.refused", "the credentials of one request are of several identities")
+        except V2GPKIError as refusal:
+            if refusal.outcome.http != 401:
+                raise
+            self._failed(scope, refusal)
+            return None
+        self._tally.event("authenticated")
+        identity = callers[0].identity
+        scope.setdefault("state", {})["caller"] = identity
+        return Identity(identity, frozenset.intersection(*(caller.scopes for caller in callers)), identity)
+
+    async def _secret(self, scope: Scope, user: str, secret: str) -> Caller:
+        now = self._clock.now()
+        known = self._access.known(secret, now)
+        if known is None:
+            wait = self._failures.empty(address_of(scope))
+            if wait:
+                self._tally.event("rate_limited")
+                raise V2GPKIError(
+                    "access.too_many_failures",
+                    "this address showed too many wrong credentials",
+                    hint=f"come back in {wait} s",
+                    clause="RFC 6585 4",
+                    facts={"retry_after": wait},
+                )
+            return await self._executor.call(self._access.authenticate, secret, user=user, now=now)
+        if user and user not in (known.identity, known.token_id):
+            raise V2GPKIError("access.refused", "the user is not whom the token stands for")
+        return known
+
+    def _failed(self, scope: Scope, refusal: V2GPKIError) -> None:
+        self._tally.event("credential_refused")
+        self._failures.wait(address_of(scope))
+        state = scope.get("state") or {}
+        _LOG.warning(
+            "credential refused",
+            extra={
+                "code": refusal.code,
+                "client": address_of(scope),
+                "request_id": state.get("request_id", ""),
+                "token": refusal.facts.get("token"),
+            },
+        )
+
+
+def credentials(scope: Scope) -> list[tuple[str, str]]:
+    """(user, secret) of everything that the headers show, user "" but for Basic.
+
+    Raises ``access.refused`` for a header that is no credential.
+    """
+    found: list[tuple[str, str]] = []
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        if name == b"x-api-key":
+            found.append(("", _text(value)))
+        elif name == b"authorization":
+            scheme, _, rest = _text(value).partition(" ")
+            match scheme.lower():
+                case "bearer":
+                    found.append(("", rest.strip()))
+                case "basic":
+                    found.append(basic(rest.strip()))
+                case _:
+                    raise V2GPKIError("access.refused", "the scheme of Authorization is neither Basic nor Bearer")
+    # MaEVe sends the same token twice.
+    return list(dict.fromkeys(found))
+
+
+def basic(encoded: str) -> tuple[str, str]:
+    """(user, password) of a Basic credential; raises ``access.refused``. RFC 7617 2."""
+    try:
+        text = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise V2GPKIError("access.refused", "the Basic credential is not base64 of UTF-8") from None
+    user, colon, password = text.partition(":")
+    if not colon or not user:
+        raise V2GPKIError("access.refused", "the Basic credential has no user and password")
+    return user, password
+
+
+def address_of(scope: Scope) -> str:
+    """The client's address, "" when it is not known."""
+    client = scope.get("client") or ("",)
+    return str(client[0])
+
+
+def _text(value: bytes) -> str:
+    if len(value) > _LONGEST:
+        raise V2GPKIError("access.refused", "the credential is too long")
+    return value.decode("latin-1")

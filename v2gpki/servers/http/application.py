@@ -1,7 +1,6 @@
 """The HTTP application of one process: the chosen parts behind one front.
 
-Raw applications (OCSP, CRLs, health) stand in front of starlette, which routes the rest. A listener without TLS beside
-others that have it serves the plain parts only.
+Raw applications (OCSP, CRLs, health) stand in front of starlette, which routes the rest.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from starlette.applications import Starlette
+from starlette.datastructures import URLPath
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match
 
 from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.exchange import Receive, Scope, Send
 from v2gpki.servers.http.front import Front, Limits
 from v2gpki.servers.http.part import App, Part
 from v2gpki.servers.http.problem import problem_body, problem_headers
@@ -73,33 +74,36 @@ def build(
     limits: Limits,
     own: Mapping[str, tuple[str, App]],
     log_requests: bool = True,
-    only_plain: bool = False,
 ) -> Front:
     """Join parts. ``own`` are health, readiness and metrics: path -> (part, application)."""
-    served = [part for part in parts if part.plain or not only_plain]
-    apps = [(beginning.rstrip("/"), part.name, app) for part in served for beginning, app in part.apps]
+    apps = [(beginning.rstrip("/"), part.name, app) for part in parts for beginning, app in part.apps]
     apps += [(path, name, app) for path, (name, app) in own.items()]
     # The longest beginning first, so that /ocsp/x may be another's than /ocsp.
     apps.sort(key=lambda entry: -len(entry[0]))
-    routes = [route for part in served for route in part.routes]
+    routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
     rest = Starlette(routes=routes, exception_handlers={V2GPKIError: _refused, HTTPException: _http})
-    return Front(apps, rest, tally, limits, part_of=_parts_by_path(served), log_requests=log_requests)
+    return Front(apps, rest, tally, limits, log_requests=log_requests)
 
 
-def _parts_by_path(parts: Sequence[Part]) -> Mapping[str, str]:
-    """Which part the paths of starlette belong to, by whole path, and by first segment where that is one part's."""
-    found: dict[str, str] = {}
-    for part in parts:
-        for path in _paths(part.routes):
-            found.setdefault(path, part.name)
-            first = "/" + path.split("/", 2)[1]
-            if "{" not in first:
-                found.setdefault(first, part.name)
-    return found
+class _OfPart(BaseRoute):
+    """A route that says which part it belongs to."""
 
+    def __init__(self, part: str, route: BaseRoute) -> None:
+        self._part = part
+        self._route = route
 
-def _paths(routes: Sequence[BaseRoute]) -> list[str]:
-    return [route.path for route in routes if isinstance(route, Route)]
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As the route."""
+        return self._route.matches(scope)
+
+    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
+        """As the route."""
+        return self._route.url_path_for(name, **path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As the route."""
+        scope.setdefault("state", {})["part"] = self._part
+        await self._route.handle(scope, receive, send)
 
 
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from v2gpki.errors import V2GPKIError
@@ -48,7 +48,6 @@ class Front:
     rest: App
     tally: Tally
     limits: Limits
-    part_of: Mapping[str, str] = field(default_factory=dict)
     quiet: frozenset[str] = frozenset({"ocsp", "crl", "health", "metrics"})
     log_requests: bool = True
     #: Parts whose requests no meter counts: caches and probes come from few addresses.
@@ -64,12 +63,11 @@ class Front:
         await _Exchange(self, scope, receive, send, part).run(app)
 
     def _behind(self, path: str) -> tuple[str, App]:
-        """Part and application of a path; what starlette routes, by its first segment or its whole."""
+        """Part and application of a path; what starlette routes says its part when it is found (``of_part``)."""
         for beginning, part, app in self.apps:
             if path.startswith(beginning) and (len(path) == len(beginning) or path[len(beginning)] == "/"):
                 return part, app
-        part = self.part_of.get(path) or self.part_of.get("/" + path.split("/", 2)[1], "other")
-        return part, self.rest
+        return "other", self.rest
 
 
 class _Exchange:
@@ -166,6 +164,7 @@ class _Exchange:
 
     def _note(self) -> None:
         front = self._front
+        self._part = self._scope["state"].get("part", self._part)
         seconds = perf_counter() - self._began
         status = self._status or 499
         front.tally.request(self._part, status, seconds)

@@ -16,15 +16,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from v2gpki.clock import Clock
+from v2gpki.servers.http.part import Ends
 from v2gpki.servers.http.tally import BUCKETS, Tally
 from v2gpki.store.protocol import Store
 from v2gpki.version import __version__
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _DAY = 86400.0
-
-#: When what each name stands for ends; None when there is nothing.
-Ends = Callable[[datetime], Mapping[str, datetime | None]]
 
 
 class Metrics:

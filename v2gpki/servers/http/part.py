@@ -5,8 +5,9 @@ Each service is a part; ``servers.parts`` makes them from an opened home, ``appl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from starlette.routing import BaseRoute
@@ -16,6 +17,8 @@ from v2gpki.servers.http.exchange import Receive, Scope, Send
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Runs beside the requests of a process until it is cancelled.
 Job: TypeAlias = Callable[[], Coroutine[None, None, None]]
+#: When what each name stands for ends at a moment; None when there is nothing.
+Ends: TypeAlias = Callable[[datetime], Mapping[str, datetime | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Part:
     ``name`` is its word on the command line, ``title`` one line for people, ``urls`` the paths that it answers (shown
     at the start). ``apps`` are raw ASGI applications by the path that they begin with (``/ocsp`` takes ``/ocsp`` and
     everything below), in front of all else; ``routes`` are starlette's. ``jobs`` run in each process. ``plain`` parts
-    are served without TLS too when other listeners have it. ``signs`` says that it needs the keys.
+    are served without TLS too when other listeners have it. ``signs`` says that it needs the keys;
+    ``ends`` tells of the OCSP signers of authorities.
     """
 
     name: str
@@ -36,3 +40,4 @@ class Part:
     jobs: tuple[Job, ...] = ()
     plain: bool = False
     signs: bool = True
+    ends: Ends | None = None

@@ -1,0 +1,50 @@
+"""What a server does for the home beside its requests: it signs the audit log's head, and forgets what has ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+from v2gpki.servers.http.application import Executor
+from v2gpki.servers.http.part import Job
+from v2gpki.services.access import Access
+from v2gpki.wiring import CertificateAuthority
+
+#: Seconds between two looks whether rows of the log wait for a signature; and between two purges.
+SEAL_EVERY = 2.0
+PURGE_EVERY = 600.0
+
+
+class Upkeep:
+    """The jobs of one process. They write only when there is something to write; two processes may both do it."""
+
+    def __init__(self, ca: CertificateAuthority, access: Access, executor: Executor) -> None:
+        self._ca = ca
+        self._access = access
+        self._executor = executor
+        self._sealed = -1
+
+    async def seal(self) -> None:
+        """Sign rows that were written without the vault at hand, such as those of access tokens."""
+        while True:
+            await self._executor.call(self.seal_now)
+            await asyncio.sleep(SEAL_EVERY)
+
+    async def purge(self) -> None:
+        """Forget access tokens that have ended."""
+        while True:
+            await self._executor.call(self._access.purge, self._ca.clock.now())
+            await asyncio.sleep(PURGE_EVERY)
+
+    def seal_now(self) -> None:
+        """Sign the newest row, unless that was done."""
+        if self._ca.vault is None:
+            return
+        newest = self._ca.store.audit_tip()[0]
+        if newest != self._sealed:
+            self._ca._seal()
+            self._sealed = newest
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """All of them."""
+        return (self.seal, self.purge)
