@@ -82,8 +82,10 @@ def presign(frame: Frame, *, out: Path, names: Sequence[str], hashes: Sequence[s
     """Sign all answers ahead and write them as files that any web server or CDN can serve.
 
     A file's path is the path of the GET that asks for it (RFC 5019: the request in base64), so that
-    <OCSP URL>/<path> is served from DIR/<path>, as application/ocsp-response. Files are replaced one by
-    one, each at once; run it daily. manifest.json says what is there and when the first answer ends.
+    <OCSP URL>/<path> is served from DIR/<path>, as application/ocsp-response; where the path ends in a
+    slash, from index.ocsp in that folder. For nginx: location /ocsp/ { alias DIR/; types {} default_type
+    application/ocsp-response; index index.ocsp; }. Files are replaced one by one, each at once; run it
+    daily. manifest.json says what is there and when the first answer ends.
     """
     from v2gpki.cli.ocsp_files import AnswerFolder
     from v2gpki.services.ocsp.responder import USUAL_HASHES

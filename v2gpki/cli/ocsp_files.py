@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from v2gpki.cli.files import write_folder
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.services.ocsp import SignedAhead, Staple
+from v2gpki.services.ocsp.get_path import file_of_request
 
 MANIFEST = "manifest.json"
 _SCHEMA = "v2gpki/ocsp-files/1"
@@ -50,7 +50,7 @@ class AnswerFolder:
 
     def write(self, signed: SignedAhead) -> None:
         """One answer; an older one about the same certificate is replaced."""
-        name = base64.b64encode(signed.request).decode("ascii")
+        name = file_of_request(signed.request)
         target = self._folder / name
         beside = self._folder / f".{os.getpid()}.new"
         try:

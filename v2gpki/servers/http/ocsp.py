@@ -74,6 +74,8 @@ class OcspApp:
         self._keep = keep
         self._observe = observe
         self._upkeep: asyncio.Task[None] | None = None
+        self._second: datetime | None = None
+        self._shared: dict[tuple[datetime, datetime], Headers] = {}
 
     def serves(self, path: str) -> bool:
         """Whether a path is this application's."""
@@ -123,8 +125,13 @@ class OcspApp:
         else:
             raise Refusal(405, "an OCSP responder takes POST and GET", _METHODS)
         self._observe(answer.status)
-        headers, etag = self._headers(answer, now)
-        if etag and method != "POST" and unchanged(scope, etag):
+        headers = self._headers(answer, now)
+        if method == "POST" or headers is _NO_STORE:
+            await respond(send, 200, headers, answer.der, bodiless=method == "HEAD")
+            return
+        etag = b'"' + sha256(answer.der).hexdigest().encode("ascii") + b'"'
+        headers = [*headers, (b"etag", etag)]
+        if unchanged(scope, etag):
             await respond(send, 304, headers, b"")
         else:
             await respond(send, 200, headers, answer.der, bodiless=method == "HEAD")
@@ -155,22 +162,26 @@ class OcspApp:
         except V2GPKIError as problem:
             return _broken(problem)
 
-    def _headers(self, answer: OcspAnswer, now: datetime) -> tuple[Headers, bytes]:
-        """The headers of an answer, and its ETag ("" when nobody may keep it)."""
+    def _headers(self, answer: OcspAnswer, now: datetime) -> Headers:
+        """The headers of an answer but for the ETag; those of one second and one signing run are the same."""
         this_update, next_update = answer.this_update, answer.next_update
         if not answer.cacheable or this_update is None or next_update is None:
-            return _NO_STORE, b""
-        now = now.replace(microsecond=0)
-        expires = min(now + self._keep, next_update)
-        age = max(0, int((expires - now).total_seconds()))
-        etag = b'"' + sha256(answer.der).hexdigest().encode("ascii") + b'"'
-        return [
-            _TYPE,
-            (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % age),
-            (b"etag", etag),
-            (b"last-modified", http_date(this_update)),
-            (b"expires", http_date(expires)),
-        ], etag
+            return _NO_STORE
+        second = now.replace(microsecond=0)
+        if second != self._second:
+            self._second = second
+            self._shared.clear()
+        headers = self._shared.get((this_update, next_update))
+        if headers is None:
+            expires = min(second + self._keep, next_update)
+            age = max(0, int((expires - second).total_seconds()))
+            headers = self._shared[this_update, next_update] = [
+                _TYPE,
+                (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % age),
+                (b"last-modified", http_date(this_update)),
+                (b"expires", http_date(expires)),
+            ]
+        return headers
 
     # -- the life of a process -----------------------------------------------------------------
 

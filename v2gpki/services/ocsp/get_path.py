@@ -10,6 +10,9 @@ import base64
 import binascii
 import re
 
+#: What a web server must serve for a path that ends in a slash.
+INDEX = "index.ocsp"
+
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _SLIPS = str.maketrans({" ": "+", "-": "+", "_": "/"})
 _DEEPEST = 3
@@ -30,6 +33,15 @@ def request_of_path(path: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, UnicodeEncodeError) as problem:
         raise ValueError(f"the path is no base64: {problem}") from None
+
+
+def file_of_request(request: bytes) -> str:
+    """The relative path of a file that answers the GET for this request: base64, whose slashes make folders.
+
+    A path that ends in a slash can be no file: it is the index of a folder then (``index.ocsp``).
+    """
+    name = base64.b64encode(request).decode("ascii")
+    return f"{name}{INDEX}" if name.endswith("/") else name
 
 
 def path_of_request(request: bytes) -> str:
