@@ -28,7 +28,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("identity")
-@click.option("--scope", "scopes", multiple=True, required=True, metavar="SCOPE", help="Good for: est, pools, .. (repeatable).")
+@click.option("--scope", "scopes", multiple=True, required=True, metavar="SCOPE", help="Good for what: est, pools, ..")
 @click.option("--valid", metavar="DURATION", help="How long, such as P90D (default: until it is revoked).")
 @click.option("--comment", default="", metavar="TEXT", help="What it is for.")
 @click.option("--certificate", type=_FILE, metavar="FILE", help="Stands for this TLS client certificate; no secret.")

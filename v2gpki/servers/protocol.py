@@ -2,8 +2,8 @@
 
 A request (its head and its body) has to arrive within ``request_seconds`` of its first octet, a connection has to send
 that octet within as long, and an answer has to be taken within ``write_seconds`` of the moment when the client stopped
-reading. A sweep each second closes what is beyond: a timer for each request would cost more than the request. What the
-client showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
+reading. A sweep twice a second closes what is beyond: a timer for each request would cost more than the request. What
+the client showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
 """
 
 from __future__ import annotations
@@ -53,43 +53,36 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        #: Since when a request is expected or on its way, 0 when none is; which one; how long its head is so far.
         self._since = 0.0
-        self._stalled = 0.0
-        #: Octets of a head that is not whole yet; -1 while there is none.
+        self._partial: object = None
         self._head = 0
-        self._tls: dict[object, object] | None = None
+        self._stalled = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """A client is there; with TLS, its handshake is done."""
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._tls = extension_of(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Octets of a request; a head that does not end is none."""
+        """Octets of a request."""
         super().data_received(data)
-        if self._head >= 0:
-            self._head += len(data)
+        cycle = self.cycle
+        if cycle is not None and not cycle.more_body and cycle.scope is self.scope:
+            self._since = 0.0
+        else:
+            self._note_partial(len(data))
+
+    def _note_partial(self, octets: int) -> None:
+        """A request is not whole yet: its time runs from its first octet, and its head must end somewhere."""
+        if self._partial is not self.scope or self._since == 0.0:
+            self._partial = self.scope
+            self._since = self.loop.time()
+            self._head = 0
+        if self.cycle is None or self.cycle.scope is not self.scope:
+            self._head += octets
             if self._head > self.deadlines.head and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too large.")
-
-    def on_message_begin(self) -> None:
-        """The first octet of a request."""
-        super().on_message_begin()
-        self._since = self.loop.time()
-        self._head = 0
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
-
-    def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._head = -1
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The last octet of a request."""
-        self._since = 0.0
-        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -122,6 +115,23 @@ class Connection(HttpToolsProtocol):
         return True
 
 
-def with_deadlines(deadlines: Deadlines) -> type[Connection]:
+class SecureConnection(Connection):
+    """One connection with TLS: each request is told what the client showed."""
+
+    _tls: dict[object, object] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """The handshake is done."""
+        super().connection_made(transport)
+        self._tls = extension_of(transport)
+
+    def on_message_begin(self) -> None:
+        """The first octet of a request."""
+        super().on_message_begin()
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": self._tls}
+
+
+def with_deadlines(deadlines: Deadlines, *, tls: bool) -> type[Connection]:
     """The class of connections that have these deadlines."""
-    return type("Connection", (Connection,), {"deadlines": deadlines})
+    return type("Connection", (SecureConnection if tls else Connection,), {"deadlines": deadlines})

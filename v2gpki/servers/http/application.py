@@ -76,10 +76,7 @@ def build(
     log_requests: bool = True,
 ) -> Front:
     """Join parts. ``own`` are health, readiness and metrics: path -> (part, application)."""
-    apps = [(beginning.rstrip("/"), part.name, app) for part in parts for beginning, app in part.apps]
-    apps += [(path, name, app) for path, (name, app) in own.items()]
-    # The longest beginning first, so that /ocsp/x may be another's than /ocsp.
-    apps.sort(key=lambda entry: -len(entry[0]))
+    apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
     rest = Starlette(routes=routes, exception_handlers={V2GPKIError: _refused, HTTPException: _http})
     return Front(apps, rest, tally, limits, log_requests=log_requests)

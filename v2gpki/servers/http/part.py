@@ -26,10 +26,10 @@ class Part:
     """One service.
 
     ``name`` is its word on the command line, ``title`` one line for people, ``urls`` the paths that it answers (shown
-    at the start). ``apps`` are raw ASGI applications by the path that they begin with (``/ocsp`` takes ``/ocsp`` and
-    everything below), in front of all else; ``routes`` are starlette's. ``jobs`` run in each process. ``plain`` parts
-    are served without TLS too when other listeners have it. ``signs`` says that it needs the keys;
-    ``ends`` tells of the OCSP signers of authorities.
+    at the start). ``apps`` are raw ASGI applications by the first segment of the path (``/ocsp`` takes ``/ocsp``
+    and everything below), in front of all else; ``routes`` are starlette's. ``jobs`` run in each process. ``plain``
+    parts are served without TLS too when other listeners have it. ``signs`` says that it needs the keys; ``ends``
+    tells of the OCSP signers of authorities.
     """
 
     name: str
