@@ -72,11 +72,15 @@ def test_an_older_home_is_migrated_and_holds(layout: int, tmp_path: Path) -> Non
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_older_home_goes_on(layout: int, tmp_path: Path) -> None:
     home = unpack(layout, tmp_path)
+    expected = json.loads((HERE / f"layout-{layout}.json").read_text())
     with v2gpki.open_authority(home, passphrase=f"home of layout {layout}", clock=CLOCK) as authority:
         before = authority.store.pools.trust_revision()
         issued = authority.issue("secc", edition="iso15118-2", id="DE*ACM*E004")
         assert authority.store.certificate(issued.record.issuer_id, issued.record.serial) == issued.record
-        assert list(authority.store.pools.contracts()) == []
+        pools = authority.store.pools
+        assert [one.emaid for one in pools.contracts()] == expected.get("contracts", [])
+        assert [one.pcid for one in pools.vehicles()] == expected.get("vehicles", [])
+        assert (authority.store.access.tokens(), authority.store.webhooks.endpoints()) == ([], [])
         assert authority.store.pools.trust_revision() == before
         authority.create_authority("v2g-root", edition="iso15118-20")
         assert authority.store.pools.trust_revision() != before
