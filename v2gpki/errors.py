@@ -417,6 +417,7 @@ CODES: Mapping[str, Outcome] = {
     "serving.too_large": _refused(413),
     "serving.wrong_method": _refused(405),
     "serving.no_such_path": _refused(404),
+    "serving.identifier_needed": _refused(403),
     # access
     "access.refused": _refused(401),
     "access.expired": _refused(401),
@@ -438,6 +439,8 @@ CODES: Mapping[str, Outcome] = {
     "ecosystem.bad_field": _refused(),
     "ecosystem.bad_parameter": _refused(),
     "ecosystem.media_type": _refused(415),
+    "ecosystem.foreign_certificate": _refused(403),
+    "ecosystem.unknown_mo_root": _refused(404),
     "ecosystem.no_contract_data": _refused(404),
     "store.unknown_token": _refused(404),
     # webhooks
@@ -459,6 +462,7 @@ CODES: Mapping[str, Outcome] = {
     "contract.outside": _refused(422),
     "contract.too_short": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
     "cps.none": _environment(503),
+    "cps.unknown_root": _refused(404),
     "cps.no_common_root": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
     # provisioning
     "provisioning.not_base64": _refused(400, "FAILED", "FAILED"),

@@ -71,19 +71,29 @@ class CertificateProvisioningService:
         """
         able = self.signers(edition, suite, now)
         if not able:
-            raise V2GPKIError(
-                "cps.none",
-                f"no CPS certificate of {edition} ({suite}) is valid at {rfc3339(now)} with its key in this home",
-                hint=f"v2gpki cert issue cps --edition {edition} --escrow makes one; v2gpki init makes all",
-                clause="ISO 15118-2 table F.3",
-                facts={"edition": edition, "suite": suite},
-            )
+            raise _none(edition, suite, now)
         for signer in able:
             if any(root_matches(issuer, serial, signer.root) for issuer, serial in roots):
                 return signer
         if unknown_roots == "answer":
             return able[0]
         raise no_common_root(roots)
+
+    def named(self, edition: str, suite: str, now: datetime, wanted: Callable[[bytes], bool]) -> CpsSigner:
+        """The newest signer under a V2G root (SHA-256) that is wanted. Raises ``cps.none``, ``cps.unknown_root``."""
+        able = self.signers(edition, suite, now)
+        if not able:
+            raise _none(edition, suite, now)
+        for signer in able:
+            if wanted(signer.root_fingerprint):
+                return signer
+        raise V2GPKIError(
+            "cps.unknown_root",
+            f"no CPS of this home signs under the V2G root that is named, in {edition}",
+            hint="leave the root out, or ask for the CPS certificates to see under which roots they are",
+            clause="OPCP 1.0, cpsV2GRootCertificateFingerprint",
+            facts={"edition": edition, "suite": suite},
+        )
 
     def sign(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under this CPS's signature."""
@@ -115,6 +125,16 @@ class CertificateProvisioningService:
                 return True
             above = self._store.authority(above.issuer_id)
         return True
+
+
+def _none(edition: str, suite: str, now: datetime) -> V2GPKIError:
+    return V2GPKIError(
+        "cps.none",
+        f"no CPS certificate of {edition} ({suite}) is valid at {rfc3339(now)} with its key in this home",
+        hint=f"v2gpki cert issue cps --edition {edition} --escrow makes one; v2gpki init makes all",
+        clause="ISO 15118-2 table F.3",
+        facts={"edition": edition, "suite": suite},
+    )
 
 
 def no_common_root(roots: Sequence[tuple[str, int]]) -> V2GPKIError:

@@ -57,7 +57,8 @@ class ProvisioningAnswer:
 
     ``exi`` is a CertificateInstallationRes or CertificateUpdateRes for the vehicle, also when ``status`` is "Failed":
     then it carries ``response_code`` and dummies. ``remaining_contracts`` counts those that the same request can still
-    get; ``reason`` says in one sentence why it failed, ``problem`` is the error behind it.
+    get, ``v2g_root`` is the SHA-256 of the root above the CPS that signed; ``reason`` says in one sentence why it
+    failed, ``problem`` is the error behind it.
     """
 
     status: Literal["Accepted", "Failed"]
@@ -67,6 +68,7 @@ class ProvisioningAnswer:
     reason: str = ""
     emaid: str = ""
     pcid: str = ""
+    v2g_root: bytes = b""
     problem: V2GPKIError | None = None
 
     @property
@@ -354,7 +356,13 @@ class Provisioning:
             remaining=remaining,
         )
         return ProvisioningAnswer(
-            "Accepted", exi, "OK", remaining_contracts=remaining, emaid=bundle.emaid, pcid=bundle.pcid
+            "Accepted",
+            exi,
+            "OK",
+            remaining_contracts=remaining,
+            emaid=bundle.emaid,
+            pcid=bundle.pcid,
+            v2g_root=bundle.v2g_root,
         )
 
     def _refused(

@@ -12,8 +12,8 @@ DeliveryState = Literal["waiting", "delivered", "failed"]
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where an identity (``owner``) is told of ``events``. ``secret`` is what its deliveries are authenticated with, as
-    the service sealed it: the store keeps these octets and shows them to nobody. ``noted`` is what the owner attached, a
-    JSON object as text, "" for nothing."""
+    the service sealed it: the store keeps these octets and shows them to nobody. ``noted`` is what the owner attached,
+    a JSON object as text, "" for nothing."""
 
     id: str
     owner: str

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from v2gpki.services.ecosystem import ContractDesk, Publish, RootDesk, VehicleDesk, unheard
+from v2gpki.errors import V2GPKIError
+from v2gpki.services.ecosystem import (
+    ContractDesk,
+    CpsDesk,
+    ForeignContracts,
+    Publish,
+    RevocationDesk,
+    RootDesk,
+    VehicleDesk,
+    unheard,
+)
+from v2gpki.services.pools.writing import Writing
+from v2gpki.services.revocation import Revocation
 from v2gpki.services.vehicle_trust import VehicleTrust
+from v2gpki.store.records import CertificateRecord
 from v2gpki.wiring.authority import CertificateAuthority
 
 
@@ -16,25 +29,61 @@ class Ecosystem:
     roots: RootDesk
     vehicles: VehicleDesk
     contracts: ContractDesk
+    cps: CpsDesk
+    revocation: RevocationDesk
 
 
 def ecosystem_of(ca: CertificateAuthority, *, publish: Publish = unheard) -> Ecosystem:
     """The desks of an opened home; what signs or writes needs it unlocked. ``publish`` hears what happens."""
     pnc = ca.plug_and_charge
     trust = VehicleTrust(ca.store, ca.catalogue, pnc.roots)
+    bundles = pnc.bundles_with()
+    contracts = ContractDesk(
+        ca.store,
+        ca.clock,
+        roots=pnc.roots,
+        vehicles=pnc.vehicles,
+        contracts=pnc.contracts,
+        cps=pnc.cps,
+        bundles=bundles,
+        provisioning=pnc.provisioning,
+        publish=publish,
+    )
+    foreign = ForeignContracts(
+        ca.store,
+        ca.catalogue,
+        ca.clock,
+        roots=pnc.roots,
+        vehicles=pnc.vehicles,
+        contracts=pnc.contracts,
+        trust=trust,
+        writing=Writing(ca._seal, ca._require_unlocked),
+    )
     return Ecosystem(
         roots=RootDesk(pnc.roots, ca.clock, publish),
         vehicles=VehicleDesk(
             ca.clock, vehicles=pnc.vehicles, contracts=pnc.contracts, roots=pnc.roots, trust=trust, publish=publish
         ),
-        contracts=ContractDesk(
+        contracts=contracts,
+        cps=CpsDesk(
             ca.store,
+            ca.catalogue,
             ca.clock,
             vehicles=pnc.vehicles,
             contracts=pnc.contracts,
+            mo=pnc.mo,
             cps=pnc.cps,
-            bundles=pnc.bundles_with(),
-            provisioning=pnc.provisioning,
-            publish=publish,
+            bundles=bundles,
+            foreign=foreign,
+            desk=contracts,
         ),
+        revocation=RevocationDesk(ca.store, pnc.vehicles.owners, lambda *asked: _revoke(ca, *asked)),
     )
+
+
+def _revoke(ca: CertificateAuthority, issuer_id: str, serial: int, reason: str, caller: str) -> CertificateRecord:
+    if ca.vault is None:
+        raise V2GPKIError("home.locked", f"the keys of {ca.home} are locked: this needs the passphrase")
+    revoked = Revocation(ca.store, ca.vault, ca.clock).revoke(issuer_id, serial, reason, caller=caller)
+    ca._seal()
+    return revoked

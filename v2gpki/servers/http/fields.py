@@ -68,6 +68,15 @@ class Fields:
         """Octets in base64, None when the field is not there."""
         return self._octets(name, self.text(name), most) if name in self._values else None
 
+    def octet_list(self, name: str, *, least: int, most: int) -> tuple[bytes, ...]:
+        """A list of octets in base64 that must be there."""
+        if name not in self._values:
+            self._bad(name, "is missing")
+        found = self.texts(name, least=least)
+        if len(found) > most:
+            self._bad(name, f"must have {most} entries at most")
+        return tuple(self._octets(f"{name}[{at}]", text, 65536) for at, text in enumerate(found))
+
     def moment(self, name: str) -> datetime:
         """A moment by RFC 3339 that must be there."""
         value = self.text(name)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from v2gpki.services.ecosystem.contracts import Answer, ContractDesk, ContractView, Delivered
 from v2gpki.services.ecosystem.events import EVENTS, Event, Publish, unheard
+from v2gpki.services.ecosystem.foreign import ForeignContracts
 from v2gpki.services.ecosystem.parties import ROLES, Party, Role
+from v2gpki.services.ecosystem.revocation import RevocationDesk
 from v2gpki.services.ecosystem.roots import KINDS, PooledRootView, RootDesk
+from v2gpki.services.ecosystem.signing import CpsDesk, GivenData, SignedView, SignerView
 from v2gpki.services.ecosystem.vehicles import VehicleDesk, VehicleView
 
 __all__ = [
@@ -20,13 +23,19 @@ __all__ = [
     "Answer",
     "ContractDesk",
     "ContractView",
+    "CpsDesk",
     "Delivered",
     "Event",
+    "ForeignContracts",
+    "GivenData",
     "Party",
     "PooledRootView",
     "Publish",
+    "RevocationDesk",
     "Role",
     "RootDesk",
+    "SignedView",
+    "SignerView",
     "VehicleDesk",
     "VehicleView",
     "unheard",

@@ -1,32 +1,37 @@
 """The contract pool for parties: vehicles' requests answered, signed contract data stored, provided, looked up, ended.
 
 A CPO brings a vehicle's request and gets every contract that the request may have, each in a message of its own: one
-in ISO 15118-2, where the default contract comes first, as many as the vehicle asks for in -20. Signed contract data
-of another house is taken in when its signature holds (`foreign`). Sources: OPCP 1.0 ccp.v1, OPNC ccp.api.v1.
+in ISO 15118-2, where the default contract comes first, as many as the vehicle asks for in -20. What another house
+signed is taken in by `foreign`. Sources: OPCP 1.0 ccp.v1, OPNC ccp.api.v1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from v2gpki.certs.view import CertificateView
+from v2gpki.certs.view import CertificateView, view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
+from v2gpki.identifiers import parse
 from v2gpki.pnc import installation
-from v2gpki.services.bundles import BundleMaker
+from v2gpki.pnc.algorithms import Edition
+from v2gpki.pnc.installation import SignedContract
+from v2gpki.services.bundles import BundleMaker, Recipient, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService
-from v2gpki.services.ecosystem.events import Publish, Told, event
-from v2gpki.services.ecosystem.names import edition_of, namespace_of
-from v2gpki.services.ecosystem.parties import Party
-from v2gpki.services.pools import ContractPool, ProvisioningPool
+from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
+from v2gpki.services.ecosystem.names import edition_of, names_root, namespace_of
+from v2gpki.services.ecosystem.parties import Party, admit_contract, admit_vehicle
+from v2gpki.services.mo import elsewhere, require_current
+from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, RootPool
+from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.provisioning import Provisioning, ProvisioningAnswer
-from v2gpki.store.pool_records import Contract
+from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 
 #: So many contracts are given to one request at most, whatever it asks for.
 MOST_CONTRACTS = 8
 _SESSION_OCTETS = 8
+_MISREAD = ("exi.", "installation.wrong_", "messages.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ContractView:
-    """A contract as parties see it: ``certificate`` is the newest that was delivered or is ready, ``root`` the V2G
-    root of its CPS, both None while nothing was made."""
+    """A contract as parties see it: ``certificate`` is the newest that is ready, ``root`` the V2G root of its CPS;
+    both None while nothing was made."""
 
     contract: Contract
     namespace: str
@@ -68,6 +73,7 @@ class ContractDesk:
         store: Store,
         clock: Clock,
         *,
+        roots: RootPool,
         vehicles: ProvisioningPool,
         contracts: ContractPool,
         cps: CertificateProvisioningService,
@@ -77,6 +83,7 @@ class ContractDesk:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._roots = roots
         self._vehicles = vehicles
         self._contracts = contracts
         self._cps = cps
@@ -94,34 +101,167 @@ class ContractDesk:
         """
         party.require("cpo", "oem")
         edition = edition_of(namespace)
-        given = self._provisioning.answer(request, schema=edition, position=0)
-        if given.problem is not None and given.problem.code.startswith(("exi.", "installation.wrong_")):
-            again = self._provisioning.answer(request, position=0)
-            if again.problem is None or not again.problem.code.startswith(("exi.", "installation.wrong_")):
-                given = again
+        given = self._ask(party, request, edition, 0)
+        if _misread(given):
+            again = self._ask(party, request, "", 0)
+            given = given if _misread(again) else again
         if given.problem is not None:
             return Answer((), given.problem, given.exi)
         answers = [given]
         while answers[-1].remaining_contracts and len(answers) < MOST_CONTRACTS:
-            following = self._provisioning.answer(request, position=len(answers))
+            following = self._ask(party, request, "", len(answers))
             if following.problem is not None:
                 break
             answers.append(following)
-        delivered = tuple(_delivered(one) for one in answers)
-        self._told_delivered(delivered)
+        delivered = tuple(map(_delivered, answers))
+        now = self._clock.now()
+        self._publish(
+            [
+                event("mo.contract.delivered.to.oem", now, _told(one).payload(), one.namespace, self._mo_of(one.emaid))
+                for one in delivered
+            ]
+        )
         return Answer(delivered)
 
-    def _told_delivered(self, delivered: Sequence[Delivered]) -> None:
-        now = self._clock.now()
-        events = []
-        for one in delivered:
-            mo = self._vehicles.owners.of("mo", one.emaid)
-            told = Told(one.emaid, one.pcid, one.namespace)
-            owner = "" if mo is None else mo.owner
-            events.append(event("mo.contract.delivered.to.oem", now, told.payload(), one.namespace, owner))
-        self._publish(events)
+    def provide(
+        self, party: Party, emaid: str, pcid: str, *, namespace: str, root: str = "", session_id: bytes = bytes(8)
+    ) -> Delivered:
+        """A contract's message for one vehicle without its request, for delivery by telematics: unjudged against the
+        vehicle's roots, which are not known; ``root`` names the V2G root to sign under, "" takes the newest CPS.
+
+        Raises ``contract.unknown``, ``contract.ended``, ``contract.elsewhere``, ``pool.unknown_vehicle``,
+        ``cps.unknown_root``, ``identifier.invalid``, and what issuing raises.
+        """
+        party.require("oem")
+        now = self._clock.now().replace(microsecond=0)
+        plain = parse("pcid", pcid).parts["key"]
+        admit_vehicle(self._vehicles.owners, party, plain)
+        contract = self._contract(emaid, plain)
+        require_current(contract, now)
+        recipient = self._recipient(plain, edition_of(namespace))
+        if contract.issuer == ELSEWHERE:
+            bundle = self._stored(contract, recipient, root)
+        else:
+            signer = self._cps.named(
+                recipient.edition, recipient.suite, now, lambda found: not root or names_root(root, found)
+            )
+            bundle = self._bundles.bundle(contract, recipient, signer, now, caller=party.by)
+        exi = installation.respond(
+            SignedContract.from_exi(bundle.exi), session_id=session_id.rjust(_SESSION_OCTETS, b"\0"), timestamp=now
+        )
+        return Delivered(exi, contract.emaid, plain, namespace, bundle.v2g_root)
+
+    # -- looking up ----------------------------------------------------------------------------
+
+    def of_emaid(self, party: Party, emaid: str, *, namespace: str, root: str = "") -> ContractView:
+        """The active contract of an EMAID. Raises ``contract.unknown``, ``identifier.invalid``."""
+        party.require("oem", "cpo", "mo")
+        contract = self._contract(emaid)
+        admit_vehicle(self._vehicles.owners, party, contract.pcid)
+        return self._view(contract, edition_of(namespace), root)
+
+    def of_pcid(self, party: Party, pcid: str, *, namespace: str) -> list[ContractView]:
+        """The active contracts of a vehicle, in the order of creation. Raises ``identifier.invalid``."""
+        party.require("oem")
+        plain = parse("pcid", pcid).parts["key"]
+        admit_vehicle(self._vehicles.owners, party, plain)
+        edition = edition_of(namespace)
+        return [self._view(contract, edition, "") for contract in self._contracts.list(pcid=plain, state="active")]
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def set_default(self, party: Party, emaid: str, pcid: str) -> None:
+        """Make a contract its vehicle's default. Raises ``contract.unknown``, ``identifier.invalid``."""
+        party.require("oem")
+        plain = parse("pcid", pcid).parts["key"]
+        admit_vehicle(self._vehicles.owners, party, plain)
+        contract = self._contract(emaid, plain)
+        self._contracts.set_default(contract.id, at=self._clock.now().replace(microsecond=0), caller=party.by)
+
+    def delete(self, party: Party, emaid: str, *, revoke: bool = True) -> None:
+        """End the contract of an EMAID; certificates that this home issued for it are revoked, unless ``revoke`` is
+        False. Raises ``contract.unknown``, ``ecosystem.foreign_identifier``, ``identifier.invalid``."""
+        party.require("mo")
+        normal = parse("emaid", emaid).normal
+        admit_contract(self._vehicles.owners, party, normal)
+        contract = self._contract(normal)
+        now = self._clock.now().replace(microsecond=0)
+        namespace = self._view(contract, None, "").namespace
+        self._contracts.end(contract.id, revoke=revoke, at=now, caller=party.by)
+        self.tell("deleted", contract, namespace)
+
+    def tell(self, what: str, contract: Contract, namespace: str) -> None:
+        """Publish that a contract was ``created``, ``updated`` or ``deleted``."""
+        told = Told(contract.emaid, contract.pcid, namespace)
+        self._publish(of_contract(what, told, self._vehicles.owners, self._clock.now()))
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _ask(self, party: Party, request: str, schema: str, position: int) -> ProvisioningAnswer:
+        return self._provisioning.answer(request, schema=schema, position=position, caller=party.by)
+
+    def _contract(self, emaid: str, pcid: str = "") -> Contract:
+        normal = parse("emaid", emaid).normal
+        found = self._store.pools.contract_of(normal)
+        if found is None or found.state != "active" or pcid not in ("", found.pcid):
+            whose = f" for {pcid}" if pcid else ""
+            raise V2GPKIError(
+                "contract.unknown",
+                f"there is no contract of {normal}{whose}",
+                hint="its mobility operator makes one",
+                clause="OPCP contract pool",
+                facts={"emaid": normal, "pcid": pcid},
+            )
+        return found
+
+    def _recipient(self, pcid: str, edition: Edition) -> Recipient:
+        vehicle = self._vehicles.find(pcid, edition)
+        if vehicle is None:
+            raise unknown_vehicle(pcid, edition)
+        return recipient_of(edition, pcid, vehicle.chain[0])
+
+    def _stored(self, contract: Contract, recipient: Recipient, root: str) -> Bundle:
+        """The newest of another house for this key that may still be sent, under the root that is named, if one is."""
+        now = self._clock.now().replace(microsecond=0)
+        found = [
+            bundle
+            for bundle in self._store.pools.bundles(contract_id=contract.id)
+            if (bundle.edition, bundle.receiver) == (recipient.edition, recipient.receiver)
+            and (not root or names_root(root, bundle.v2g_root))
+            and self._bundles.may_be_sent(bundle, contract, now)
+        ]
+        if not found:
+            raise elsewhere(contract)
+        return found[-1]
+
+    def _view(self, contract: Contract, edition: Edition | None, root: str) -> ContractView:
+        found = [
+            bundle
+            for bundle in self._store.pools.bundles(contract_id=contract.id)
+            if bundle.state == "ready"
+            and edition in (None, bundle.edition)
+            and (not root or names_root(root, bundle.v2g_root))
+        ]
+        if not found:
+            return ContractView(contract, namespace_of(edition or "iso15118-2"))
+        newest = found[-1]
+        leaf = view(SignedContract.from_exi(newest.exi).data.chain[0])
+        above = next((view(e.der) for e in self._roots.list() if e.fingerprint == newest.v2g_root), None)
+        return ContractView(contract, namespace_of(newest.edition), leaf, above)
+
+    def _mo_of(self, emaid: str) -> str:
+        bound = self._vehicles.owners.of("mo", emaid)
+        return "" if bound is None else bound.owner
+
+
+def _misread(answer: ProvisioningAnswer) -> bool:
+    return answer.problem is not None and answer.problem.code.startswith(_MISREAD)
 
 
 def _delivered(answer: ProvisioningAnswer) -> Delivered:
-    read = installation.read_response(answer.exi)
-    return Delivered(answer.exi, answer.emaid, answer.pcid, namespace_of(read.edition))
+    edition = installation.read_response(answer.exi).edition
+    return Delivered(answer.exi, answer.emaid, answer.pcid, namespace_of(edition), answer.v2g_root)
+
+
+def _told(delivered: Delivered) -> Told:
+    return Told(delivered.emaid, delivered.pcid, delivered.namespace)

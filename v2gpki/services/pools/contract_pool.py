@@ -121,7 +121,7 @@ class ContractPool:
         """
         account = self._emaid(emaid)
         vehicle = _parsed("pcid", pcid).parts["key"]
-        first, last = _period(begins, ends, at)
+        first, last = checked_period(begins, ends, at)
         if not (unregistered_vehicle or self.policy.unregistered_vehicle == "accept") and not self._registered(vehicle):
             raise unknown_vehicle(vehicle)
         signing = self._issuer(issuer)
@@ -367,7 +367,8 @@ def _account(emaid: str) -> str:
         return ""
 
 
-def _period(begins: datetime, ends: datetime, at: datetime) -> tuple[datetime, datetime]:
+def checked_period(begins: datetime, ends: datetime, at: datetime) -> tuple[datetime, datetime]:
+    """A contract's period in whole seconds of UTC. Raises ``contract.bad_period``, ``usage.invalid``."""
     if begins.tzinfo is None or ends.tzinfo is None:
         raise V2GPKIError(
             "usage.invalid",
