@@ -6,11 +6,7 @@ import asyncio
 import base64
 import hashlib
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +19,7 @@ from cryptography.x509 import ocsp
 import v2gpki
 from tests.conftest import BIRTH, PASSPHRASE
 from tests.servers.http.asgi import answered, exchange
+from tests.servers.http.serving import serving
 from tests.services.ocsp.asking import nonce_of, read, request, request_for_serial
 from tests.services.ocsp.conftest import responder_of
 from v2gpki.certs.ocsp_answer import FAILURES
@@ -237,22 +234,6 @@ def test_upkeep_fills_and_renews(iso2: CA, secc: Issued) -> None:
 
 # -- several processes --------------------------------------------------------------------------
 
-SERVE = """
-import sys, uvicorn, v2gpki
-from v2gpki.servers.http.ocsp import OcspApp
-from v2gpki.wiring.ocsp import ocsp_responder
-home, passphrase = sys.argv[1:]
-ca = v2gpki.open_authority(home, passphrase=passphrase)
-app = OcspApp(ocsp_responder(ca, presigned=True), ca.clock)
-class Server(uvicorn.Server):
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
-config = uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False)
-Server(config).run()
-"""
-
-
 @pytest.fixture
 def home_of_today(tmp_path: Path) -> Path:
     home = tmp_path / "today"
@@ -261,30 +242,12 @@ def home_of_today(tmp_path: Path) -> Path:
     return home
 
 
-@pytest.fixture
-def two_servers(home_of_today: Path) -> Iterator[list[str]]:
-    """The addresses of two processes that serve the same home."""
-    command = [sys.executable, "-c", SERVE, str(home_of_today), PASSPHRASE]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) for _ in range(2)
-    ]
-    try:
-        ports = []
-        for process in started:
-            assert process.stdout is not None
-            ports.append(process.stdout.readline().strip())
-        yield [f"http://127.0.0.1:{port}/ocsp" for port in ports]
-    finally:
-        for process in started:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in started:
-            assert process.stdout is not None
-            process.wait(10)
-            process.stdout.close()
-
-
-def test_a_revocation_reaches_every_process_within_a_second(home_of_today: Path, two_servers: list[str]) -> None:
-    with v2gpki.open_authority(home_of_today, passphrase=PASSPHRASE) as ca, httpx.Client() as client:
+def test_a_revocation_reaches_every_process_within_a_second(home_of_today: Path) -> None:
+    with (
+        serving(home_of_today, processes=2) as two_servers,
+        v2gpki.open_authority(home_of_today, passphrase=PASSPHRASE) as ca,
+        httpx.Client() as client,
+    ):
         secc = ca.issue("secc", id="DE*ABC*E1", edition="iso15118-2")
         question = asked(secc)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -142,7 +144,7 @@ def test_our_own_verifier_takes_the_answers_of_a_whole_chain(
         for _ in responder.fill(BIRTH):
             pass
     answers = [
-        responder.answer(request(child, issuer), BIRTH) for child, issuer in zip(chain, chain[1:], strict=False)
+        responder.answer(request(child, issuer), BIRTH) for child, issuer in itertools.pairwise(chain)
     ]
     assert [answer.status for answer in answers] == ["good"] * 3
     path = validate(leaf.chain, [root], at=BIRTH, ocsps=[answer.der for answer in answers], require_evidence=True)
@@ -475,10 +477,8 @@ def read_nonce(question: bytes) -> bytes:
 def test_any_path_has_an_answer(path: str) -> None:
     from v2gpki.services.ocsp.get_path import request_of_path
 
-    try:
+    with contextlib.suppress(ValueError):
         assert isinstance(request_of_path(path), bytes)
-    except ValueError:
-        pass
 
 
 def test_certificate_status_in_ocpps_form(iso2: CA, live: OcspResponder, secc: Issued) -> None:

@@ -32,7 +32,7 @@ from v2gpki.store.protocol import Store
 #: The algorithms that clients use most: OpenSSL, Go and GnuTLS the first, OCPP the second.
 USUAL_HASHES = ("sha1", "sha256")
 #: How often a process asks whether another one revoked something.
-POLL = timedelta(milliseconds=300)
+POLL = timedelta(milliseconds=100)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 __all__ = ["POLL", "USUAL_HASHES", "OcspAnswer", "OcspResponder", "SignedAhead"]
