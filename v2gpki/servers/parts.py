@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from v2gpki.servers.http.access import Resolver
 from v2gpki.servers.http.application import Executor
@@ -15,13 +15,15 @@ from v2gpki.wiring.serve_settings import ServeSettings
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """What every part may use: the opened home, the settings, who is calling, threads for services, the counters."""
+    """What every part may use: the opened home, the settings, who is calling, threads for services, the counters,
+    and, once all are made, the parts themselves."""
 
     ca: CertificateAuthority
     settings: ServeSettings
     resolver: Resolver
     executor: Executor
     tally: Tally
+    served: list[Part] = field(default_factory=list)
 
 
 def ocsp(premises: Premises) -> Part:
@@ -82,11 +84,25 @@ def est(premises: Premises) -> Part:
     return Part("est", "EST enrolment", urls, routes=tuple(est_routes(service, premises.resolver)))
 
 
+def page(premises: Premises) -> Part:
+    """The page for people at ``/``."""
+    from v2gpki.servers.http.page import page_part  # noqa: PLC0415
+    from v2gpki.services.browsing import Sights  # noqa: PLC0415
+
+    ca = premises.ca
+    points = {"OCSP": ca.settings.ocsp_url, "CRLs": ca.settings.crl_base}
+    sights = Sights(ca.store, ca.catalogue)
+    return page_part(
+        ca.store, sights, ca.clock, premises.executor, served=lambda: premises.served, points=points
+    )
+
+
 #: Every part by its name, in the order in which people read them.
 PARTS: Mapping[str, Callable[[Premises], Part]] = {
     "ocsp": ocsp,
     "crl": crl,
     "est": est,
+    "page": page,
 }
 #: Parts that take credentials: whoever has one of them can exchange tokens too.
 WITH_CREDENTIALS = frozenset({"est", "pools"})

@@ -91,6 +91,7 @@ class Worker:
             lifetime = timedelta(seconds=settings.token_seconds)
             parts.append(TokenEndpoint(access, self.executor, plan.tally, lifetime=lifetime).part())
         self.parts = tuple(parts)
+        premises.served.extend(parts)
         self._upkeep = Upkeep(ca, access, self.executor)
         self._metrics = Metrics(
             plan.tally,

@@ -69,6 +69,22 @@ def page(
     return int(last or 0), [rows.certificate_of(row) for row in found]
 
 
+def newest(
+    connection: sqlite3.Connection, wanted: CertificateFilter, before: int, size: int
+) -> tuple[int, list[CertificateRecord]]:
+    """Up to ``size`` certificates issued before row number ``before`` (0: all), the newest first, and the number to
+    go on from (0: no more)."""
+    where, values = wanted.where()
+    if before:
+        where, values = f"{where} AND number < ?", [*values, before]
+    found = connection.execute(
+        f"SELECT {rows.CERTIFICATE}, number FROM certificates WHERE {where} ORDER BY number DESC LIMIT ?",
+        (*values, size + 1),
+    ).fetchall()
+    last = found[size - 1][-1] if len(found) > size else 0
+    return int(last), [rows.certificate_of(row) for row in found[:size]]
+
+
 def _query(connection: sqlite3.Connection, sql: str, values: Sequence[rows.Value]) -> list[tuple[rows.Value, ...]]:
     """A searching query, by sqlite-utils; what is looked up by identity on the hot path asks the connection itself."""
     # Only searches pay for this import: it takes 40 ms.

@@ -112,6 +112,13 @@ class Store(Protocol):
         fingerprint (hex); ``limit`` 0 means all. Abandoned intents have no certificate and are not among them."""
         ...
 
+    def newest_certificates(
+        self, issuer_id: str, *, state: CertificateState | None = None, before: int = 0, limit: int = 50
+    ) -> tuple[int, list[CertificateRecord]]:
+        """(mark, up to ``limit`` certificates) of an issuer, newest first. ``before`` is the mark that an earlier
+        page gave, 0 begins; a mark of 0 says that there are no more. A page costs the same wherever it stands."""
+        ...
+
     def count_certificates(
         self,
         *,

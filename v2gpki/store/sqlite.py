@@ -185,6 +185,13 @@ class SqliteStore:
             if not after or (limit and left <= 0):
                 return
 
+    def newest_certificates(
+        self, issuer_id: str, *, state: CertificateState | None = None, before: int = 0, limit: int = 50
+    ) -> tuple[int, list[CertificateRecord]]:
+        """One page, newest first; see the protocol."""
+        with self._reading() as connection:
+            return lookup.newest(connection, CertificateFilter(issuer_id=issuer_id, state=state), before, limit)
+
     def count_certificates(
         self,
         *,

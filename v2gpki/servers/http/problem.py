@@ -15,17 +15,21 @@ SCHEMA = "v2gpki/error/1"
 JSON_TYPE = (b"content-type", b"application/json")
 
 
-def problem_body(error: V2GPKIError) -> bytes:
-    """The JSON of a refusal."""
+def problem_value(error: V2GPKIError) -> dict[str, object]:
+    """What a refusal says to the outside."""
     inner = error.outcome.exit_code in (EXIT_ENVIRONMENT, EXIT_BUG)
-    document = {
+    return {
         "schema": SCHEMA,
         "code": error.code,
         "message": _OUTSIDE.get(error.code, "the service cannot answer now") if inner else error.message,
         "hint": "" if inner else error.hint,
         "clause": error.clause,
     }
-    return json.dumps(document).encode("ascii") + b"\n"
+
+
+def problem_body(error: V2GPKIError) -> bytes:
+    """The JSON of a refusal."""
+    return json.dumps(problem_value(error)).encode("ascii") + b"\n"
 
 
 def problem_headers(error: V2GPKIError) -> Headers:
