@@ -10,6 +10,7 @@ VDE-AR-E 2802-100-1, the OPCP document on identifiers, RFC 5280 appendix A.1 (ub
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NoReturn
 
 from v2gpki.errors import V2GPKIError
@@ -59,6 +60,12 @@ def parse(kind: str, text: str) -> Identifier:
 def recognise(kinds: Sequence[str], text: str) -> Identifier:
     """Read ``text`` as the first of ``kinds`` that accepts it; else one ``identifier.invalid`` that says for
     each kind why not."""
+    return _recognised(tuple(kinds), text)
+
+
+@lru_cache(maxsize=4096)
+def _recognised(kinds: tuple[str, ...], text: str) -> Identifier:
+    """Kept: on its way to a certificate an identifier is read several times, and refusing the first kind costs most."""
     reasons: list[str] = []
     for kind in kinds:
         try:

@@ -30,8 +30,8 @@ from v2gpki.certs.lint.report import Report
 from v2gpki.certs.lint.signer import judge_path_length
 from v2gpki.certs.lint.structure import judge_size
 from v2gpki.certs.lint.validity import judge_validity
-from v2gpki.errors import Finding
-from v2gpki.identifiers import Identifier
+from v2gpki.errors import Finding, V2GPKIError
+from v2gpki.identifiers import Identifier, recognise
 from v2gpki.profile.model import Profile
 
 #: What a sample cannot show: the codes that depend on holes, judged by the guard; and on the signature,
@@ -117,11 +117,21 @@ class HoleGuard:
         if identifier is None:
             return not self._needs_identifier
         return (
-            identifier.kind == self._first_kind
+            (identifier.kind == self._first_kind or self._reads_as_it_stands(identifier.normal))
             and not identifier.warnings
             and len(identifier.normal) <= self._room
             and (not self._printable or fits(PRINTABLE_STRING, identifier.normal))
         )
+
+    def _reads_as_it_stands(self, text: str) -> bool:
+        """Whether an identifier of a later kind is read as it is written and without doubts, as lint will read it."""
+        if not self._first_kind:
+            return False
+        try:
+            again = recognise(self._profile.identifier.kinds, text)
+        except V2GPKIError:
+            return False
+        return again.normal == text and not again.warnings
 
     def _judge(
         self, identifier: Identifier | None, not_before: datetime, not_after: datetime, spki: bytes, size: int

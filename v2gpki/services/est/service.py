@@ -52,12 +52,12 @@ class EnrolRequest(NamedTuple):
     """One request for a certificate, by an authenticated ``identity`` ("" only for a renewal by certificate).
 
     ``identity`` is the name that the registration table knows; ``caller`` the one for the audit log, "" for the same.
-    ``csr`` is PKCS#10 in PEM, DER or base64; ``current`` the DER certificate that the client showed in TLS, if any;
+    ``csr`` is PKCS#10 in PEM, DER or base64, or a request that ``certs.csr.load_csr`` has read; ``current`` the DER certificate that the client showed in TLS, if any;
     ``tls_unique`` the channel binding of a TLS 1.2 connection, if it has one.
     """
 
     identity: str
-    csr: bytes
+    csr: bytes | CertificateRequest
     target: Target
     operation: Operation = "enrol"
     current: bytes | None = None
@@ -195,7 +195,7 @@ class EstService:
     # -- the steps -----------------------------------------------------------------------------
 
     def _prepare(self, request: EnrolRequest, now: datetime) -> _Prepared:
-        csr = load_csr(request.csr)
+        csr = request.csr if isinstance(request.csr, CertificateRequest) else load_csr(request.csr)
         target = request.target
         asked = csr_attributes.attributes(csr.der)
         self._check_binding(request, asked.challenge_password)
