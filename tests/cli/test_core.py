@@ -79,6 +79,7 @@ def test_the_commands_are_the_contract() -> None:
         "init",
         "ca",
         "crl",
+        "ocsp",
         "cert",
         "verify",
         "lint",

@@ -89,13 +89,18 @@ def presign(frame: Frame, *, out: Path, names: Sequence[str], hashes: Sequence[s
     """
     from v2gpki.cli.ocsp_files import AnswerFolder
     from v2gpki.services.ocsp.responder import USUAL_HASHES
-    from v2gpki.wiring.ocsp import ocsp_responder
+    from v2gpki.wiring.ocsp import ocsp_responder, ocsp_signers
 
     authority = frame.authority(unlock=True)
     issuers = [authority.authority(name).id for name in names]
     now = authority.clock.now()
     folder = AnswerFolder(out, prune=prune)
-    responder = ocsp_responder(authority)
+    signers = ocsp_signers(authority)
+    signers.renew(now)
+    for name, end in signers.ends(now).items():
+        if end is None and (not issuers or name in issuers):
+            frame.warn(f"{name} has no OCSP signer: answers about its certificates are missing")
+    responder = ocsp_responder(authority, signers=signers)
     total = sum(authority.store.count_certificates(issuer_id=issuer) for issuer in issuers or ("",))
     with frame.progress("answers", total * len(hashes or USUAL_HASHES)) as advance:
         for signed in responder.presign(issuers, now, hashes=tuple(hashes) or USUAL_HASHES):
