@@ -444,6 +444,14 @@ CODES: Mapping[str, Outcome] = {
     "ecosystem.no_contract_data": _refused(404),
     "store.unknown_token": _refused(404),
     # webhooks
+    "webhook.bad_url": _refused(),
+    "webhook.private_address": _refused(),
+    "webhook.unknown_event": _refused(),
+    "webhook.too_many": _refused(409),
+    "webhook.too_large": _refused(),
+    "webhook.unknown": _refused(404),
+    "webhook.unreachable": _environment(502),
+    "webhook.unsealed": _environment(),
     "store.unknown_endpoint": _refused(404),
     # clients
     "client.unreachable": _environment(502),

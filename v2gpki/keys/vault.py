@@ -19,6 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys import files, pkcs8, secret
 from v2gpki.keys.secret import HomeSecret
@@ -159,6 +162,11 @@ class Vault:
         with self._lock:
             self._signers.pop(key_id, None)
             files.discard(self.folder, _file_name(key_id))
+
+    def derived_key(self, purpose: str) -> bytes:
+        """32 octets for one purpose, always the same for this home: HKDF-SHA256 over its secret (RFC 5869). Whoever has
+        them learns nothing of the secret, nor of another purpose's octets."""
+        return HKDF(SHA256(), 32, salt=None, info=f"v2gpki/{purpose}".encode("ascii")).derive(self._secret.octets)
 
     def __repr__(self) -> str:
         return f"Vault({str(self.folder)!r})"

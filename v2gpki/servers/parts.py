@@ -84,6 +84,13 @@ def est(premises: Premises) -> Part:
     return Part("est", "EST enrolment", urls, routes=tuple(est_routes(service, premises.resolver)))
 
 
+def pools(premises: Premises) -> Part:
+    """Root pool, provisioning pool, CPS and contract pool as OPCP and OPNC, and webhooks."""
+    from v2gpki.servers.http.pools_part import pools_part  # noqa: PLC0415
+
+    return pools_part(premises.ca, premises.settings, premises.resolver, premises.executor)
+
+
 def page(premises: Premises) -> Part:
     """The page for people at ``/``."""
     from v2gpki.servers.http.page import page_part  # noqa: PLC0415
@@ -102,6 +109,7 @@ PARTS: Mapping[str, Callable[[Premises], Part]] = {
     "ocsp": ocsp,
     "crl": crl,
     "est": est,
+    "pools": pools,
     "page": page,
 }
 #: Parts that take credentials: whoever has one of them can exchange tokens too.

@@ -39,6 +39,8 @@ class ServeSettings:
     ``request_seconds``: how long a request may take to arrive, ``write_seconds`` how long a client may not read,
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
     ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
+    ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
+    ``webhook_plain``: webhooks may go over http too.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
@@ -62,6 +64,8 @@ class ServeSettings:
     token_seconds: int = 3600
     log: str = "requests"
     proxies: tuple[str, ...] = ()
+    webhook_networks: tuple[str, ...] = ()
+    webhook_plain: bool = False
 
 
 _KINDS: Mapping[str, type] = {field.name: type(getattr(ServeSettings(), field.name)) for field in fields(ServeSettings)}

@@ -96,6 +96,10 @@ class Fields:
             self._bad(name, f"must be a list of {least} texts or more")
         return tuple(self._text(f"{name}[{at}]", item, pattern, 0, 0) for at, item in enumerate(value))
 
+    def texts_or_one(self, name: str) -> tuple[str, ...]:
+        """A list of texts, or one text that stands for a list of one."""
+        return (self.text(name),) if isinstance(self._values.get(name), str) else self.texts(name)
+
     def inner(self, name: str) -> Fields:
         """An object that must be there."""
         value = self._values.get(name)

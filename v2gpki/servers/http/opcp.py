@@ -72,7 +72,7 @@ class _Roots:
         kind = call.parameter("rootType")
         if (kind or "rootType" in call.query) and kind.upper() not in KINDS:
             raise bad_parameter("rootType", f"must be one of {', '.join(_KINDS).lower()}")
-        found = self._desk.list(call.party, (kind.upper(),) if kind else ())
+        found = self._desk.every(call.party, (kind.upper(),) if kind else ())
         return Reply({"RootCertificateCollection": {"rootCertificates": [_root(one) for one in found]}})
 
     def one(self, call: Call) -> Reply:

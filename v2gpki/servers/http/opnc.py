@@ -85,7 +85,7 @@ class _Roots:
         kind = call.parameter("pkiType")
         if (kind or "pkiType" in call.query) and kind.lower() not in _KINDS:
             raise bad_parameter("pkiType", f"must be one of {', '.join(_KINDS)}")
-        found = self._desk.list(call.party, (_KINDS[kind.lower()],) if kind else ())
+        found = self._desk.every(call.party, (_KINDS[kind.lower()],) if kind else ())
         return Reply({"rootCertificateCollection": [_root(one) for one in found]})
 
     def one(self, call: Call) -> Reply:

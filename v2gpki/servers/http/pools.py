@@ -100,7 +100,8 @@ class Operation:
     """One operation of a dialect.
 
     ``function`` runs in a thread; ``statuses`` are those of refusals that its description has beside the common ones;
-    ``takes_body`` says that there must be a JSON object. Aliases are other paths of the same operation.
+    ``takes_body`` says that there must be a JSON object. A credential with ``scope`` is good for the operation though
+    it grants no role. Aliases are other paths of the same operation.
     """
 
     method: str
@@ -108,6 +109,7 @@ class Operation:
     function: Callable[[Call], Reply]
     statuses: frozenset[int] = frozenset({404})
     takes_body: bool = False
+    scope: str = ""
     aliases: tuple[str, ...] = field(default=())
 
 
@@ -176,7 +178,7 @@ class _Endpoint:
                 clause="RFC 6750 3",
             )
         party = party_of(identity)
-        if not party.roles:
+        if not party.roles and not (self._operation.scope and identity.has(self._operation.scope)):
             raise V2GPKIError(
                 "ecosystem.no_role",
                 f"the credential of {identity.name!r} is good for no role in the pools",

@@ -71,6 +71,11 @@ def root_id(fingerprint: bytes) -> str:
     return str(uuid.uuid5(_ROOTS, fingerprint.hex()))
 
 
+def expiry_id(fingerprint: bytes) -> str:
+    """The UUID of the event that the root with this SHA-256 fingerprint ended."""
+    return str(uuid.uuid5(_ROOTS, f"{fingerprint.hex()} expired"))
+
+
 def names_root(name: str, fingerprint: bytes) -> bool:
     """Whether ``name`` (UUID, or SHA-256 in hex, colons or not) is that of the root with this fingerprint."""
     plain = re.sub(r"[:\s-]", "", name).lower()

@@ -6,7 +6,8 @@ Source: OPCP 1.0 rcp.v1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from cryptography.x509.oid import NameOID
 
@@ -15,7 +16,7 @@ from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.suites import suite_of_spki
 from v2gpki.services.ecosystem.events import Event, Publish, event
-from v2gpki.services.ecosystem.names import ISO2, ISO20_OF_2022, attribute, name_text, names_root, root_id
+from v2gpki.services.ecosystem.names import ISO2, ISO20_OF_2022, attribute, expiry_id, name_text, names_root, root_id
 from v2gpki.services.ecosystem.parties import Party
 from v2gpki.services.pools import RootEntry, RootPool
 
@@ -23,6 +24,7 @@ from v2gpki.services.pools import RootEntry, RootPool
 KINDS = {"V2G": "v2g-root", "MO": "mo-root", "OEM": "oem-root", "PE": "private-root"}
 _KIND_OF = {role: kind for kind, role in KINDS.items()}
 #: What OPCP calls the algorithm of a key.
+_TOLD_FOR = timedelta(days=7)
 _ALGORITHMS = {"p256": "secp256r1", "p521": "secp521r1", "ed448": "ed448"}
 
 
@@ -47,7 +49,7 @@ class RootDesk:
         self._clock = clock
         self._publish = publish
 
-    def list(self, party: Party, kinds: tuple[str, ...] = ()) -> list[PooledRootView]:
+    def every(self, party: Party, kinds: tuple[str, ...] = ()) -> list[PooledRootView]:
         """The trusted roots of these kinds, of every kind when none is named."""
         party.require("mo", "oem", "cpo", "cps")
         return [found for entry in self._roots.list() if (found := _seen(entry)) and (not kinds or found.kind in kinds)]
@@ -75,6 +77,18 @@ class RootDesk:
         fingerprint = found.certificate.fingerprint.hex()
         self._roots.refuse(fingerprint, at=self._clock.now().replace(microsecond=0), caller=party.by)
         self._publish([self._told("root.cert.revoked", found)])
+
+    def expired(self) -> list[Event]:
+        """``root.cert.expired`` for each trusted root that ended within the last week; its id is the same each time."""
+        now = self._clock.now()
+        over = [
+            found
+            for entry in self._roots.list()
+            if (found := _seen(entry)) and now - _TOLD_FOR <= found.certificate.not_after < now
+        ]
+        return [
+            replace(self._told("root.cert.expired", root), id=expiry_id(root.certificate.fingerprint)) for root in over
+        ]
 
     def _one(self, name: str) -> PooledRootView:
         for entry in self._roots.list():

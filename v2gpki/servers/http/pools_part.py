@@ -1,0 +1,65 @@
+"""The pools as a part of a server: OPCP and OPNC on one ecosystem, webhooks, and the job that sends them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from v2gpki.clients.webhook_delivery import DeliveryWorker
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http import opcp, opnc, webhooks
+from v2gpki.servers.http.access import Resolver
+from v2gpki.servers.http.application import Executor
+from v2gpki.servers.http.part import Part
+from v2gpki.servers.http.pools import routes
+from v2gpki.services.webhooks import WebhookPolicy
+from v2gpki.wiring import CertificateAuthority
+from v2gpki.wiring.ecosystem import ecosystem_of
+from v2gpki.wiring.serve_settings import ServeSettings
+from v2gpki.wiring.webhooks import webhooks_of
+
+REALM = "v2gpki pools"
+
+
+def pools_part(
+    ca: CertificateAuthority,
+    settings: ServeSettings,
+    resolver: Resolver,
+    executor: Executor,
+    *,
+    worker: DeliveryWorker | None = None,
+) -> Part:
+    """Everything of the pools. ``worker`` sends webhooks instead of the usual one."""
+    hooks = webhooks_of(ca, policy_of(settings))
+    ecosystem = ecosystem_of(ca, publish=hooks.publish)
+    found = [
+        *opcp.operations(ecosystem),
+        *opnc.operations(ecosystem),
+        *webhooks.operations(hooks, ca.plug_and_charge.vehicles.owners),
+    ]
+    job = webhooks.delivery_job(
+        worker or DeliveryWorker(hooks), hooks, also=lambda: hooks.publish_once(ecosystem.roots.expired())
+    )
+    return Part(
+        "pools",
+        "Pools: OPCP 1.0 and OPNC v1 (roots, vehicles, CPS, contracts), webhooks",
+        ("/v1/ccp/signedContractData", "/v1/root/rootCerts", "/opnc/v1/ccp/signedcontractdata"),
+        routes=tuple(routes(found, resolver, executor, realm=REALM)),
+        jobs=(job,),
+    )
+
+
+def policy_of(settings: ServeSettings) -> WebhookPolicy:
+    """Where webhooks may go; raises ``settings.bad_value`` for what is no network."""
+    return WebhookPolicy(allowed=tuple(map(_network, settings.webhook_networks)), plain=settings.webhook_plain)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as problem:
+        raise V2GPKIError(
+            "settings.bad_value",
+            f"serve.webhook_networks: {text[:60]!a} is no network",
+            hint="write networks such as 10.1.0.0/16 or fd00::/8",
+            facts={"key": "serve.webhook_networks"},
+        ) from problem
