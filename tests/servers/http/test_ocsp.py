@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -262,3 +263,27 @@ def test_a_revocation_reaches_every_process_within_a_second(home_of_today: Path)
             while status(url) is not ocsp.OCSPCertStatus.REVOKED:
                 assert time.monotonic() - begin < 1
         assert time.monotonic() - begin < 1
+
+
+def test_a_body_that_comes_after_its_headers(home_of_today: Path) -> None:
+    """Over a real connection, octet by octet, and with Expect: 100-continue; the connection stays usable."""
+    with serving(home_of_today) as (url,), v2gpki.open_authority(home_of_today, passphrase=PASSPHRASE) as ca:
+        secc = ca.issue("secc", id="DE*ABC*E1", edition="iso15118-2")
+        data = asked(secc)
+        port = int(url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for expect in (b"", b"Expect: 100-continue\r\n"):
+                head = b"POST /ocsp HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (expect, len(data))
+                connection.sendall(head)
+                if expect:
+                    assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+                for octet in data:
+                    connection.sendall(bytes((octet,)))
+                answer = connection.recv(65536)
+                assert answer.startswith(b"HTTP/1.1 200")
+                length = int(answer.split(b"content-length: ")[1].split(b"\r\n")[0])
+                body = answer.split(b"\r\n\r\n", 1)[1]
+                while len(body) < length:
+                    body += connection.recv(65536)
+                assert read(body).serial_number == secc.record.serial

@@ -6,10 +6,12 @@ A body that is too long or comes too slowly is refused. Sources: RFC 9110 (dates
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, MutableMapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from types import coroutine
 from typing import Any, TypeAlias
 
 #: ASGI's own shapes: its messages and scopes are mappings of anything.
@@ -22,6 +24,7 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 #: Seconds that a client has to send its body.
 PATIENCE = 10.0
 
+_CLOSE: Headers = [(b"connection", b"close")]
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
@@ -40,52 +43,79 @@ class Gone(Exception):  # noqa: N818  # nobody is left to tell
 
 
 async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body; raises ``Refusal`` 413 above ``limit`` octets, 408 when it does not come, ``Gone``."""
-    declared = header(scope, b"content-length")
-    if declared is not None and (not declared.isdigit() or len(declared) > 12 or int(declared) > limit):
-        raise Refusal(413, f"the body may have {limit} octets at most", [(b"connection", b"close")])
-    deadline = _Deadline()
+    """The whole body; raises ``Refusal`` 413 above ``limit`` octets, 408 when it does not come, ``Gone``.
+
+    Nearly always it is there already: only when it is not, a deadline is set, which costs a tenth of a request.
+    """
+    arriving = receive()
+    # The first step of awaiting by hand: it ends at once, or gives what the event loop must wait for.
+    steps = arriving.__await__()
     try:
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body") and len(body) <= limit:
-            message = await receive()
-            body += message.get("body", b"")
-    except asyncio.CancelledError:
-        if not deadline.passed or deadline.cancelled_by_others():
+        waiting = next(steps)
+    except StopIteration as there:
+        message: Message = there.value
+    else:
+        try:
+            _check_declared(scope, limit)
+        except Refusal:
+            steps.close()
             raise
-        raise Refusal(408, "the body did not come in time", [(b"connection", b"close")]) from None
-    finally:
-        deadline.end()
+        async with _patience():
+            message = await _rest(steps, waiting)
     if message["type"] == "http.disconnect":
         raise Gone
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        _check_declared(scope, limit)
+        body = await _more(body, receive, limit)
     if len(body) > limit:
-        raise Refusal(413, f"the body may have {limit} octets at most", [(b"connection", b"close")])
+        raise Refusal(413, f"the body may have {limit} octets at most", _CLOSE)
     return body
 
 
-class _Deadline:
-    """Cancels the running task when patience ends: ``asyncio.timeout`` without its price."""
+def _check_declared(scope: Scope, limit: int) -> None:
+    """Refuse at once what says itself that it is too long."""
+    declared = header(scope, b"content-length")
+    if declared is not None and (not declared.isdigit() or len(declared) > 12 or int(declared) > limit):
+        raise Refusal(413, f"the body may have {limit} octets at most", _CLOSE)
 
-    __slots__ = ("_handle", "_task", "passed")
 
-    def __init__(self) -> None:
-        self.passed = False
-        self._task = asyncio.current_task()
-        self._handle = asyncio.get_running_loop().call_later(PATIENCE, self._pass)
+async def _more(body: bytes, receive: Receive, limit: int) -> bytes:
+    """The rest of a body that comes in pieces, as long as it is within the limit."""
+    more = True
+    async with _patience():
+        while more and len(body) <= limit:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+    return body
 
-    def end(self) -> None:
-        """The body is here, or nobody waits for it any more."""
-        self._handle.cancel()
 
-    def cancelled_by_others(self) -> bool:
-        """Take back the own cancellation; whether another one remains."""
-        return self._task is None or self._task.uncancel() > 0
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise Refusal(408, "the body did not come in time", _CLOSE) from None
 
-    def _pass(self) -> None:
-        if self._task is not None:
-            self.passed = True
-            self._task.cancel()
+
+@coroutine
+def _rest(steps: Generator[Any, Any, Message], waiting: object) -> Generator[Any, Any, Message]:
+    """Go on with an awaitable whose first step gave ``waiting``."""
+    try:
+        while True:
+            try:
+                given = yield waiting
+            except BaseException as problem:  # noqa: BLE001 - whatever it is, it is the awaitable's
+                waiting = steps.throw(problem)
+            else:
+                waiting = steps.send(given)
+    except StopIteration as done:
+        message: Message = done.value
+        return message
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes, *, bodiless: bool = False) -> None:

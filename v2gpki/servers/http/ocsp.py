@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from v2gpki.certs.ocsp_answer import FAILURES
@@ -44,6 +44,7 @@ KEEP = timedelta(hours=1)
 #: What the upkeep does at a time before it lets requests in, and how often it looks, in seconds.
 _SLICE, _LOOK = 0.001, 0.3
 _RENEW = timedelta(hours=1)
+_SECOND = timedelta(seconds=1)
 
 _TYPE = (b"content-type", b"application/ocsp-response")
 _NO_STORE: Headers = [_TYPE, (b"cache-control", b"no-store")]
@@ -74,7 +75,7 @@ class OcspApp:
         self._keep = keep
         self._observe = observe
         self._upkeep: asyncio.Task[None] | None = None
-        self._second: datetime | None = None
+        self._since = self._until = datetime.min.replace(tzinfo=UTC)
         self._shared: dict[tuple[datetime, datetime], Headers] = {}
 
     def serves(self, path: str) -> bool:
@@ -167,14 +168,14 @@ class OcspApp:
         this_update, next_update = answer.this_update, answer.next_update
         if not answer.cacheable or this_update is None or next_update is None:
             return _NO_STORE
-        second = now.replace(microsecond=0)
-        if second != self._second:
-            self._second = second
+        if not self._since <= now < self._until:
+            self._since = now.replace(microsecond=0)
+            self._until = self._since + _SECOND
             self._shared.clear()
         headers = self._shared.get((this_update, next_update))
         if headers is None:
-            expires = min(second + self._keep, next_update)
-            age = max(0, int((expires - second).total_seconds()))
+            expires = min(self._since + self._keep, next_update)
+            age = max(0, int((expires - self._since).total_seconds()))
             headers = self._shared[this_update, next_update] = [
                 _TYPE,
                 (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % age),
