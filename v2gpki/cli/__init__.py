@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "installation": ("v2gpki.cli.installation:installation", "Ask for, answer, verify, open and explain contracts."),
     "crl": ("v2gpki.cli.crl:crl", "Issue certificate revocation lists."),
     "ocsp": ("v2gpki.cli.ocsp:ocsp", "Ask OCSP responders; sign answers ahead; staples; hash data."),
+    "ctl": ("v2gpki.cli.ctl:ctl", "Trust lists: create, sign, show, compare, import."),
     "rcp": ("v2gpki.cli.rcp:rcp", "Root pool: which roots are trusted."),
     "pcp": ("v2gpki.cli.pcp:pcp", "Provisioning pool: register vehicles."),
     "tree": ("v2gpki.cli.tree:tree", "Show the hierarchy, as text or as an SVG picture."),
