@@ -14,6 +14,7 @@ from v2gpki.certs.path import validate
 from v2gpki.certs.view import CertificateView, view
 from v2gpki.clock import Clock
 from v2gpki.identifiers import parse
+from v2gpki.pnc.installation.chains import common_name
 from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
 from v2gpki.services.ecosystem.names import namespace_of
 from v2gpki.services.ecosystem.parties import Party, admit_vehicle
@@ -68,7 +69,7 @@ class VehicleDesk:
         done = self._vehicles.register(
             chain,
             edition=edition,
-            owner=party.owner,
+            owner=self._owner(party, chain[0]),
             v2g_roots=v2g_roots,
             previous_pcid=previous_pcid,
             at=now,
@@ -126,6 +127,11 @@ class VehicleDesk:
         if not found:
             raise unknown_vehicle(plain)
         return found[-1]
+
+    def _owner(self, party: Party, leaf: bytes) -> str:
+        """In whose name a vehicle is registered: the operator of the pools acts for whoever owns its WMI."""
+        bound = self._vehicles.owners.of("wmi", common_name(view(leaf))) if party.operator else None
+        return party.owner if bound is None else bound.owner
 
     def _active(self, pcid: str) -> list[Contract]:
         return list(self._contracts.list(pcid=pcid, state="active"))
