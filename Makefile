@@ -1,6 +1,6 @@
 # Every target sets up .venv first: at once when it is there, some 20 seconds when it is not.
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test interop lint bench fuzz clean distclean
+.PHONY: help set-up demo test interop lint screenshot bench fuzz clean distclean
 
 # Settings of the caller's shell that would make our programs slower or other than they are.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
@@ -32,6 +32,9 @@ lint: set-up  ## ruff, mypy --strict, import contracts
 	@$(python) -m mypy
 	@$(python) -m mypy --strict scripts
 	@.venv/bin/lint-imports --no-logo
+
+screenshot: set-up  ## docs/page.png, the README's picture of the page; needs chromium and chromium-driver
+	@$(python) -m tests.interop.page_site docs/page.png
 
 bench: set-up  ## our figures beside limits and peers of the same run
 	@set -e; for benchmark in benchmarks/[a-z]*.py; do $(python) $$benchmark; done

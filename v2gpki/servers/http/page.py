@@ -64,7 +64,8 @@ _FILES: Mapping[str, tuple[str, Callable[[Sequence[bytes]], bytes]]] = {
     "certificate.pem": (_PEM, lambda chain: pem(chain[:1])),
     "certificate.der": ("application/pkix-cert", lambda chain: chain[0]),
     "chain.pem": (_PEM, pem),
-    "chain.p7b": ("application/pkcs7-mime; smime-type=certs-only", certs_only),
+    # Sorted, as DER wants a set: who reads PKCS #7 orders it anyway.
+    "chain.p7b": ("application/pkcs7-mime; smime-type=certs-only", lambda chain: certs_only(sorted(chain))),
 }
 _HEADINGS = {403: "Not shown here", 404: "There is nothing here"}
 

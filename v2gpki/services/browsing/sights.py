@@ -50,6 +50,7 @@ class Sights:
         roots = self.forest()
         authorities = list(walk(roots))
         revoked = self._store.revoked_tally()
+        ends = self._ends(authorities, now)
         editions = dict.fromkeys(node.edition for node in roots)
         return {
             "schema": "v2gpki/overview/1",
@@ -59,8 +60,9 @@ class Sights:
                 "authorities": len(authorities),
                 "certificates": sum(node.issued for node in authorities),
                 "revoked": sum(revoked.values()),
+                "renew": sum(one["standing"] in ("expiring", "expired") for one in ends),
             },
-            "next": self._next(authorities, now),
+            "next": ends[:_NEXT],
             "editions": [
                 {
                     "edition": edition,
@@ -261,12 +263,12 @@ class Sights:
         except V2GPKIError:
             return edition
 
-    def _next(self, authorities: Iterable[TreeNode], now: datetime) -> list[dict[str, object]]:
-        """What ends next of what this home itself uses: authorities and the newest of each held certificate."""
+    def _ends(self, authorities: Iterable[TreeNode], now: datetime) -> list[dict[str, object]]:
+        """What this home itself uses, by its end: active authorities and the newest of each held certificate."""
+        # Of the generations of an authority the newest counts: those before it end by themselves.
+        newest = {node.label.rpartition("@")[0]: node for node in authorities if node.state == "active"}
         ends = [
-            (node.not_after, {"authority": node.label, "issuer": "", "serial": ""}, node)
-            for node in authorities
-            if node.state == "active"
+            (node.not_after, {"authority": node.label, "issuer": "", "serial": ""}, node) for node in newest.values()
         ]
         for record in self._held({node.edition for node in authorities}):
             place = {"authority": "", "issuer": record.issuer_id, "serial": f"{record.serial:x}"}
@@ -280,7 +282,7 @@ class Sights:
                 "not_after": rfc3339(end),
                 "standing": standing(node, now),
             }
-            for end, place, node in ends[:_NEXT]
+            for end, place, node in ends
         ]
 
     def _held(self, editions: Iterable[str]) -> Iterable[CertificateRecord]:
