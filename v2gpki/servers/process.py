@@ -74,6 +74,7 @@ class Process:
         self._timed_out = timed_out
         self._lifeline = lifeline
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
 
     def run(self) -> None:
         """Serve; returns when everything is closed."""
@@ -84,12 +85,20 @@ class Process:
 
     def stop(self) -> None:
         """End gracefully; from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end)
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._end)
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        with self._signals(self._loop):
+        loop = self._loop = asyncio.get_running_loop()
+        try:
+            await self._serve_with(loop)
+        finally:
+            with self._lock:
+                self._loop = None
+
+    async def _serve_with(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._signals(loop):
             serving = [asyncio.create_task(server.serve()) for server in self._servers]
             opened = asyncio.create_task(self._opened())
             await asyncio.wait([opened, *serving], return_when=asyncio.FIRST_COMPLETED)

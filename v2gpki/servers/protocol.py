@@ -9,6 +9,8 @@ the client showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,10 +96,17 @@ class Connection(HttpToolsProtocol):
         self._stalled = 0.0
         super().resume_writing()
 
+    def _reset(self) -> None:
+        """Close without handing over what the client did not take: the kernel would keep it for minutes."""
+        opened = self.transport.get_extra_info("socket")
+        if opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def judge(self, now: float) -> bool:
         """Close the connection if its client is too slow; whether that was so."""
         if self._stalled and now - self._stalled > self.deadlines.write:
-            self.transport.abort()
+            self._reset()
             return True
         if not self._since or now - self._since <= self.deadlines.request or self.transport.is_closing():
             return False

@@ -78,7 +78,8 @@ def build(
     """Join parts. ``own`` are health, readiness and metrics: path -> (part, application)."""
     apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
-    rest = Starlette(routes=routes, exception_handlers={V2GPKIError: _refused, HTTPException: _http})
+    handlers = {V2GPKIError: _refused, HTTPException: _http, Exception: _broken}
+    rest = Starlette(routes=routes, exception_handlers=handlers)
     return Front(apps, rest, tally, limits, log_requests=log_requests)
 
 
@@ -106,6 +107,11 @@ class _OfPart(BaseRoute):
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
     assert isinstance(error, V2GPKIError)
     return _response(error)
+
+
+async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+    """Whatever else goes wrong: starlette raises it again, and the front logs it."""
+    return _response(V2GPKIError("internal.bug", "something in the service is broken"))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -106,7 +106,7 @@ class Front:
 class _Exchange:
     """One request on its way: measures, limits the body, marks the answer with the request's id."""
 
-    __slots__ = ("_began", "_front", "_id", "_part", "_receive", "_received", "_scope", "_send", "_status")
+    __slots__ = ("_began", "_done", "_front", "_id", "_part", "_receive", "_received", "_scope", "_send", "_status")
 
     def __init__(self, front: Front, scope: Scope, receive: Receive, send: Send, part: str) -> None:
         self._front = front
@@ -117,6 +117,7 @@ class _Exchange:
         self._began = perf_counter()
         self._status = 0
         self._received = 0
+        self._done = False
         self._id = b""
 
     async def run(self, app: App) -> None:
@@ -156,6 +157,7 @@ class _Exchange:
             headers = [*message.get("headers", ()), (REQUEST_ID, self._id)]
             message["headers"] = _staying(headers) if self._status == 413 else headers
         await self._send(message)
+        self._done = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     def _judge(self) -> None:
         """Turn away what nothing needs to read."""
@@ -188,6 +190,8 @@ class _Exchange:
         )
 
     async def _answer(self, refusal: V2GPKIError) -> None:
+        if self._done:
+            return
         if self._status:
             # The answer had begun; the server cuts the connection.
             raise refusal
