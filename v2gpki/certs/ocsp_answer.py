@@ -106,14 +106,19 @@ class AnswerTemplate:
         sizes = len(tbs), len(signature)
         frame = self._frames.get(sizes)
         if frame is None:
-            frame = self._frames[sizes] = self._frame(*sizes)
+            frame = self._frames[sizes] = self.frame(*sizes)
         return frame[0] + tbs + frame[1] + signature + self._certificates
 
-    def _frame(self, tbs: int, signature: int) -> tuple[bytes, bytes]:
+    def frame(self, tbs: int, signature: int) -> tuple[bytes, bytes]:
         """What stands before ResponseData, and between it and the signature, for these sizes."""
         before_signature = self._algorithm + b"\x03" + der.length(signature + 1) + b"\x00"
         basic = tbs + len(before_signature) + signature + len(self._certificates)
         return _nested(basic), before_signature
+
+    @property
+    def end(self) -> bytes:
+        """What stands behind the signature."""
+        return self._certificates
 
 
 def _nested(basic: int) -> bytes:
@@ -139,6 +144,7 @@ class Batch:
         self._end = GOOD + generalized_time(window.this_update) + _next_update(window.next_update)
         self._sign = template.signer.sign
         self._parts: dict[int, bytes] = {}
+        self._around: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
 
     def sign(self, serial: bytes) -> bytes:
         """The signature of the answer about one serial number."""
@@ -146,7 +152,17 @@ class Batch:
 
     def answer(self, serial: bytes, signature: bytes) -> bytes:
         """The OCSPResponse (DER) that ``sign`` signed."""
-        return self.template.assemble(self._tbs(serial), signature)
+        before, between, after = self.around(len(serial), len(signature))
+        return before + serial + between + signature + after
+
+    def around(self, serial: int, signature: int) -> tuple[bytes, bytes, bytes]:
+        """What stands before the serial number, between it and the signature, and behind, for these sizes."""
+        known = self._around.get((serial, signature))
+        if known is None:
+            before = self._before(serial)
+            head, between = self.template.frame(len(before) + serial + len(self._end), signature)
+            known = self._around[serial, signature] = head + before, self._end + between, self.template.end
+        return known
 
     def _tbs(self, serial: bytes) -> bytes:
         size = len(serial)

@@ -95,17 +95,20 @@ def test_no_cache_keeps_an_answer_beyond_its_end(iso2: CA, secc: Issued) -> None
     (signer,) = iso2.store.held_certificates("ocsp", secc.record.issuer_id)
     iso2.clock.moment = signer.not_after - timedelta(seconds=90)
     app = OcspApp(responder_of(iso2, issuing=False), iso2.clock)
-    found = answered(app, "POST", "/ocsp", body=[asked(secc)])
+    found = answered(app, "GET", "/ocsp/" + base64.urlsafe_b64encode(asked(secc)).decode())
     assert found.headers["cache-control"].startswith("max-age=90,")
     assert parsedate_to_datetime(found.headers["expires"]) == signer.not_after
 
 
 def test_what_nobody_may_keep(app: OcspApp, secc: Issued) -> None:
     for data in (asked(secc, nonce=b"n" * 32), request_for_serial(0x55 << 152, secc.chain[1]), b"junk"):
-        found = answered(app, "POST", "/ocsp", body=[data])
+        found = answered(app, "GET", "/ocsp/" + base64.urlsafe_b64encode(data).decode())
         assert found.status == 200
         assert found.headers["cache-control"] == "no-store"
         assert not {"etag", "expires", "last-modified"} & set(found.headers)
+    # No cache keeps an answer to POST that does not say so.
+    post = answered(app, "POST", "/ocsp", body=[asked(secc)])
+    assert set(post.headers) == {"content-type", "content-length"}
 
 
 def test_junk_is_answered_malformed(app: OcspApp) -> None:
@@ -198,8 +201,9 @@ def test_what_the_metrics_are_told(iso2: CA, secc: Issued) -> None:
     assert told == ["good", "malformedRequest", "unknown"]
 
 
-def test_a_store_that_cannot_be_read_is_an_internal_error(iso2: CA, secc: Issued, tmp_path: Path) -> None:
-    app = OcspApp(responder_of(iso2), iso2.clock)
+@pytest.mark.parametrize("presigned", [False, True])
+def test_a_store_that_cannot_be_read_is_an_internal_error(iso2: CA, secc: Issued, presigned: bool) -> None:
+    app = OcspApp(responder_of(iso2, presigned=presigned, poll=timedelta(0)), iso2.clock)
     assert answered(app, "POST", "/ocsp", body=[asked(secc)]).status == 200
     assert isinstance(iso2.store, SqliteStore)
     iso2.store.close()

@@ -2,8 +2,8 @@
 
 ``POST <prefix>`` with a DER request, ``GET <prefix>/<base64>`` in every way that clients write it. What is no request
 is answered malformedRequest with status 200, as RFC 6960 A.1 has it; HTTP statuses are for what is no OCSP: other
-methods (405), bodies that are too long (413) or too slow (408), an empty path (400). Good and revoked answers carry
-validators and an age for caches; answers with a nonce, unknown ones and errors carry no-store.
+methods (405), bodies that are too long (413) or too slow (408), an empty path (400). Good and revoked answers to GET
+carry validators and an age for caches; those with a nonce, unknown ones and errors carry no-store.
 Sources: RFC 6960 A.1; RFC 5019 5 and 7.
 """
 
@@ -77,6 +77,7 @@ class OcspApp:
         self._upkeep: asyncio.Task[None] | None = None
         self._since = self._until = datetime.min.replace(tzinfo=UTC)
         self._shared: dict[tuple[datetime, datetime], Headers] = {}
+        self._plain: dict[int, Headers] = {}
 
     def serves(self, path: str) -> bool:
         """Whether a path is this application's."""
@@ -88,7 +89,10 @@ class OcspApp:
             await self._live(receive, send)
         elif scope["type"] == "http":
             try:
-                await self._exchange(scope, receive, send)
+                if scope["method"] == "POST":
+                    await self._post(scope, receive, send)
+                else:
+                    await self._other(scope, send)
             except Refusal as refusal:
                 await refuse(send, refusal)
             except Gone:
@@ -115,19 +119,33 @@ class OcspApp:
 
     # -- one exchange --------------------------------------------------------------------------
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The usual exchange. An answer to POST is kept by no cache, so it carries nothing for one."""
+        body = await body_of(scope, receive, LARGEST_REQUEST)
         now = self._clock.now()
-        if method == "POST":
-            body = await body_of(scope, receive, LARGEST_REQUEST)
+        try:
+            answer = self.responder.ready(body, now)
+        except V2GPKIError as problem:
+            answer = _broken(problem)
+        if answer is None:
             answer = await self._answer(body, now)
-        elif method in ("GET", "HEAD"):
-            answer = await self._answer_path(scope, now)
-        else:
+        self._observe(answer.status)
+        size = len(answer.der)
+        headers = self._plain.get(size)
+        if headers is None:
+            headers = self._plain[size] = [_TYPE, (b"content-length", b"%d" % size)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.der})
+
+    async def _other(self, scope: Scope, send: Send) -> None:
+        method = scope["method"]
+        if method not in ("GET", "HEAD"):
             raise Refusal(405, "an OCSP responder takes POST and GET", _METHODS)
+        now = self._clock.now()
+        answer = await self._answer_path(scope, now)
         self._observe(answer.status)
         headers = self._headers(answer, now)
-        if method == "POST" or headers is _NO_STORE:
+        if headers is _NO_STORE:
             await respond(send, 200, headers, answer.der, bodiless=method == "HEAD")
             return
         etag = b'"' + sha256(answer.der).hexdigest().encode("ascii") + b'"'
@@ -141,9 +159,6 @@ class OcspApp:
         try:
             if self._executor is None:
                 return self.responder.answer(request, now)
-            prompt = self.responder.ready(request, now)
-            if prompt is not None:
-                return prompt
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._executor, self.responder.answer, request, now)
         except V2GPKIError as problem:

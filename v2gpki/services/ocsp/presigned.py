@@ -12,20 +12,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from v2gpki.certs import der
-from v2gpki.certs.ocsp import cert_id_start
 from v2gpki.certs.ocsp_answer import Batch
+from v2gpki.certs.ocsp_request import write_request
 from v2gpki.services.ocsp.index import Issuer
 
 #: Of every issuer so many answers are kept whole.
 _MOST_SINGLES = 100_000
-#: The headers of a request without extensions whose lengths all have one octet, by its size.
-_HEADS = {
-    size: b"".join(bytes((0x30, size - depth)) for depth in (2, 4, 6, 8, 10)) for size in range(40, 130)
-}
 #: A serial number as every profile makes it: 20 octets.
 _SERIAL_OCTETS = 20
-_SERIAL_HEAD = bytes((der.INTEGER, _SERIAL_OCTETS))
 
 
 class OcspAnswer(NamedTuple):
@@ -47,18 +41,14 @@ class OcspAnswer(NamedTuple):
 class _Group:
     """The good answers of one run for one issuer and hash algorithm."""
 
-    __slots__ = ("batch", "issuer_id", "serve_until", "signatures")
+    __slots__ = ("about", "batch", "serve_until", "signatures")
 
     def __init__(self, issuer_id: str, batch: Batch, serve_until: datetime) -> None:
-        self.issuer_id = issuer_id
         self.batch = batch
         self.serve_until = serve_until
         self.signatures: dict[bytes, bytes] = {}
-
-    def answer(self, serial: bytes, signature: bytes) -> OcspAnswer:
-        window = self.batch.window
-        whole = self.batch.answer(serial, signature)
-        return OcspAnswer(whole, "good", window.this_update, window.next_update, True, self.issuer_id)
+        #: What all answers say beside their octets.
+        self.about = ("good", batch.window.this_update, batch.window.next_update, True, issuer_id)
 
 
 class Presigned:
@@ -75,14 +65,14 @@ class Presigned:
 
     def ready(self, request: bytes, now: datetime) -> OcspAnswer | None:
         """The answer to a request in its usual form, straight from its octets; None when it needs a closer look."""
-        if request[:10] != _HEADS.get(len(request)):
-            return None
-        group = self._groups.get(request[10:-_SERIAL_OCTETS])
+        group = self._groups.get(request[:-_SERIAL_OCTETS])
         if group is None or now >= group.serve_until:
             return None
         serial = request[-_SERIAL_OCTETS:]
         signature = group.signatures.get(serial)
-        return None if signature is None else group.answer(serial, signature)
+        if signature is None:
+            return None
+        return OcspAnswer(group.batch.answer(serial, signature), *group.about)
 
     def single(self, issuer_id: str, serial: int, cert_id: bytes, now: datetime) -> OcspAnswer | None:
         """A whole answer that was kept."""
@@ -153,7 +143,8 @@ def _usual(serial: int) -> bool:
 
 
 def _group_key(issuer: Issuer, hash_name: str) -> bytes:
-    return cert_id_start(hash_name, issuer.name.keys[hash_name]) + _SERIAL_HEAD
+    """All octets of a request in its usual form, but for the serial number: what finds the group without reading."""
+    return write_request(issuer.name.cert_id(hash_name, 1 << 8 * _SERIAL_OCTETS - 2))[:-_SERIAL_OCTETS]
 
 
 def _group_keys(issuer: Issuer) -> list[bytes]:
