@@ -21,7 +21,7 @@ from v2gpki.keys import pkcs8
 from v2gpki.servers.http.access import Identity
 from v2gpki.servers.http.est import est_routes
 from v2gpki.servers.http.exchange import Scope
-from v2gpki.servers.tls_protocol import TlsHttpProtocol
+from v2gpki.servers.protocol import Deadlines, with_deadlines
 from v2gpki.services.est import LabelOptions, Registration
 from v2gpki.wiring import CertificateAuthority
 
@@ -76,7 +76,7 @@ def est_server(
         (folder / name).write_bytes(content)
     config = uvicorn.Config(
         Starlette(routes=est_routes(service_of(ca, TABLE, options=dict(options or {})), basic)),
-        http=TlsHttpProtocol,
+        http=with_deadlines(Deadlines(), tls=True),
         ssl_certfile=folder / "server.pem",
         ssl_keyfile=folder / "server-key.pem",
         ssl_ca_certs=str(folder / "clients.pem"),

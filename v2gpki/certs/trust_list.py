@@ -1,9 +1,9 @@
 """Certificate trust lists (CTL): which roots somebody trusts, for which use, until when; signed.
 
 The list is a JSON object (`SCHEMA`); signed, it is the content of CMS SignedData (a ``.ctl`` file in DER), so that
-``openssl cms -verify`` opens it too. The description of OPCP leaves the format of ``/v1/root/ctl`` open and names three
-members, signerCertificate, timeStamp and CTL: `opcp_document` fills these and adds the signed octets, without which
-a list is not taken. Roots are self-signed CA certificates, each once. What stands beside a certificate is told, not
+``openssl cms -verify`` opens it too. OPCP's description leaves the format of its list open and names three members,
+signerCertificate, timeStamp and CTL: `opcp_document` fills these and adds the signed octets, without which a list is
+not taken. Roots are self-signed CA certificates, each once. What stands beside a certificate is told, not
 believed: fingerprint and subject must be those of the certificate.
 Sources: OPCP rcp.v1 (GetCertificateTrustList), RFC 5652, RFC 5914 (what a list of trust anchors is for).
 """
@@ -146,7 +146,7 @@ def sign(
 
 
 def read(data: bytes) -> SignedTrustList:
-    """A signed list from a ``.ctl`` file (DER, PEM or base64) or an answer of ``/v1/root/ctl``, signature checked.
+    """A signed list from a ``.ctl`` file (DER, PEM or base64) or an answer of OPCP's GetCertificateTrustList.
 
     Who may sign is not asked here. Raises ``cms.*``, ``trust_list.*``.
     """
@@ -166,7 +166,7 @@ def read(data: bytes) -> SignedTrustList:
 
 
 def opcp_document(listed: SignedTrustList) -> dict[str, object]:
-    """The answer of OPCP's ``GET /v1/root/ctl`` for a list."""
+    """The answer of OPCP's GetCertificateTrustList for a list."""
     moment = listed.signed.signed_at or listed.content.this_update
     return {
         "signerCertificate": _base64(listed.signed.signer),
@@ -308,7 +308,7 @@ def _signed_octets(document: object) -> bytes:
         raise V2GPKIError(
             "trust_list.unsigned",
             "the document has no signedData: nobody vouches for its list",
-            hint="give the signed list (a .ctl file, or the whole answer of /v1/root/ctl)",
+            hint="give the signed list (a .ctl file, or the whole answer of GetCertificateTrustList)",
             clause="OPCP rcp.v1",
         )
     return signed.encode("ascii", "replace")

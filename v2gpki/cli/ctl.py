@@ -84,7 +84,7 @@ def create(
 @ctl.command()
 @click.argument("file", metavar="LIST")
 @click.option("--by", required=True, metavar="CA", help="The authority that signs, or the serial of a kept signer.")
-@click.option("--opcp", is_flag=True, help="Write the JSON answer of OPCP's /v1/root/ctl instead of DER.")
+@click.option("--opcp", is_flag=True, help="Write the JSON answer of OPCP's root pool instead of DER.")
 @_out_option
 @force_option
 @click.pass_obj

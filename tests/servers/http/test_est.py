@@ -366,7 +366,7 @@ def test_other_urls_are_left_to_others(desk: Desk, url: str) -> None:
 
 def test_routes_of_others_are_not_taken(desk: Desk) -> None:
     # The other route is there, and it fails on purpose.
-    assert desk.http.get("/v1/root/rootCerts").status_code == 500
+    assert desk.http.get("/v1/ccp/signedContractData").status_code == 500
 
 
 # -- the rest -------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What an application may know of the client's TLS: its certificate and the channel binding, from the ASGI scope.
 
 A server puts them there by the TLS extension of ASGI (``extensions.tls``: ``client_cert_chain`` as PEM, leaf first)
-and, beside it, ``tls_unique``. `servers.tls_protocol` does so for uvicorn, which does not by itself. The handshake
+and, beside it, ``tls_unique``. `servers.protocol` does so for uvicorn, which does not by itself. The handshake
 proved that the client holds the key; whether its certificate is good is judged by whoever reads it.
 Source: ASGI TLS extension 0.2.
 """
