@@ -8,6 +8,7 @@ Sources: RFC 9325 3 and 4; RFC 8446; Mozilla "intermediate".
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.serve_settings import ServeSettings
 from v2gpki.wiring.tls import server_certificate
+
+_LOG = logging.getLogger("v2gpki.tls")
 
 #: TLS 1.2: what RFC 9325 4.2 recommends; 1.3 has nothing else.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -62,6 +65,31 @@ def server_identity(ca: CertificateAuthority, settings: ServeSettings, host: str
     return Identity(chain, private_key, ends, source)
 
 
+class Handshake(ssl.SSLObject):
+    """A handshake that says why it failed: to the log, and to the client.
+
+    Event loops drop a connection as soon as its handshake fails, and with it the alert that OpenSSL has written. So a
+    failure is told to the loop as "more is needed", upon which it sends what there is; the client closes, or sends
+    more, or lets its time run out, and then it has failed.
+    """
+
+    _failed: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        """One step."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as problem:
+            self._failed = problem
+            reason = getattr(problem, "verify_message", "") or problem.reason or "broken off"
+            _LOG.warning("handshake refused", extra={"reason": str(reason).lower().replace("_", " ")})
+            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is to be sent") from None
+
+
 def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl.SSLContext:
     """A context for a server.
 
@@ -69,6 +97,7 @@ def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl
     ``serving.bad_certificate``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = Handshake
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES)
     context.options |= (

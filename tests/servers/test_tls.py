@@ -1,0 +1,280 @@
+"""TLS of a served home: versions, suites, client certificates. Certificates are judged by the machine's clock, so the
+home was made a hundred days before today, whenever that is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import v2gpki
+from tests.conftest import PASSPHRASE
+from tests.servers.running import Server, serving, with_settings
+from tests.services.est.desk import csr, key
+from v2gpki.certs.chain import pem
+from v2gpki.errors import V2GPKIError
+from v2gpki.keys import pkcs8
+from v2gpki.wiring.access import access_of, registrations_of
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+THEN = NOW - timedelta(days=100)
+ENROL = "/.well-known/est/cpo/simpleenroll"
+NAME = "DE*ICE*E1001"
+
+
+class Clients:
+    """Client certificates: PEM files with chain and key."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        with v2gpki.open_authority(home, passphrase=PASSPHRASE, clock=v2gpki.FixedClock(THEN), caller="test") as ca:
+            self.expired, _ = self._issue(ca, "expired", "DE*ICE*E9")
+        with v2gpki.open_authority(home, passphrase=PASSPHRASE, clock=v2gpki.FixedClock(NOW), caller="test") as ca:
+            self.good, good = self._issue(ca, "good", NAME)
+            self.unknown, _ = self._issue(ca, "unknown", "DE*ICE*E2")
+            self.revoked, revoked = self._issue(ca, "revoked", "DE*ICE*E3")
+            ca.revoke(f"{x509.load_der_x509_certificate(revoked).serial_number:x}")
+            for name, certificate in (("cpo-a", good), ("cpo-c", revoked)):
+                access_of(ca).create(name, ["est"], certificate=certificate, caller="test")
+            _, self.secret = access_of(ca).create("cpo-b", ["est"], caller="test")
+            registrations_of(ca).register("cpo-a", "secc", identifiers=[NAME], caller="test")
+            self.root = folder / "root.pem"
+            self.root.write_bytes(pem([ca.authority("ocpp-csms-root").der]))
+        self.foreign = self._foreign()
+
+    def _issue(self, ca: v2gpki.CertificateAuthority, file: str, name: str) -> tuple[Path, bytes]:
+        issued = ca.issue("secc", id=name, edition="iso15118-2")
+        assert issued.private_key is not None
+        path = self.folder / f"{file}.pem"
+        path.write_bytes(pem(issued.chain) + pkcs8.plain(issued.private_key))
+        return path, issued.record.der
+
+    def _foreign(self) -> Path:
+        """A certificate by nobody whom the home knows, with the same name."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
+        builder = builder.serial_number(7).not_valid_before(THEN).not_valid_after(NOW + timedelta(days=100))
+        made = builder.sign(private, hashes.SHA256())
+        path = self.folder / "foreign.pem"
+        path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + pkcs8.plain(private))
+        return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls") / "home"
+    with v2gpki.open_authority(
+        folder, passphrase=PASSPHRASE, create=True, clock=v2gpki.FixedClock(THEN), caller="test"
+    ) as ca:
+        ca.initialise(ca.plan(["iso15118-2", "ocpp"]), org="Acme")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clients(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Clients:
+    return Clients(tmp_path_factory.mktemp("clients"), home)
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """https with a certificate of the home, and a plain address beside it."""
+    copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("served") / "home"))
+    settings = with_settings(listen=("https://127.0.0.1:0", "http://127.0.0.1:0"), tls=True, tls_names=("localhost",))
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as started:
+        yield started
+
+
+def context(clients: Clients, certificate: Path | None = None) -> ssl.SSLContext:
+    made = ssl.create_default_context(cafile=str(clients.root))
+    if certificate is not None:
+        made.load_cert_chain(certificate)
+    return made
+
+
+def client(server: Server, clients: Clients, certificate: Path | None = None) -> httpx.Client:
+    base = server.url.replace("127.0.0.1", "localhost")
+    return httpx.Client(base_url=base, verify=context(clients, certificate), timeout=30)
+
+
+def handshake(server: Server, made: ssl.SSLContext) -> ssl.SSLSocket:
+    return made.wrap_socket(server.connect(), server_hostname="localhost")
+
+
+# -- the server's side ---------------------------------------------------------------------------
+def test_the_home_issues_its_own_certificate_once(server: Server, clients: Clients) -> None:
+    with client(server, clients) as https:
+        assert https.get("/healthz").status_code == 200
+        [left] = [line for line in https.get("/metrics").text.splitlines() if line.startswith("v2gpki_tls_expiry")]
+        assert 360 < float(left.split()[1]) <= 366
+    with v2gpki.open_authority(server.home, clock=v2gpki.FixedClock(NOW)) as ca:
+        assert ca.store.count_certificates(role="csms") == 1
+    with pytest.raises(httpx.ConnectError), httpx.Client(verify=ssl.create_default_context()) as stranger:
+        stranger.get(server.url)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
+def test_old_versions_are_refused(server: Server, clients: Clients, version: ssl.TLSVersion) -> None:
+    made = context(clients)
+    with warnings.catch_warnings():
+        # The versions themselves are deprecated; OpenSSL speaks them at its lowest level only.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made.set_ciphers("ALL:@SECLEVEL=0")
+        made.minimum_version = version
+        made.maximum_version = version
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert.protocol.version"):
+        handshake(server, made).close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_new_versions_are_spoken(server: Server, clients: Clients, version: ssl.TLSVersion) -> None:
+    made = context(clients)
+    made.minimum_version = made.maximum_version = version
+    with handshake(server, made) as secured:
+        assert secured.version() == f"TLSv1.{version - 0x301}"
+        name, _, bits = secured.cipher() or ("", "", 0)
+        assert bits >= 128
+        assert "GCM" in name or "CHACHA20" in name
+        assert secured.compression() is None
+
+
+@pytest.mark.parametrize(
+    "suites", ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256"]
+)
+def test_old_suites_are_refused(server: Server, clients: Clients, suites: str) -> None:
+    made = context(clients)
+    made.set_ciphers(suites)
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        handshake(server, made).close()
+
+
+def test_a_handshake_that_does_not_come_ends(server: Server) -> None:
+    with server.connect() as silent:
+        assert silent.recv(100) == b""
+
+
+def test_plain_http_at_a_tls_address_hurts_nobody(server: Server, clients: Clients) -> None:
+    with server.connect() as other:
+        other.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        try:
+            while other.recv(1000):
+                pass
+        except ConnectionResetError:
+            pass
+    with client(server, clients) as https:
+        assert https.get("/healthz").status_code == 200
+
+
+def test_the_plain_address_serves_the_plain_parts_only(server: Server) -> None:
+    with server.client(1) as plain:
+        assert plain.get("/crl/iso2-v2g-root.crl").status_code == 200
+        assert plain.post("/ocsp", content=b"x").status_code == 200
+        assert plain.get("/healthz").status_code == 200
+        assert plain.post(ENROL, content=b"x").status_code == 404
+        assert plain.post("/oauth/token", data={"a": "b"}).status_code == 404
+
+
+# -- client certificates -------------------------------------------------------------------------
+def enrol(server: Server, clients: Clients, certificate: Path | None, **more: str) -> httpx.Response:
+    headers = {"content-type": "application/pkcs10"} | more
+    with client(server, clients, certificate) as https:
+        return https.post(ENROL, content=csr(key(), NAME), headers=headers)
+
+
+def test_a_client_certificate_stands_for_its_identity(server: Server, clients: Clients) -> None:
+    assert enrol(server, clients, clients.good).status_code == 200
+    assert enrol(server, clients, None).status_code == 401
+    # One that no token names is nobody's, and no obstacle to another credential.
+    assert enrol(server, clients, clients.unknown).status_code == 401
+    bearer = {"authorization": f"Bearer {clients.secret}"}
+    assert "est.not_registered" in enrol(server, clients, clients.unknown, **bearer).text
+    # Two credentials of two identities are nobody's.
+    assert enrol(server, clients, clients.good, **bearer).status_code == 401
+
+
+def test_a_revoked_client_certificate_is_refused(server: Server, clients: Clients) -> None:
+    assert enrol(server, clients, clients.revoked).status_code == 401
+    bearer = {"authorization": f"Bearer {clients.secret}"}
+    assert enrol(server, clients, clients.revoked, **bearer).status_code == 401
+
+
+@pytest.mark.parametrize("which", ["expired", "foreign"])
+def test_a_client_certificate_that_is_none_is_refused_in_the_handshake(
+    server: Server, clients: Clients, which: str
+) -> None:
+    with pytest.raises((httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError)):
+        enrol(server, clients, getattr(clients, which))
+    made = context(clients, getattr(clients, which))
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match={"expired": "(?i)expired", "foreign": "(?i)unknown.ca"}[which]):
+        handshake(server, made).close()
+    lines = [json.loads(line) for line in server.log.getvalue().splitlines()]
+    reasons = [line["reason"] for line in lines if line["message"] == "handshake refused"]
+    assert {"expired": "certificate has expired", "foreign": "self-signed certificate"}[which] in reasons
+    with client(server, clients) as https:
+        assert https.get("/healthz").status_code == 200
+
+
+def test_other_authorities_may_be_given(home: Path, clients: Clients, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    settings = with_settings(listen=("127.0.0.1:0",), tls=True, client_ca=(str(clients.foreign),))
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
+        assert enrol(server, clients, clients.foreign).status_code == 401
+        with client(server, clients, clients.foreign) as https:
+            assert https.get("/healthz").status_code == 200
+
+
+# -- what cannot be ------------------------------------------------------------------------------
+def test_certificates_that_cannot_be_used(home: Path, clients: Clients, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    encrypted = tmp_path / "encrypted.pem"
+    encrypted.write_bytes(pkcs8.encrypt(key(), b"secret", 2048))
+    good, other = str(clients.good), str(clients.unknown)
+    for changes in (
+        {"tls_cert": str(tmp_path / "missing.pem")},
+        {"tls_cert": str(junk)},
+        {"tls_cert": good, "tls_key": other},
+        {"tls_cert": good, "tls_key": str(encrypted)},
+        {"tls_cert": good, "tls_key": str(junk)},
+        {"listen": ("https://127.0.0.1:0",)},
+    ):
+        settings = with_settings(**({"listen": ("127.0.0.1:0",)} | changes))
+        with pytest.raises(V2GPKIError, match=r"serving\.bad_certificate"), serving(home, settings):
+            pass
+    with pytest.raises(V2GPKIError, match=r"file\.unreadable"), serving(
+        home, with_settings(tls_cert=good, client_ca=(str(tmp_path / "missing.pem"),))
+    ):
+        pass
+
+
+def test_a_certificate_from_files(home: Path, clients: Clients, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    with serving(copy, with_settings(tls_cert=str(clients.good)), clock=v2gpki.FixedClock(NOW)) as server:
+        made = ssl.create_default_context()
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+        with made.wrap_socket(socket.create_connection(server.address, timeout=20)) as secured:
+            shown = secured.getpeercert(binary_form=True)
+        assert shown == x509.load_pem_x509_certificate(clients.good.read_bytes()).public_bytes(
+            serialization.Encoding.DER
+        )
+
+
+def test_a_home_without_an_authority_for_servers(home_iso2: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(home_iso2, tmp_path / "home"))
+    with pytest.raises(V2GPKIError, match=r"serving\.no_certificate"), serving(copy, with_settings(tls=True)):
+        pass
