@@ -232,6 +232,17 @@ class StoreContract:
         assert store.count_certificates(identifier=plain[2].identifier, edition="iso15118-2") == 1
         assert list(store.find_certificates(expiring_before=LATER)) == []
 
+    def test_serials_of_an_issuer(self, store: Store) -> None:
+        """Those that are valid, not yet at their end, of this issuer alone, in the order of issuance."""
+        made = issue(store, range(1, 1203))
+        issue(store, [2000], issuer_id="another@1")
+        store.revoke(ISSUER, made[600].serial, LATER, "superseded", "me")
+        left = [record for record in made if record is not made[600]]
+        for moment in (NOW, made[0].not_after, made[0].not_after - timedelta(seconds=1), made[900].not_after):
+            wanted = [record.serial for record in left if record.not_after > moment]
+            assert list(store.serials(ISSUER, valid_at=moment)) == wanted
+        assert list(store.serials("nobody@1", valid_at=NOW)) == []
+
     def test_keys_in_the_vault(self, store: Store) -> None:
         authority(store, "iso2-v2g-root")
         issue(store, [1])
@@ -380,6 +391,14 @@ class StoreContract:
         store.append_audit([AuditEvent("note", "me", str(number)) for number in range(1234)], NOW)
         assert [row.sequence for row in store.audit_rows()] == list(range(1, 1235))
         assert [row.sequence for row in store.audit_rows(after=5, limit=700)] == list(range(6, 706))
+
+    def test_rows_of_some_actions(self, store: Store) -> None:
+        events = [AuditEvent(f"note.{number % 3}", "me", str(number)) for number in range(1800)]
+        store.append_audit(events, NOW)
+        chosen = [row.sequence for row in store.audit_rows(after=300, actions=("note.1", "note.2", "other"))]
+        assert chosen == [number + 1 for number in range(300, 1800) if number % 3]
+        assert [row.sequence for row in store.audit_rows(actions=("note.0",), limit=3)] == [1, 4, 7]
+        assert list(store.audit_rows(actions=("other",))) == []
 
     def test_what_the_store_writes_itself_cannot_be_claimed(self, store: Store) -> None:
         with pytest.raises(ValueError):
