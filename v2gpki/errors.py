@@ -454,6 +454,7 @@ CODES: Mapping[str, Outcome] = {
     "ecosystem.media_type": _refused(415),
     "ecosystem.foreign_certificate": _refused(403),
     "ecosystem.unknown_mo_root": _refused(404),
+    "ecosystem.no_trust_list": _refused(404),
     "ecosystem.no_contract_data": _refused(404),
     "store.unknown_token": _refused(404),
     # webhooks

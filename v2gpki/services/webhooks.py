@@ -233,21 +233,11 @@ class Webhooks:
     # -- events --------------------------------------------------------------------------------
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put a delivery for each endpoint that is told of each event into the queue."""
+        """Put a delivery for each endpoint that is told of each event into the queue; an event that was told an
+        endpoint before is not told it again."""
         found = [delivery for event in events for delivery in self._deliveries(event)]
         if found:
             self._store.webhooks.enqueue(found)
-
-    def publish_once(self, events: Sequence[Event]) -> None:
-        """As ``publish``, for events whose ids say whether they were told before: what is in the queue, or was not long
-        ago, is left out."""
-        found = [delivery for event in events for delivery in self._deliveries(event)]
-        known: set[str] = set()
-        for endpoint_id in dict.fromkeys(delivery.endpoint_id for delivery in found):
-            known |= {delivery.id for delivery in self._store.webhooks.deliveries(endpoint_id=endpoint_id)}
-        fresh = [delivery for delivery in found if delivery.id not in known]
-        if fresh:
-            self._store.webhooks.enqueue(fresh)
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         now = self._clock.now().replace(microsecond=0)

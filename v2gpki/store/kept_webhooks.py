@@ -91,11 +91,11 @@ def _log(connection: sqlite3.Connection, action: str, endpoint: Endpoint, at: da
 
 # -- deliveries ----------------------------------------------------------------------------------
 def enqueue(connection: sqlite3.Connection, deliveries: Sequence[Delivery]) -> None:
-    """Put them in, but those whose endpoint is gone."""
+    """Put them in, but those whose endpoint is gone, and those that are there already."""
     columns = access_rows.DELIVERY
     connection.executemany(
         f"INSERT INTO deliveries ({columns}) SELECT {', '.join('?' * len(columns.split(',')))} "
-        "WHERE EXISTS (SELECT 1 FROM endpoints WHERE id = ?)",
+        "WHERE EXISTS (SELECT 1 FROM endpoints WHERE id = ?) ON CONFLICT (id) DO NOTHING",
         [(*access_rows.delivery_row(delivery), delivery.endpoint_id) for delivery in deliveries],
     )
 

@@ -37,7 +37,8 @@ class WebhookStore(Protocol):
 
     # -- deliveries --------------------------------------------------------------------------
     def enqueue(self, deliveries: Sequence[Delivery]) -> None:
-        """Put deliveries into the queue, all or none; one whose endpoint is gone is left out."""
+        """Put deliveries into the queue, all or none; one whose endpoint is gone is left out, and so is one whose id is
+        there already."""
         ...
 
     def take_due(self, at: datetime, *, limit: int, hold_seconds: int) -> list[Delivery]:

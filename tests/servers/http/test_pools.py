@@ -101,7 +101,7 @@ def test_two_credentials_that_differ_are_none(served: Served) -> None:
 def test_every_operation_needs_a_credential(served: Served, iso2: CertificateAuthority) -> None:
     ecosystem = ecosystem_of(iso2)
     every = [*opcp.operations(ecosystem), *opnc.operations(ecosystem)]
-    assert len(every) == 20 + 19
+    assert len(every) == 21 + 19
     stranger, nobody, wrong = served.client("stranger"), served.client(), served.client("forged")
     for operation in every:
         for path in (operation.path, *operation.aliases):

@@ -23,7 +23,6 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 #: So deep may a body be nested: the deepest description has three levels.
 _DEEPEST = 16
-_SHOWN = 60
 
 
 class Fields:
@@ -166,9 +165,13 @@ def read_object(body: bytes) -> Fields:
     return Fields(value)
 
 
-def shown(text: str) -> str:
-    """A foreign text as it may stand in a message."""
-    return ascii(text[:_SHOWN])
+def as_json(value: object) -> Json:
+    """What is JSON already, as such; anything else is null."""
+    if isinstance(value, Mapping):
+        return {str(name): as_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool) else None
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -7,8 +7,13 @@ Sources: OPCP 1.0 rcp, pcp, cps, ccp, webhooks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
+from v2gpki.certs.trust_list import SignedTrustList, opcp_document
 from v2gpki.clock import rfc3339
-from v2gpki.servers.http.fields import PCID, Fields, Json
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.http.fields import PCID, Fields, Json, as_json
 from v2gpki.servers.http.pool_values import (
     EMAID,
     NAMESPACE,
@@ -34,8 +39,12 @@ _NONE = frozenset[int]()
 _KINDS = ("MO", "V2G", "OEM", "PE")
 
 
-def operations(ecosystem: Ecosystem) -> list[Operation]:
-    """The operations of OPCP 1.0 on these desks."""
+#: Gives the signed trust list, None when there is none.
+TrustListSource: TypeAlias = Callable[[], SignedTrustList | None]
+
+
+def operations(ecosystem: Ecosystem, trust_list: TrustListSource = lambda: None) -> list[Operation]:
+    """The operations of OPCP 1.0 on these desks; ``trust_list`` gives what ``/v1/root/ctl`` answers."""
     roots, vehicles = _Roots(ecosystem), _Vehicles(ecosystem)
     contracts, signing = _Contracts(ecosystem), _Signing(ecosystem)
     rcp, pcp, cps, ccp = "/v1/root/rootCerts", "/v1/oem/provCerts", "/v1/cps", "/v1/ccp"
@@ -45,6 +54,7 @@ def operations(ecosystem: Ecosystem) -> list[Operation]:
         Operation("PUT", rcp, roots.save, _NONE, takes_body=True),
         Operation("GET", rcp + "/{rootCertificateId}", roots.one),
         Operation("DELETE", rcp + "/{rootCertificateId}", roots.delete),
+        Operation("GET", "/v1/root/ctl", _TrustList(trust_list).show),
         Operation("PUT", pcp, vehicles.publish, _NONE, takes_body=True),
         Operation("GET", pcp + "/{pcid}", vehicles.one),
         Operation("DELETE", pcp + "/{pcid}", vehicles.delete),
@@ -86,6 +96,23 @@ class _Roots:
     def delete(self, call: Call) -> Reply:
         self._desk.delete(call.party, call.path["rootCertificateId"])
         return Reply()
+
+
+class _TrustList:
+    def __init__(self, source: TrustListSource) -> None:
+        self._source = source
+
+    def show(self, call: Call) -> Reply:
+        call.party.require("mo", "oem", "cpo", "cps")
+        listed = self._source()
+        if listed is None:
+            raise V2GPKIError(
+                "ecosystem.no_trust_list",
+                "this service has no certificate trust list",
+                hint="the operator signs one with v2gpki ctl and names it as trust_list in [serve]",
+                clause="OPCP rcp.v1",
+            )
+        return Reply(as_json(opcp_document(listed)))
 
 
 class _Vehicles:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 
+from v2gpki.certs.trust_list import SignedTrustList, read
 from v2gpki.clients.webhook_delivery import DeliveryWorker
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http import opcp, opnc, webhooks
@@ -32,12 +34,12 @@ def pools_part(
     hooks = webhooks_of(ca, policy_of(settings))
     ecosystem = ecosystem_of(ca, publish=hooks.publish)
     found = [
-        *opcp.operations(ecosystem),
+        *opcp.operations(ecosystem, _TrustListFile(settings.trust_list).current),
         *opnc.operations(ecosystem),
         *webhooks.operations(hooks, ca.plug_and_charge.vehicles.owners),
     ]
     job = webhooks.delivery_job(
-        worker or DeliveryWorker(hooks), hooks, also=lambda: hooks.publish_once(ecosystem.roots.expired())
+        worker or DeliveryWorker(hooks), hooks, also=lambda: hooks.publish(ecosystem.roots.expired())
     )
     return Part(
         "pools",
@@ -46,6 +48,31 @@ def pools_part(
         routes=tuple(routes(found, resolver, executor, realm=REALM)),
         jobs=(job,),
     )
+
+
+class _TrustListFile:
+    """A signed trust list in a file, read when it changed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._read: tuple[int, SignedTrustList] | None = None
+
+    def current(self) -> SignedTrustList | None:
+        """The list; None when no file is named. Raises ``file.unreadable`` for whatever is wrong with the file."""
+        if not self._path:
+            return None
+        try:
+            changed = Path(self._path).stat().st_mtime_ns
+            if self._read is None or self._read[0] != changed:
+                self._read = changed, read(Path(self._path).read_bytes())
+        except (OSError, V2GPKIError) as problem:
+            raise V2GPKIError(
+                "file.unreadable",
+                f"the trust list {self._path} cannot be read: {problem}",
+                hint="write it with v2gpki ctl sign",
+                facts={"path": self._path},
+            ) from problem
+        return self._read[1]
 
 
 def policy_of(settings: ServeSettings) -> WebhookPolicy:

@@ -14,7 +14,7 @@ from time import monotonic
 
 from v2gpki.clients.webhook_delivery import DeliveryWorker
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.http.fields import Json
+from v2gpki.servers.http.fields import Json, as_json
 from v2gpki.servers.http.part import Job
 from v2gpki.servers.http.pools import Call, Operation, Reply
 from v2gpki.services.ecosystem import Party
@@ -100,7 +100,7 @@ class _Endpoints:
             "created": int(endpoint.created_at.timestamp()),
             "description": endpoint.description,
             "enabledEvents": [*endpoint.events],
-            "metadata": _json(endpoint.metadata),
+            "metadata": as_json(endpoint.metadata),
             "status": "enabled" if endpoint.enabled else "disabled",
             "url": endpoint.url,
             "userName": party.name,
@@ -130,11 +130,3 @@ def _wish(call: Call) -> Wish:
         api_version=body.text("apiVersion") if body.has("apiVersion") else None,
     )
 
-
-def _json(value: object) -> Json:
-    """What was read from JSON, as such."""
-    if isinstance(value, dict):
-        return {str(name): _json(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_json(inner) for inner in value]
-    return value if isinstance(value, str | int | float | bool) else None
