@@ -1,0 +1,304 @@
+"""``v2gpki serve``, ``token`` and ``access`` as a person or a service manager uses them: processes, signals, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+import v2gpki
+from tests.servers.running import received
+from v2gpki.cli import run
+
+PASSPHRASE = "a passphrase of the tests"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ISO 15118-2 home made by now, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "home"
+    with v2gpki.open_authority(folder, passphrase=PASSPHRASE, create=True) as ca:
+        ca.initialise(ca.plan(["iso15118-2"]), org="Acme")
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in [name for name in os.environ if name.startswith("V2GPKI_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("V2GPKI_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("V2GPKI_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(made, tmp_path / "home"))
+
+
+@dataclass
+class Program:
+    """A running ``v2gpki serve`` and what its ready-file said."""
+
+    process: subprocess.Popen[str]
+    ready: dict[str, object]
+    stdout: str
+
+    @property
+    def url(self) -> str:
+        listeners = self.ready["listeners"]
+        assert isinstance(listeners, list)
+        return str(listeners[0]["url"])
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Signal it; (exit code, stderr)."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def program(*arguments: str, cwd: Path) -> Iterator[Program]:
+    """In a process group of its own, which is gone at the end."""
+    ready = cwd / "ready.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "v2gpki", "serve", "--listen", "127.0.0.1:0", "--ready-file", str(ready), *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        # The first line comes when every address is open and the ready-file is written.
+        first = process.stdout.readline()
+        assert first, process.communicate(timeout=60)
+        yield Program(process, json.loads(ready.read_text()), first)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, object]:
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == code
+    printed = capsys.readouterr()
+    return dict(json.loads(printed.out if code == 0 else printed.err))
+
+
+# -- serve ---------------------------------------------------------------------------------------
+def test_it_says_what_it_serves_and_ends_when_told(home: Path, tmp_path: Path) -> None:
+    with program("--crl", "--ocsp", cwd=tmp_path) as served:
+        assert served.stdout == f"listening at {served.url}\n"
+        assert served.process.stdout is not None
+        lines = [served.process.stdout.readline() for _ in range(3)]
+        assert lines[0].strip() == f"OCSP responder: {served.url}/ocsp"
+        assert lines[1].strip() == f"CRLs: {served.url}/crl/<authority>.crl"
+        assert "/healthz" in lines[2]
+        assert served.ready["schema"] == "v2gpki/serving/1"
+        assert served.ready["process"] == served.process.pid
+        assert httpx.get(f"{served.url}/readyz").status_code == 200
+        assert httpx.get(f"{served.url}/cpo/cacerts/ISO15118-2").status_code == 404
+        code, errors = served.end()
+        assert code == 0, errors
+        assert not (tmp_path / "ready.json").exists()
+        assert "Traceback" not in errors
+    assert list((home / "sessions").iterdir()) == []
+
+
+def test_ctrl_c_and_json(home: Path, tmp_path: Path) -> None:
+    with program("--json", cwd=tmp_path) as served:
+        assert served.stdout == "{\n"
+        code, errors = served.end(signal.SIGINT)
+        assert code == 0, errors
+        lines = [json.loads(line) for line in errors.splitlines()]
+        assert any(line["message"] == "serving" and line["urls"] == served.url for line in lines)
+
+
+def test_without_a_passphrase_it_serves_what_needs_none(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("V2GPKI_PASSPHRASE")
+    with program("--locked", cwd=tmp_path) as served:
+        assert httpx.get(f"{served.url}/healthz").status_code == 200
+        assert httpx.get(f"{served.url}/readyz").json()["checks"]["keys"] == "home.locked"
+        assert served.end()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (["--listen", "nowhere"], 2, "serving.bad_address"),
+        (["--listen", "https://127.0.0.1:0"], 3, "serving.bad_certificate"),
+        (["--listen", "127.0.0.1:0", "--tls"], 3, "serving.no_certificate"),
+        (["--listen", "127.0.0.1:0", "--config", "bad.toml"], 3, "settings.unknown_key"),
+    ],
+)
+def test_what_cannot_be_served(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, name: str
+) -> None:
+    Path("bad.toml").write_text("[serve]\nlisten_at = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "v2gpki", "serve", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    assert json.loads(done.stderr)["code"] == name
+
+
+def test_a_wrong_passphrase_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("V2GPKI_PASSPHRASE", "wrong")
+    done = subprocess.run(
+        [sys.executable, "-m", "v2gpki", "serve", "--listen", "127.0.0.1:0", "--workers", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "key.wrong_passphrase" in done.stderr) == (3, True)
+
+
+# -- several processes ---------------------------------------------------------------------------
+def test_workers_share_the_work_and_are_replaced(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with program("--workers", "2", "--json", cwd=tmp_path) as served:
+        children = workers_of(served.process.pid)
+        assert len(children) == 2
+        for _ in range(20):
+            assert httpx.get(f"{served.url}/nothing").status_code == 404
+        # Whoever answers knows what both counted.
+        assert 'v2gpki_http_requests_total{part="other",status="404"} 20.0' in httpx.get(f"{served.url}/metrics").text
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        assert served.process.stderr is not None
+        replaced = 0
+        while replaced < 2:
+            replaced += json.loads(served.process.stderr.readline())["message"].endswith("is replaced")
+        # The sockets are the parent's: whoever connects waits for the new ones, and counters go on.
+        assert 'v2gpki_http_requests_total{part="other",status="404"} 20.0' in httpx.get(
+            f"{served.url}/metrics", timeout=60
+        ).text
+        code, errors = served.end()
+        assert code == 0, errors
+    # Of the two that were killed, nobody had to look yet.
+    assert len(list((home / "sessions").iterdir())) == 2
+
+
+def test_workers_end_with_their_parent(home: Path, tmp_path: Path) -> None:
+    with program("--workers", "2", cwd=tmp_path) as served:
+        host, _, port = served.url.partition("://")[2].rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as idle:
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"}\n"):
+                answer += idle.recv(4096)
+            served.process.kill()
+            served.process.wait(60)
+            assert received(idle) == b""
+
+
+def test_workers_that_cannot_start_end_the_server(home: Path, tmp_path: Path) -> None:
+    with program("--workers", "2", "--json", cwd=tmp_path) as served:
+        # From now on nobody can open the home.
+        (home / "keys").rename(home / "gone")
+        for child in workers_of(served.process.pid):
+            os.kill(child, signal.SIGKILL)
+        _, errors = served.process.communicate(timeout=120)
+        assert served.process.returncode == 3
+        assert json.loads(errors.splitlines()[-1])["code"] == "serving.workers_died"
+
+
+def workers_of(parent: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+# -- tokens --------------------------------------------------------------------------------------
+def test_tokens_are_created_listed_and_revoked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    created = told(capsys, "token", "create", "cpo-a", "--scope", "est", "--scope", "pools", "--valid", "P90D")
+    secret = str(created["secret"])
+    assert secret.startswith(f"v2gpki_{created['id']}_")
+    assert (created["identity"], created["scopes"], created["state"]) == ("cpo-a", ["est", "pools"], "valid")
+    assert run(["token", "create", "cpo-b", "--scope", "est", "-o", "secret.txt", "--comment", "for MaEVe"]) == 0
+    file = Path("secret.txt")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    kept = file.read_text().strip()
+    printed = capsys.readouterr()
+    assert kept not in printed.out + printed.err
+    again = told(capsys, "token", "create", "cpo-b", "--scope", "est", "-o", "secret.txt", code=1)
+    assert again["code"] == "file.exists"
+    listed = told(capsys, "token", "list")
+    assert isinstance(listed["tokens"], list)
+    assert [(one["identity"], one["state"]) for one in listed["tokens"]] == [("cpo-a", "valid"), ("cpo-b", "valid")]
+    assert secret[24:] not in json.dumps(listed)
+    assert told(capsys, "token", "revoke", str(created["id"])[:8], "--yes")["state"] == "revoked"
+    assert run(["token", "list"]) == 0
+    assert "revoked" in capsys.readouterr().out
+    assert told(capsys, "token", "revoke", "ffff", "--yes", code=1)["code"] == "store.unknown_token"
+    assert run(["audit", "verify"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (["a b", "--scope", "est"], 1, "access.bad_identity"),
+        (["a", "--scope", "root"], 1, "access.bad_scope"),
+        (["a"], 2, "usage.invalid"),
+        (["a", "--scope", "est", "--valid", "P1M"], 2, "usage.invalid"),
+        (["a", "--scope", "est", "--valid", "PT0S"], 1, "access.bad_lifetime"),
+        (["a", "--scope", "est", "--certificate", "missing.pem"], 3, "file.unreadable"),
+    ],
+)
+def test_what_is_no_token(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, name: str
+) -> None:
+    assert told(capsys, "token", "create", *arguments, code=code)["code"] == name
+    assert told(capsys, "token", "list")["tokens"] == []
+
+
+def test_a_token_for_a_certificate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cert", "issue", "secc", "--id", "DE*ACM*E001", "--plain-key", "--out", "out"]) == 0
+    created = told(capsys, "token", "create", "cpo-a", "--scope", "est", "--certificate", "out/cert.pem")
+    assert (created["kind"], "secret" in created) == ("certificate", False)
+
+
+# -- the registration table ----------------------------------------------------------------------
+def test_the_registration_table(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ids.txt").write_text("DE*ICE*E1\n\nDE*ICE*E2\n")
+    assert told(capsys, "access", "register", "cpo-a", "--role", "secc", "--id-file", "ids.txt")["new"] == 2
+    more = ["--id", "DEICEE1", "--prefix", "DE8"]
+    assert told(capsys, "access", "register", "cpo-a", "--role", "secc", *more)["new"] == 1
+    assert told(capsys, "access", "register", "cps-a", "--role", "cps", "--any")["new"] == 1
+    rows = told(capsys, "access", "list", "--identity", "cpo-a")["registrations"]
+    assert isinstance(rows, list)
+    assert [(row["match"], row["value"]) for row in rows] == [
+        ("id", "DE*ICE*E1"),
+        ("id", "DE*ICE*E2"),
+        ("prefix", "DE8"),
+    ]
+    assert run(["access", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "every id" in shown
+    assert "DE8..." in shown
+    assert told(capsys, "access", "remove", "cpo-a", "--role", "secc", "--id", "DEICEE1", "--yes")["removed"] == 1
+    assert told(capsys, "access", "remove", "cpo-a", "--yes")["removed"] == 2
+    assert told(capsys, "access", "register", "cpo-a", "--role", "secc", code=2)["code"] == "usage.invalid"
+    assert told(capsys, "access", "register", "a", "--role", "x", "--any", code=2)["code"] == "profile.unknown_role"
+    assert run(["audit", "verify"]) == 0

@@ -1,0 +1,200 @@
+"""What servers are made of, each by itself: addresses, settings, meters, counters, log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.servers.running import logging_to
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers import listeners
+from v2gpki.servers.http.limits import MOST_ADDRESSES, Meter
+from v2gpki.servers.http.tally import BUCKETS, Tally
+from v2gpki.servers.listeners import Listener
+from v2gpki.wiring import load_settings
+from v2gpki.wiring.serve_settings import ServeSettings
+
+
+# -- addresses -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "tls", "expected"),
+    [
+        ("127.0.0.1:8080", False, Listener("127.0.0.1", 8080, False)),
+        ("127.0.0.1:8080", True, Listener("127.0.0.1", 8080, True)),
+        ("http://localhost:0", True, Listener("localhost", 0, False)),
+        ("https://localhost:0/", False, Listener("localhost", 0, True)),
+        ("[::1]:65535", False, Listener("::1", 65535, False)),
+    ],
+)
+def test_addresses(text: str, tls: bool, expected: Listener) -> None:
+    assert listeners.parse(text, tls=tls) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "8080", "localhost", "localhost:", "localhost:65536", "localhost:-1", "::1:80", ":80", "ftp://a:1", "a:²"],
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(V2GPKIError, match=r"serving\.bad_address"):
+        listeners.parse(text, tls=False)
+
+
+def test_urls_and_who_can_reach_them() -> None:
+    assert Listener("::1", 80, True).url == "https://[::1]:80"
+    local = [Listener(host, 1, False).local for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost")]
+    assert local == [True] * 4
+    assert not any(Listener(host, 1, False).local for host in ("0.0.0.0", "::", "10.0.0.1", "example.com"))
+
+
+def test_a_free_port_is_taken() -> None:
+    listener, opened = listeners.bind(Listener("127.0.0.1", 0, False))
+    assert listener.port == opened.getsockname()[1] != 0
+    opened.close()
+    with pytest.raises(V2GPKIError, match=r"serving\.address_taken"):
+        listeners.bind(Listener("host.invalid", 0, False))
+
+
+# -- settings ------------------------------------------------------------------------------------
+def settings(tmp_path: Path, text: str, **environment: str) -> ServeSettings:
+    file = tmp_path / "v2gpki.toml"
+    file.write_text(text)
+    return load_settings(file, environment).serve
+
+
+def test_the_table_and_the_environment(tmp_path: Path) -> None:
+    text = 'org = "Acme"\n[serve]\nlisten = ["https://[::]:8443", "http://[::]:8080"]\nworkers = 3\ntls = true\n'
+    read = settings(tmp_path, text)
+    assert (read.listen, read.workers, read.tls) == (("https://[::]:8443", "http://[::]:8080"), 3, True)
+    read = settings(
+        tmp_path,
+        text,
+        V2GPKI_SERVE_WORKERS="2",
+        V2GPKI_SERVE_LISTEN="127.0.0.1:1, 127.0.0.1:2",
+        V2GPKI_SERVE_TLS="false",
+        V2GPKI_SERVE_LOG="errors",
+    )
+    assert (read.workers, read.listen, read.tls, read.log) == (2, ("127.0.0.1:1", "127.0.0.1:2"), False, "errors")
+    assert settings(tmp_path, "") == ServeSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[serve]\nport = 1", "settings.unknown_key"),
+        ("serve = 1", "settings.bad_value"),
+        ('[serve]\nlisten = "127.0.0.1:1"', "settings.bad_value"),
+        ("[serve]\nlisten = [1]", "settings.bad_value"),
+        ('[serve]\nworkers = "2"', "settings.bad_value"),
+        ("[serve]\nworkers = 0", "settings.bad_value"),
+        ("[serve]\nworkers = true", "settings.bad_value"),
+        ("[serve]\ntls = 1", "settings.bad_value"),
+        ("[serve]\nrate = -1", "settings.bad_value"),
+        ("[serve]\nmax_body = 1.5", "settings.bad_value"),
+        ('[serve]\nlog = "all"', "settings.bad_value"),
+    ],
+)
+def test_what_is_no_setting(tmp_path: Path, text: str, code: str) -> None:
+    with pytest.raises(V2GPKIError) as caught:
+        settings(tmp_path, text)
+    assert caught.value.code == code
+    with pytest.raises(V2GPKIError, match=r"settings\.bad_value"):
+        settings(tmp_path, "", V2GPKI_SERVE_WORKERS="many")
+
+
+# -- meters --------------------------------------------------------------------------------------
+class Watch:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_refills() -> None:
+    watch = Watch()
+    meter = Meter(0.5, 2, clock=watch)
+    assert [meter.wait("a") for _ in range(3)] == [0, 0, 2]
+    assert meter.empty("a") == 2
+    assert meter.empty("b") == 0
+    watch.now += 1.9
+    assert meter.wait("a") == 1
+    watch.now += 0.2
+    assert meter.wait("a") == 0
+    watch.now += 1000
+    assert [meter.wait("a") for _ in range(3)] == [0, 0, 2]
+
+
+def test_parties_of_addresses() -> None:
+    meter = Meter(1, 1, clock=Watch())
+    assert meter.wait("2001:db8:1:2:3::4") == 0
+    # Another address of the same /64 is the same party, one of the next is not.
+    assert meter.wait("2001:db8:1:2:ffff::1") == 1
+    assert meter.wait("2001:db8:1:3::1") == 0
+    assert meter.wait("10.0.0.1") == 0
+    assert meter.wait("::ffff:10.0.0.1") == 1
+    assert meter.wait("no address: at all") == 0
+    assert meter.wait("") == 0
+
+
+def test_the_addresses_that_are_remembered_are_bounded() -> None:
+    meter = Meter(1, 1, clock=Watch())
+    for number in range(MOST_ADDRESSES + 50):
+        meter.wait(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert len(meter) == MOST_ADDRESSES
+    assert meter.wait("10.0.0.0") == 0
+    assert meter.wait(f"10.0.{(MOST_ADDRESSES + 49) >> 8 & 255}.{(MOST_ADDRESSES + 49) & 255}") == 1
+
+
+# -- counters ------------------------------------------------------------------------------------
+def test_what_workers_count_is_added_up() -> None:
+    tally = Tally(["ocsp", "est"], workers=3)
+    for worker in range(2):
+        child = os.fork()
+        if not child:
+            try:
+                tally.use_row(worker + 1)
+                for _ in range(100 * (worker + 1)):
+                    tally.request("ocsp", 200, 0.0004)
+                tally.request("est", 418, 99)
+                tally.ocsp("good")
+                tally.event("failed")
+            finally:
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    tally.request("ocsp", 404, 0.3)
+    assert set(tally.requests()) == {("ocsp", "200", 300.0), ("ocsp", "404", 1.0), ("est", "other", 2.0)}
+    latencies = {part: (counts, total) for part, counts, total in tally.latencies()}
+    assert latencies["ocsp"][0] == [300.0 if end < 0.3 else 301.0 for end in BUCKETS] + [301.0]
+    assert latencies["ocsp"][1] == pytest.approx(300 * 0.0004 + 0.3)
+    assert latencies["est"][0] == [0.0] * len(BUCKETS) + [2.0]
+    assert tally.ocsp_answers()["good"] == 2
+    assert tally.events()["failed"] == 2
+
+
+# -- log lines -----------------------------------------------------------------------------------
+def test_log_lines_are_json_without_secrets() -> None:
+    stream = io.StringIO()
+    secret = "v2gpki_0123456789abcdef_" + "aB3-" * 10 + "xyz"
+    worst = f"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY----- Basic {'dXNlcjpw' * 3}"
+    with logging_to(stream):
+        log = logging.getLogger("v2gpki.test")
+        log.info("two\nlines %s", secret, extra={"given": f"Bearer {'x' * 20}", "count": 3, "thing": Path("/a")})
+        try:
+            raise ValueError(worst)
+        except ValueError:
+            log.exception("broken")
+        logging.getLogger("uvicorn.error").info("not shown")
+        logging.getLogger("other").warning("shown")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["two\nlines [secret]", "broken", "shown"]
+    assert (lines[0]["given"], lines[0]["count"], lines[0]["thing"]) == ("[secret]", 3, "/a")
+    assert lines[0]["level"] == "info"
+    assert lines[0]["time"].endswith("Z")
+    for hidden in (secret[24:], "x" * 20, "abc", "dXNlcjpw"):
+        assert hidden not in stream.getvalue()
+    assert "ValueError" in lines[1]["exception"]
