@@ -21,7 +21,7 @@ from v2gpki.store.records import STORE_ACTIONS
 
 _SHAPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 #: Ends of file names and of module names, which have the shape of a code.
-_OTHER = re.compile(r".*\.(pem|der|toml|json|db|crt|crl|csr|key|p12|svg|tmp|py|xml|md|txt|html)")
+_OTHER = re.compile(r".*\.(pem|der|toml|json|db|crt|crl|csr|key|p12|svg|tmp|py|xml|md|txt|html|p7b)")
 _TABLE = PACKAGE / "errors.py"
 #: Literals with the shape and first word of a code that are none, with the reason.
 NO_CODES: dict[str, str] = {

