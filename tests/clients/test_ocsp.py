@@ -73,7 +73,7 @@ def today(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CA]:
 
 @pytest.fixture(scope="module")
 def url(today: CA) -> Iterator[str]:
-    with serving(today.home) as (address,):
+    with serving(today.home, mode="live") as (address,):
         yield address
 
 

@@ -3,7 +3,8 @@
 An error means that the answer proves nothing (signature, delegate, times, another certificate, a wrong nonce); a
 warning names what some client stumbles over (Go takes the first embedded certificate as the signer; a nonce that was
 asked for and is missing; more than a week of validity). Its verdict is that of ``certs.evidence``, but for a delegate
-without ocsp-nocheck, whose own status it does not know: that is a warning here. It fetches nothing. Sources: RFC 6960 3.2, 4.2.2.2; RFC 9654 2.1; RFC 5019 4; [V2G20-1021].
+without ocsp-nocheck, whose own status it does not know: that is a warning here. It fetches nothing.
+Sources: RFC 6960 3.2, 4.2.2.2; RFC 9654 2.1; RFC 5019 4; [V2G20-1021].
 """
 
 from __future__ import annotations
