@@ -442,7 +442,6 @@ CODES: Mapping[str, Outcome] = {
     "access.bad_comment": _refused(),
     "access.bad_prefix": _refused(),
     "access.ambiguous": _refused(409),
-    "access.no_tls": _refused(403),
     # ecosystem
     "ecosystem.unauthenticated": _refused(401),
     "ecosystem.no_role": _refused(403),

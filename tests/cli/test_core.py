@@ -89,6 +89,9 @@ def test_the_commands_are_the_contract() -> None:
         "export",
         "key",
         "audit",
+        "serve",
+        "token",
+        "access",
         "completion",
     }
 

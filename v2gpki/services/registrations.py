@@ -102,8 +102,8 @@ class Registrations:
     ) -> int:
         """Take rows away: all of an identity, or those of a role, edition (None is any), id or prefix.
 
-        Returns how many. Raises ``identifier.invalid`` and ``profile.*`` for what cannot be in the table, ``usage.invalid`` for an id
-        without its role.
+        Returns how many. Raises ``identifier.invalid`` and ``profile.*`` for what cannot be in the table,
+        ``usage.invalid`` for an id without its role.
         """
         now = self._clock.now().replace(microsecond=0)
         keys: list[str | None] = [prefix]
