@@ -318,8 +318,10 @@ class PoolContract:
         def default() -> list[str]:
             return [one.id for one in pools.contracts(pcid=first.pcid) if one.default]
 
+        tip = store.audit_tip()[0]
         third = pools.add_contract(contract(3, default=True))
         assert default() == [third.id]
+        assert actions(store, tip) == [("contract.defaulted", first.id), ("contract.created", third.id)]
         tip = store.audit_tip()[0]
         assert pools.set_default_contract(second.id, LATER, "you") == changed(second, default=True)
         assert default() == [second.id]
