@@ -76,7 +76,9 @@ def explain_installation(
         "cause": _cause(inquiry),
         "message": _message(inquiry),
         "checks": [_check(check) for check in inquiry.checks],
-        "certificates": [*_certificates(inquiry.signing, contents), *_certificates(inquiry.contract, contents)],
+        "certificates": [
+            one for look in (inquiry.signing, inquiry.contract) if not inquiry.empty for one in _certificates(look, contents)
+        ],
         "signature": _signature(inquiry, given),
         "envelope": _envelope(inquiry, given),
         "sizes": _sizes(inquiry),
@@ -207,7 +209,7 @@ def _message(inquiry: Inquiry) -> Json:
         value |= {
             "response_code": contents.response_code,
             "processing": contents.processing or None,
-            "emaid": contents.emaid or None,
+            "emaid": None if inquiry.empty else contents.emaid or None,
             "remaining_contracts": contents.remaining,
             "retry_counter": contents.retry_counter,
             "unsigned": list(_unsigned(contents)),

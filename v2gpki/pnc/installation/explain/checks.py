@@ -60,6 +60,8 @@ class Inquiry:
     envelope: EnvelopeLook | None = None
     checks: list[Check] = field(default_factory=list)
     cause: Cause | None = None
+    #: Whether the mandatory fields hold nothing, as they do beside a refusal ([V2G2-736]).
+    empty: bool = False
 
     @property
     def delivers(self) -> bool:
@@ -108,7 +110,7 @@ def inspect(contents: Contents, edition: Edition, given: Given) -> Inquiry:
     _sizes(inquiry)
     _signature(inquiry, given)
     if not inquiry.delivers and _are_dummies(inquiry):
-        inquiry.contract = None
+        inquiry.empty, inquiry.contract = True, None
         return inquiry
     _chain(inquiry, inquiry.signing, f"{branch}_chain")
     _trust(inquiry, given.trust, branch)
