@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from v2gpki import identifiers
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
-from v2gpki.keys.suites import PrivateKey, PublicKey, load_public_key, spki_of, suite_of
+from v2gpki.keys.suites import SUITES, PrivateKey, PublicKey, load_public_key, spki_of, suite_of
 from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
@@ -59,6 +62,11 @@ class SignedContract:
         return signed_contract(octets)
 
 
+#: An uncompressed P-256 point has one form, which needs no second look.
+_P256_START = SUITES["p256"].spki_prefix + b"\x04"
+_P256_SIZE = len(SUITES["p256"].spki_prefix) + SUITES["p256"].point_size
+
+
 def contract_data(
     *,
     edition: Edition,
@@ -81,7 +89,7 @@ def contract_data(
     chains.check_sizes(edition, chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
     _check_contract(chain, normal, spki_of(contract_key.public_key()))
-    key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
+    key = _public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
         sealed = envelope.seal(contract_key, key, curve=chosen)
@@ -91,6 +99,18 @@ def contract_data(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
     return ContractData(edition, tuple(chain), sealed, normal)
+
+
+def _public_key(spki: bytes) -> PublicKey:
+    """A vehicle's key from its SubjectPublicKeyInfo: the point is on its curve, the form the usual one."""
+    if spki.startswith(_P256_START) and len(spki) == _P256_SIZE:
+        try:
+            key = serialization.load_der_public_key(spki)
+        except ValueError:
+            return load_public_key(spki)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            return key
+    return load_public_key(spki)
 
 
 def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
