@@ -40,9 +40,8 @@ class ContractFilter:
             terms.append(_OF_EMAID)
             values.append(self.emaid)
         if self.state is not None:
-            # Written out, so that the indexes of the active ones serve.
-            known = {"active": "state = 'active'", "ended": "state = 'ended'", "purged": "state = 'purged'"}
-            terms.append(known.get(self.state, "0"))
+            terms.append("state = ?")
+            values.append(self.state)
         if self.ending_before is not None:
             terms.append("ends < ?")
             values.append(seconds(self.ending_before))

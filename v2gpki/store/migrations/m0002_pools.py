@@ -116,7 +116,6 @@ INDEXES = (
     "CREATE UNIQUE INDEX contracts_default ON contracts (pcid) WHERE is_default = 1",
     "CREATE INDEX contracts_of_emaid ON contracts (substr(emaid, 1, 14))",
     "CREATE INDEX contracts_of_vehicle ON contracts (pcid)",
-    "CREATE INDEX contracts_ending ON contracts (ends) WHERE state = 'active'",
     "CREATE INDEX certificates_of_contract ON contract_certificates (contract_id)",
     "CREATE UNIQUE INDEX bundles_ready ON bundles (contract_id, receiver, v2g_root, edition, suite) "
     "WHERE state = 'ready'",
