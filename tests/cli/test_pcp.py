@@ -83,7 +83,7 @@ def test_refusals_name_what_is_wrong(line: Line, chain: Path, foreign: Path, tmp
     error = line.told("pcp", "register", "--chain", stranger, exit_code=1)
     assert error["code"] == "path.no_anchor"
     assert error["findings"]
-    cases = {
+    cases: dict[str, list[str | Path]] = {
         "pool.wrong_family": ["--chain", chain, "--edition", "iso15118-20"],
         "identifier.invalid": ["--chain", chain, "--previous", "OEMProvCert"],
         "pool.unbound_wmi": ["--chain", chain, "--owner", "volks"],
@@ -104,13 +104,19 @@ def test_a_root_of_others_is_trusted_first(line: Line, foreign: Path, tmp_path: 
     assert line.told("pcp", "register", "--chain", stranger)["state"] == "new"
 
 
-def test_evidence_comes_along(line: Line, chain: Path, tmp_path: Path) -> None:
+def test_evidence_comes_along(line: Line, foreign: Path, tmp_path: Path) -> None:
+    """A stranger's certificate, revoked by its own authority: nothing but the list that comes along says so."""
+    stranger = write_chain(foreign, tmp_path / "stranger.pem")
+    root = write_root(foreign, tmp_path / "root.pem", "iso2-oem-root")
+    line.told("rcp", "add", root, "--yes", "--role", "oem-root")
+    leaf = view(load_certificates(stranger.read_bytes())[0])
     revoked = tmp_path / "revoked.crl"
-    leaf = view(load_certificates(chain.read_bytes())[0])
-    assert line.told("cert", "revoke", f"{leaf.serial:x}", "--yes")["state"] == "revoked"
-    line.told("crl", "issue", "iso2-oem-sub-ca-2", "--out", revoked)
-    error = line.told("pcp", "register", "--chain", chain, "--crl", revoked, exit_code=1)
+    with v2gpki.open_authority(foreign, passphrase=PASSPHRASE, caller="test") as ca:
+        ca.revoke(f"{leaf.serial:x}", "keyCompromise")
+        revoked.write_bytes(ca.publish_crl("iso2-oem-sub-ca-2").der)
+    error = line.told("pcp", "register", "--chain", stranger, "--crl", revoked, exit_code=1)
     assert error["code"] == "path.revoked"
+    assert line.told("pcp", "register", "--chain", stranger)["state"] == "new"
 
 
 def test_vehicles_are_listed_and_filtered(line: Line, chain: Path, tmp_path: Path) -> None:

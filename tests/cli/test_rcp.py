@@ -133,12 +133,14 @@ def test_deciding_needs_the_passphrase(line: Line, root: Path, monkeypatch: pyte
 
 
 def test_one_root_is_shown_by_fingerprint_authority_or_file(line: Line, root: Path) -> None:
-    line.told("rcp", "add", root, "--yes", "--comment", "\x1b[31mred")
+    line.told("rcp", "add", root, "--yes", "--comment", "\u202ered")
     by_start = line.told("rcp", "show", sha256(root)[:8])
     assert line.told("rcp", "show", root) == by_start
-    assert by_start["comment"] == "\x1b[31mred"
+    assert by_start["comment"] == "\u202ered"
     said = line.said("rcp", "show", root)
-    assert "\x1b[31mred" not in said
+    assert "\u202ered" not in said
+    assert "\\u202ered" in said
+    assert "\u202ered" not in line.said("rcp", "list")
     assert "Other V2G Root CA" in said
     assert line.told("rcp", "show", "iso2-mo-root")["authority"] == "iso2-mo-root@1"
     assert line.told("rcp", "show", "nobody", exit_code=1)["code"] == "pool.unknown_root"

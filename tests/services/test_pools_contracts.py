@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 import v2gpki
 from tests.services.pool_world import AT, DAY, EMAID, PCID, World, refusing
+from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.services.issuance import Order
 from v2gpki.services.pools import ContractPolicy, Selection
@@ -119,6 +121,19 @@ def test_an_emaid_has_one_contract_however_it_is_written(world: World, first: st
     assert caught.value.facts["contract"] == contract.id
     assert caught.value.outcome.http == 409
     assert world.seals == 0
+    assert len(list(world.contracts.list())) == 1
+
+
+def test_of_many_at_once_one_gets_the_emaid(world: World) -> None:
+    def attempt(emaid: str) -> str:
+        try:
+            return make(world, emaid).emaid
+        except V2GPKIError as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(attempt, [ACCOUNT, CHECKED] * 8))
+    assert sorted(answers)[1:] == ["contract.exists"] * 15
     assert len(list(world.contracts.list())) == 1
 
 
@@ -354,8 +369,10 @@ def test_only_what_runs_now_is_given(several: World) -> None:
         pool.select(PCID, "iso15118-3", AT)
 
 
-def test_a_check_digit_makes_no_other_contract_of_it(world: World) -> None:
-    make(world, ACCOUNT)
+@pytest.mark.parametrize("wished", [ACCOUNT, CHECKED, "de-8aa-001234567"])
+@pytest.mark.parametrize("kept", [ACCOUNT, CHECKED])
+def test_a_check_digit_makes_no_other_contract_of_it(world: World, kept: str, wished: str) -> None:
+    make(world, kept)
     make(world, EMAID, default=True)
-    chosen = world.contracts.select(PCID, ISO2, AT, prioritised=[CHECKED])
-    assert [one.emaid for one in chosen] == [ACCOUNT, EMAID]
+    chosen = world.contracts.select(PCID, ISO2, AT, prioritised=[wished])
+    assert [one.emaid for one in chosen] == [kept, EMAID]

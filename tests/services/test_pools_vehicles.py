@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -305,6 +306,19 @@ def test_prefixes_are_bound_and_released(world: World) -> None:
     assert owners.bind("wmi", "WVW", "other", at=AT, caller="test").changed
     assert world.audit("prefix.bound") != []
     assert len(world.audit("prefix.released")) == 1
+
+
+def test_of_many_at_once_one_gets_the_wmi(world: World) -> None:
+    def attempt(owner: str) -> str:
+        try:
+            return world.vehicles.owners.bind("wmi", "WVW", owner, at=AT, caller="test").prefix.owner
+        except V2GPKIError as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(attempt, [f"owner{number}" for number in range(16)]))
+    assert answers[1:] == ["pool.prefix_taken"] * 15
+    assert [one.owner for one in world.vehicles.owners.list()] == answers[:1]
 
 
 @pytest.mark.parametrize("text", ["", "WV", "WVWX", "W-W", "W\u00c4W", "WV\n"])
