@@ -14,6 +14,7 @@ from tests.chains import mint
 from tests.pnc.installation.parties import NOW, SESSION, Holder, Parties, Recorder, corpus, made, parties_2
 from v2gpki import identifiers
 from v2gpki.errors import CODES, V2GPKIError
+from v2gpki.identifiers.emaid import check_digit
 from v2gpki.keys.software import SoftwareAgreement
 from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
 from v2gpki.messages import codec, iso2, iso20_common
@@ -143,6 +144,24 @@ def test_an_emaid_is_compared_without_hyphens_and_case(name: str) -> None:
     installation.verify_response(response, trust=who.trust, emaid="DEABCC123ABC56")
     wrong = refusal(lambda: installation.verify_response(response, trust=who.trust, emaid="DEABCC999999999"))
     assert wrong.code == "installation.wrong_emaid"
+
+
+def test_a_check_digit_is_no_part_of_the_identity() -> None:
+    who = parties_2()
+    emaid = who.emaid + check_digit(who.emaid)
+    assert len(emaid) == 15
+    data = contract(who, emaid=emaid)
+    # A vehicle may compare octets: the answer has the certificate's own form.
+    assert data.emaid == who.emaid
+    signed = installation.sign_contract(data, cps_chain=who.cps.chain, signer=who.cps.signer)
+    response = installation.read_response(installation.respond(signed, session_id=SESSION))
+    assert installation.verify_response(response, trust=who.trust, emaid=emaid).emaid == who.emaid
+    message = installation.build_update_request(
+        chain=who.contract.chain, emaid=emaid, signer=who.contract.signer, roots=[who.v2g]
+    )
+    request = installation.read_request(codec.encode(message))
+    assert request.emaid == emaid
+    installation.verify_request(request)
 
 
 def test_ed448_contracts_are_refused_but_for_laboratories(everything: v2gpki.CertificateAuthority) -> None:

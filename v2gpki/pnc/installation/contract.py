@@ -88,7 +88,7 @@ def contract_data(
     """
     chains.check_sizes(edition, chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
-    _check_contract(chain, normal, spki_of(contract_key.public_key()))
+    certified = _checked(chain, normal, spki_of(contract_key.public_key()))
     key = _public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
@@ -98,7 +98,7 @@ def contract_data(
         sealed = envelope.seal(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
-    return ContractData(edition, tuple(chain), sealed, normal)
+    return ContractData(edition, tuple(chain), sealed, certified)
 
 
 def _public_key(spki: bytes) -> PublicKey:
@@ -113,11 +113,11 @@ def _public_key(spki: bytes) -> PublicKey:
     return load_public_key(spki)
 
 
-def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
-    """The chain's order, its leaf's EMAID, and whether the leaf's key is the one that is to be delivered."""
+def _checked(chain: Sequence[bytes], emaid: str, spki: bytes) -> str:
+    """The EMAID as the leaf has it; refused are another one, a chain out of order, and a leaf with another key."""
     chains.check_order(chain[1:], "contract")
     if confirms(chain, emaid, spki):
-        return
+        return emaid
     chains.check_order(chain, "contract")
     chains.check_emaid(emaid, chain[0], "the EMAID")
     if view(chain[0]).spki != spki:
@@ -128,6 +128,7 @@ def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
             clause="[V2G2-823]",
             facts={"chain": "contract"},
         )
+    return chains.emaid_of(chain[0])
 
 
 def curve_for(edition: Edition, suite: str) -> Curve:
