@@ -70,6 +70,7 @@ class MobilityOperator:
         if options:
             named = issuer or contract.issuer
             route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
+            last = self._end_of(route.issuer_id)
         else:
             route, last = self._route(edition, suite, issuer or contract.issuer)
         rule = route.profile.validity

@@ -76,8 +76,8 @@ def explain_installation(
         "cause": _cause(inquiry),
         "message": _message(inquiry),
         "checks": [_check(check) for check in inquiry.checks],
-        "certificates": [
-            one for look in (inquiry.signing, inquiry.contract) if not inquiry.empty for one in _certificates(look, contents)
+        "certificates": [] if inquiry.empty else [
+            one for look in (inquiry.signing, inquiry.contract) for one in _certificates(look, contents)
         ],
         "signature": _signature(inquiry, given),
         "envelope": _envelope(inquiry, given),
