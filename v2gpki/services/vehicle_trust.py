@@ -29,6 +29,8 @@ class VehicleTrust:
         self._store = store
         self._catalogue = catalogue
         self._roots = roots
+        self._revoked: frozenset[bytes] = frozenset()
+        self._revoked_of = -1
 
     def judge(
         self,
@@ -53,15 +55,19 @@ class VehicleTrust:
         whole = self._completed(chain) if complete else tuple(chain)
         anchors = self._roots.trusted(self._catalogue.profile(edition, role, None).anchors, edition)
         own = [self.record(certificate) for certificate in whole]
-        for record in own:
-            if record is not None and record.state == "revoked":
-                raise V2GPKIError(
-                    "path.revoked",
-                    f"{record.subject} was revoked at {rfc3339(record.revoked_at or at)} ({record.reason})",
-                    hint="use another certificate; a revoked one never comes back",
-                    clause="RFC 5280 6.1.3 (a)(3)",
-                    facts={"serial": f"{record.serial:x}", "reason": record.reason},
-                )
+        out_of_service = self._out_of_service()
+        for certificate, record in zip(whole, own, strict=True):
+            if record is None or (record.state != "revoked" and certificate not in out_of_service):
+                continue
+            when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
+            reason = f" ({record.reason})" if record.reason else ""
+            raise V2GPKIError(
+                "path.revoked",
+                f"{record.subject} was revoked{when}{reason}",
+                hint="use another certificate; a revoked one never comes back",
+                clause="RFC 5280 6.1.3 (a)(3)",
+                facts={"serial": f"{record.serial:x}", "reason": record.reason},
+            )
         required = require_evidence and not all(own)
         if known:
             path.validate(
@@ -89,6 +95,14 @@ class VehicleTrust:
     def record(self, certificate: bytes) -> CertificateRecord | None:
         """The certificate as this home issued it; None when it did not."""
         return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())
+
+    def _out_of_service(self) -> frozenset[bytes]:
+        """The certificates of this home's revoked authorities."""
+        revision = self._store.pools.trust_revision()
+        if revision != self._revoked_of:
+            revoked = (authority.der for authority in self._store.authorities() if authority.state == "revoked")
+            self._revoked, self._revoked_of = frozenset(revoked), revision
+        return self._revoked
 
     def _completed(self, chain: Sequence[bytes]) -> tuple[bytes, ...]:
         if len(chain) != 1:
