@@ -11,16 +11,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import pytest
 from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.certs.lint.foundry import LEAF, Link, Parts, assemble, leaf, oid, root, sub, tlv
 from v2gpki.certs.chain import load_certificates, pem
+from v2gpki.certs.evidence import Evidence
 from v2gpki.certs.lint import lint_certificate
 from v2gpki.certs.lint.facts import read_facts
 from v2gpki.certs.path import validate
@@ -281,10 +285,13 @@ REFUSED: dict[str, Change] = {
 }
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_contradicts_itself_is_refused(name: str) -> None:
+def test_what_contradicts_itself_is_refused(name: str, *, beside: bool) -> None:
+    """Alone and beside a liberty that would be taken."""
+    change = both(flagged(AKI, FALSE), REFUSED[name]) if beside else REFUSED[name]
     with pytest.raises(V2GPKIError) as refused:
-        view(signed(REFUSED[name], leaf()))
+        view(signed(change, leaf()))
     assert refused.value.code == "chain.malformed"
 
 
@@ -333,3 +340,37 @@ def test_what_the_library_reads_is_not_looked_at_twice() -> None:
         done = subprocess.run([sys.executable, "-c", program, der.hex()], capture_output=True, text=True, check=True)
         assert ("v2gpki.certs.spelling" in json.loads(done.stdout)) == read
     assert respelled(leaf().der) is None
+
+
+def test_a_list_of_one_distribution_point_is_held_against_it() -> None:
+    issuer = sub()
+    point = [x509.UniformResourceIdentifier("http://crl.example/1")]
+    scope = x509.IssuingDistributionPoint(
+        full_name=point,
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(AT)
+        .next_update(AT + timedelta(days=7))
+        .add_extension(scope, critical=True)
+        .sign(issuer.key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+    def listed(parts: Parts) -> None:
+        put(BC, TRUE, tlv(0x30, FALSE))(parts)
+        points = x509.CRLDistributionPoints([x509.DistributionPoint(point, None, None, None)])
+        parts.more.append(raw("2.5.29.31", b"", points.public_bytes()))
+
+    states = [
+        Evidence([crl]).status(view(der), view(issuer.der), AT + timedelta(days=1)).state
+        for der in (signed(listed, leaf()), written("cA FALSE"))
+    ]
+    assert states == ["good", "unknown"]

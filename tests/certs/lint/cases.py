@@ -196,6 +196,11 @@ def key_usage_of_two_octets() -> Made:
     return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x03\x00\x80\x00", critical=True)}))
 
 
+@defect("extensions.malformed")
+def key_usage_with_a_tenth_bit() -> Made:
+    return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x03\x06\x80\x40", critical=True)}))
+
+
 @defect("der.not_canonical")
 def key_usage_with_unused_bits_set() -> Made:
     return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x02\x07\x81", critical=True)}))

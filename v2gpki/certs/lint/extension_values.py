@@ -103,7 +103,6 @@ def _key_usage(reader: Reader, values: Values) -> None:
     surplus = max(width - len(KEY_USAGE_BITS), 0)
     if bits & ((1 << surplus) - 1):
         raise MalformedError(f"keyUsage has {width} bits, nine are defined")
-    width, bits = width - surplus, bits >> surplus
     values.key_usage = tuple(name for at, name in enumerate(KEY_USAGE_BITS[:width]) if bits >> (width - 1 - at) & 1)
 
 
