@@ -296,8 +296,9 @@ def test_explaining_a_good_answer(line: Line) -> None:
     text = line.said(*explain, "--oem-key", "iso2/key.pem", "--octets")
     steps = value["envelope"]["steps"]
     fragments = [one["fragment"] for one in value["signature"]["references"]]
-    for shown in (value["summary"], "514 of 800", "5600", "7500", "17000", "4.5 s", steps["kdf_input"], *fragments):
-        assert str(shown).replace("514", str(value["certificates"][0]["octets"])) in text
+    size = f"{value['certificates'][0]['octets']} of 800"
+    for shown in (value["summary"], size, "5600", "7500", "17000", "4.5 s", steps["kdf_input"], *fragments):
+        assert shown in text
     without = line.said(*explain)
     assert steps["kdf_input"] not in without
     assert steps["key"] not in without

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -547,6 +548,41 @@ def test_octets_that_are_no_installation(iso2_exchange: Exchange) -> None:
     with pytest.raises(V2GPKIError) as caught:
         explain_installation(iso2_exchange.response, aad="pcid")
     assert caught.value.code == "envelope.unknown_aad"
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@pytest.mark.parametrize("which", ["iso2_exchange", "iso20_exchange", "update_exchange"])
+def test_any_octets_are_explained_or_refused(which: str, request: pytest.FixtureRequest) -> None:
+    """Bits flipped, octets exchanged, cut off: an explanation or an error of ours, never anything else."""
+    found: Exchange = request.getfixturevalue(which)
+    chance = Random(15118)
+    for number in range(45):
+        octets = bytearray(found.request if number % 2 else found.response)
+        place = chance.randrange(len(octets))
+        if number % 3 == 0:
+            del octets[place:]
+        elif number % 3 == 1:
+            octets[place : place + chance.randrange(4)] = chance.randbytes(chance.randrange(5))
+        else:
+            octets[place] ^= 1 << chance.randrange(8)
+        known = {"good", "bad", "unchecked", "refusal", "waiting", "exi", "installation"}
+        assert outcome(found, bytes(octets)) in known
+
+
+def outcome(found: Exchange, octets: bytes) -> str:
+    """The verdict, or the room of the refusal."""
+    try:
+        return str(explained(found, octets)["verdict"])
+    except V2GPKIError as problem:
+        return problem.code.partition(".")[0]
+
+
+def test_a_certificate_of_no_known_version_is_named(iso2_exchange: Exchange) -> None:
+    leaf = iso2_exchange.cps_chain[0]
+    version = leaf.index(bytes.fromhex("a003020102")) + 4
+    octets = broken(iso2_exchange, BODY + "SAProvisioningCertificateChain.Certificate", flip(version, 5))
+    value = explained(iso2_exchange, octets)
+    assert value["cause"]["text"] == "the CPS leaf was changed: it cannot be read any more"
 
 
 @pytest.mark.parametrize("which", ["iso2_exchange", "iso20_exchange"])

@@ -203,11 +203,13 @@ def _signature(inquiry: Inquiry, given: Given) -> None:
     inquiry.signed_by = who_signed(examination, keys)
     if of_form:  # what is missing or forbidden speaks for itself, and makes the value another one
         return
-    altered = inquiry.signing.altered
-    inquiry.cause = cause_of(examination, keys, altered_leaf=altered if altered == leaf else "")
-    if inquiry.cause is not None and inquiry.cause.what == "element" and inquiry.cause.altered is None:
-        # More than one bit: what can be seen of the chain itself says more.
-        inquiry.cause = _of_chains(inquiry) or inquiry.cause
+    readable = inquiry.signing.leaf is not None
+    altered = readable and inquiry.signing.altered == leaf
+    cause = cause_of(examination, keys, altered_leaf=leaf if altered else "")
+    changed_widely = cause is not None and cause.what == "element" and cause.altered is None
+    if changed_widely or (cause is not None and cause.what == "unknown_key" and not readable):
+        cause = _of_chains(inquiry) or cause  # what can be seen of the chain itself says more
+    inquiry.cause = cause
 
 
 def _keys(inquiry: Inquiry, given: Given) -> list[NamedKey]:
