@@ -19,7 +19,7 @@ from typing import get_args
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import load_public_key, suite_of
+from v2gpki.keys.suites import SUITES, load_public_key, suite_of
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import SignedContract
@@ -56,7 +56,9 @@ class Recipient:
 def recipient_of(edition: Edition, pcid: str, leaf: bytes) -> Recipient:
     """The key of this certificate (DER), as the one to wrap for. Raises ``chain.malformed``, ``key.*``."""
     spki = view(leaf).spki
-    return Recipient(edition, suite_of(load_public_key(spki)).name, pcid, spki, hashlib.sha256(spki).digest())
+    known = next((suite.name for suite in SUITES.values() if spki.startswith(suite.spki_prefix)), "")
+    suite = known or suite_of(load_public_key(spki)).name
+    return Recipient(edition, suite, pcid, spki, hashlib.sha256(spki).digest())
 
 
 @dataclass(frozen=True, slots=True)
