@@ -74,7 +74,7 @@ def main() -> int:
         *("--role", "contract", "--edition", "iso15118-2"),
     )
 
-    title("5. A vehicle asks for its contract, gets it wrapped for its own key, and opens it; every signature explained")
+    title("5. A vehicle asks for its contract, gets it wrapped for its key, and opens it; every signature explained")
     vehicle = ("--oem-key", "iso15118-2-p256-oem/key.pem", "--oem-key-passphrase-file", "handed-out.txt")
     chain = ("--oem-chain", "iso15118-2-p256-oem/chain.pem")
     v2gpki("ca", "cert", "iso2-v2g-root", "--out", "iso2-v2g-root.pem", "--force", quiet=True)
@@ -104,7 +104,8 @@ def main() -> int:
 
     title("7. The audit log, from the first certificate to the revocation")
     v2gpki("audit", "verify")
-    print(f"\nDone: {len(issued) + 1} certificates proven, {refused} things refused as they should be. Everything is in {folder}")
+    print(f"\nDone: {len(issued) + 1} certificates proven, {refused} things refused as they should be.", end=" ")
+    print(f"Everything is in {folder}")
     return 0
 
 

@@ -15,7 +15,9 @@ FORBIDDEN = {
         rb"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|npmjs[.]com|crates[.]io|repo1?[.]maven|maven[.]org"
         rb"|rubygems[.]org|proxy[.]golang|deb[.]debian[.]org|index-ur[l]|--extra-inde[x]"
     ),
-    "place of one machine": re.compile(rb"(?<![A-Za-z0-9_])/(wor[k]|roo[t]|hom[e]|User[s])/|/opt/wheel[s]|[A-Z]:\\User[s]"),
+    "place of one machine": re.compile(
+        rb"(?<![A-Za-z0-9_])/(wor[k]|roo[t]|hom[e]|User[s])/|/opt/wheel[s]|[A-Z]:\\User[s]"
+    ),
     "path of something beside the checkout": re.compile(rb"[.][.]/share[d]/"),
     VECTOR: re.compile(rb"BEGIN (RSA |EC )?PRIVATE KE[Y]-----\r?\n[A-Za-z0-9+/]{20}"),
 }

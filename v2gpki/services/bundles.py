@@ -35,7 +35,7 @@ EDITIONS: Mapping[str, Edition] = {edition: edition for edition in get_args(Edit
 #: Receivers of the same family as the contract key; a key of Ed448 fits into no envelope.
 _DELIVERED = {("iso15118-2", "p256"), ("iso15118-20", "p521")}
 #: RFC 5280 reasons after whose revocation a vehicle gets another contract certificate when it asks.
-REISSUED_AFTER = frozenset({"superseded", "keyCompromise", "affiliationChanged"})
+REISSUED_AFTER = ("superseded", "keyCompromise", "affiliationChanged")
 _LOCKS = 64
 _ATTEMPTS = 3
 #: So many certificates are committed together.
@@ -85,7 +85,7 @@ class BundleMaker:
         cps: CertificateProvisioningService,
         caller: str,
         aad: str,
-        reissue_after: frozenset[str] = REISSUED_AFTER,
+        reissue_after: tuple[str, ...] = REISSUED_AFTER,
     ) -> None:
         """``aad`` is the form of the additional authenticated data in -20, ``reissue_after`` the reasons of revocation
         after which a vehicle gets another certificate."""

@@ -46,7 +46,7 @@ class Policy:
     require_evidence: bool = False
     unregistered: Literal["refuse", "answer"] = "refuse"
     unknown_roots: Literal["refuse", "answer"] = "refuse"
-    reissue_after: frozenset[str] = REISSUED_AFTER
+    reissue_after: tuple[str, ...] = REISSUED_AFTER
     aad: str = "pcid-ski8"
     selection: Selection = field(default_factory=Selection)
 
