@@ -38,7 +38,12 @@ def actions(store: Store, after: int = 0) -> list[tuple[str, str]]:
 
 def ready(pools: PoolStore, like: Bundle) -> Bundle | None:
     return pools.ready_bundle(
-        like.contract_id, edition=like.edition, suite=like.suite, receiver=like.receiver, v2g_root=like.v2g_root
+        like.contract_id,
+        edition=like.edition,
+        suite=like.suite,
+        receiver=like.receiver,
+        v2g_root=like.v2g_root,
+        aad=like.aad,
     )
 
 
@@ -447,6 +452,7 @@ class PoolContract:
             {"suite": "p521"},
             {"receiver": bytes(32)},
             {"v2g_root": bytes(32)},
+            {"aad": "none"},
         ):
             assert ready(pools, changed(second, **spoiled)) is None
 
@@ -477,6 +483,43 @@ class PoolContract:
         foreign = changed(bundle(mine, made, number=9, key=1), issuer_id="", serial=77)
         pools.add_bundle(foreign, "me")
         assert pools.bundle(foreign.id) == foreign
+
+    def test_each_form_of_additional_data_has_its_bundle(self, make: Make, store: Store, pools: PoolStore) -> None:
+        mine = pools.add_contract(contract(1))
+        (plain,) = deliver(store, mine, [1])
+        other = changed(bundle(mine, certified(1)[0], number=7), aad="none", cps_issuer_id="cps@1", cps_serial=1 << 150)
+        pools.add_bundle(other, "me")
+        pools = make().pools
+        assert pools.bundle(other.id) == ready(pools, other) == other
+        assert ready(pools, plain) == plain
+        with pytest.raises(V2GPKIError) as caught:
+            pools.add_bundle(changed(other, id="another"), "me")
+        assert code_of(caught) == ("store.conflict", "bundle")
+        assert caught.value.facts["ready"] == other.id
+        with pytest.raises(V2GPKIError) as caught:
+            pools.add_bundle(changed(other, id="another", replaces=plain.id), "me")
+        assert code_of(caught) == ("store.conflict", "bundle")
+
+    def test_a_bundle_for_a_registered_key_needs_the_vehicle(self, store: Store, pools: PoolStore) -> None:
+        pools.register_vehicle(vehicle(0))
+        mine = pools.add_contract(contract(1))
+        good = changed(bundle(mine, certified(1)[0]), registered=True)
+        pools.add_bundle(good, "me")
+        assert ready(pools, good) == pools.bundle(good.id) == good
+        pools.register_vehicle(vehicle(0, key=1))
+        tip = store.audit_tip()
+        for wrong in (good, changed(good, receiver=vehicle(5).receiver), changed(good, edition="iso15118-20")):
+            with pytest.raises(V2GPKIError) as caught:
+                pools.add_bundle(changed(wrong, id="another"), "me")
+            assert code_of(caught) == ("store.conflict", "vehicle")
+        made, reference = certified(2)
+        store.record_intents([changed(intent(2, issuer_id=MO, caller="mo"), role="contract", identifier=emaid_of(2))])
+        late = changed(bundle(mine, made, number=9), registered=True)
+        with pytest.raises(V2GPKIError) as caught:
+            store.commit_results([made], [reference], contracts=[mine.id], bundles=[late])
+        assert code_of(caught) == ("store.conflict", "vehicle")
+        assert (store.audit_tip(), store.count_certificates()) == (tip, 0)
+        pools.add_bundle(changed(bundle(mine, made, number=9), registered=False), "me")
 
     def test_withdrawing(self, store: Store, pools: PoolStore) -> None:
         mine = pools.add_contract(contract(1))

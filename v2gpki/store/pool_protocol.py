@@ -136,9 +136,10 @@ class PoolStore(Protocol):
     # -- signed contract data ------------------------------------------------------------------
     # Bundles are written by ``Store.commit_results(.., bundles=)``, with the certificates that they deliver, and
     # those that deliver an older certificate or a foreign one by ``add_bundle``. Both compare and swap: when the
-    # newest ready bundle of the same (contract, edition, suite, receiver, root) is not the one that ``replaces`` names
-    # ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is
-    # withdrawn. A bundle of a contract that is not active raises ``store.conflict``.
+    # newest ready bundle of the same (contract, edition, suite, receiver, root, aad) is not the one that ``replaces``
+    # names ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is
+    # withdrawn. A bundle of a contract that is not active raises ``store.conflict``, and so does one that says
+    # ``registered`` when no vehicle of its PCID and edition has its receiver (any more): ``which`` is "vehicle".
     def add_bundle(self, bundle: Bundle, caller: str) -> None:
         """Keep signed contract data for a certificate that exists already, or that was issued elsewhere."""
         ...
@@ -148,10 +149,10 @@ class PoolStore(Protocol):
         ...
 
     def ready_bundle(
-        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes
+        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes, aad: str = ""
     ) -> Bundle | None:
-        """The newest bundle that is ready for this contract, key and root; whether it is still fresh is the caller's
-        to judge."""
+        """The newest bundle that is ready for this contract, key, root and form of the additional data; whether it is
+        still fresh is the caller's to judge."""
         ...
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:

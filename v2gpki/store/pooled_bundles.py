@@ -15,7 +15,9 @@ from v2gpki.store.pool_records import Answered, Bundle
 from v2gpki.store.pooled_contracts import active
 from v2gpki.store.records import CertificateRecord
 
-_SAME = "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND state = 'ready'"
+_SAME = (
+    "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND aad = ? AND state = 'ready'"
+)
 
 
 def add(connection: sqlite3.Connection, bundle: Bundle, caller: str) -> None:
@@ -44,6 +46,8 @@ def _write(connection: sqlite3.Connection, bundles: Sequence[Bundle], callers: S
             raise ValueError("a new bundle is ready")
         if contracts[bundle.contract_id] != (bundle.emaid, bundle.pcid):
             raise ValueError("EMAID and PCID of a bundle are those of its contract")
+        if bundle.registered:
+            _require_vehicle(connection, bundle)
         if bundle.replaces:
             if _present(connection, bundle) != bundle.replaces:
                 raise _faster(connection, bundle)
@@ -61,11 +65,26 @@ def _write(connection: sqlite3.Connection, bundles: Sequence[Bundle], callers: S
     auditlog.append(connection, entries)
 
 
+def _require_vehicle(connection: sqlite3.Connection, bundle: Bundle) -> None:
+    """A vehicle that was deleted or renewed while its bundle was made gets nothing for the key that it had."""
+    found = connection.execute(
+        "SELECT 1 FROM vehicles WHERE pcid = ? AND edition = ? AND receiver = ?",
+        (bundle.pcid, bundle.edition, bundle.receiver),
+    ).fetchone()
+    if found is None:
+        raise V2GPKIError(
+            "store.conflict",
+            f"the provisioning certificate of {bundle.pcid} was deleted or renewed meanwhile",
+            hint="ask for the vehicle again",
+            facts={"which": "vehicle", "pcid": bundle.pcid, "edition": bundle.edition},
+        )
+
+
 def _present(connection: sqlite3.Connection, bundle: Bundle) -> str:
     """The id of what is ready in the bundle's place, "" when nothing is."""
     row = connection.execute(
         f"SELECT id FROM bundles WHERE {_SAME}",
-        (bundle.contract_id, bundle.receiver, bundle.v2g_root, bundle.edition, bundle.suite),
+        (bundle.contract_id, bundle.receiver, bundle.v2g_root, bundle.edition, bundle.suite, bundle.aad),
     ).fetchone()
     return "" if row is None else str(row[0])
 
@@ -104,8 +123,8 @@ def one(connection: sqlite3.Connection, bundle_id: str) -> Bundle | None:
     return None if row is None else pool_rows.bundle_of(row)
 
 
-def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, str]) -> Bundle | None:
-    """The bundle that is ready for (contract id, receiver, V2G root, edition, suite); there is one at most."""
+def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, str, str]) -> Bundle | None:
+    """The bundle that is ready for (contract id, receiver, V2G root, edition, suite, aad); there is one at most."""
     row = connection.execute(f"SELECT {pool_rows.BUNDLE} FROM bundles WHERE {_SAME}", place).fetchone()
     return None if row is None else pool_rows.bundle_of(row)
 

@@ -160,11 +160,11 @@ class SqlitePools:
             return pooled_bundles.one(connection, bundle_id)
 
     def ready_bundle(
-        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes
+        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes, aad: str = ""
     ) -> Bundle | None:
         """There is one at most."""
         with self._reading() as connection:
-            return pooled_bundles.ready(connection, (contract_id, receiver, v2g_root, edition, suite))
+            return pooled_bundles.ready(connection, (contract_id, receiver, v2g_root, edition, suite, aad))
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:
         """In the order of making, read page by page."""
