@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from v2gpki.clock import Clock, FixedClock
     from v2gpki.errors import Finding, V2GPKIError
     from v2gpki.services.issuance import Issued
-    from v2gpki.services.provisioning import Policy, Provisioning, ProvisioningAnswer
+    from v2gpki.services.policy import Policy
+    from v2gpki.services.provisioning import Provisioning, ProvisioningAnswer
     from v2gpki.wiring import CertificateAuthority, CertificateOrder, open_authority
     from v2gpki.wiring.plug_and_charge import PlugAndCharge
 
@@ -46,7 +47,7 @@ _HOMES = {
     "FixedClock": "v2gpki.clock",
     "Issued": "v2gpki.services.issuance",
     "PlugAndCharge": "v2gpki.wiring.plug_and_charge",
-    "Policy": "v2gpki.services.provisioning",
+    "Policy": "v2gpki.services.policy",
     "Provisioning": "v2gpki.services.provisioning",
     "ProvisioningAnswer": "v2gpki.services.provisioning",
     "V2GPKIError": "v2gpki.errors",

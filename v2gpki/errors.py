@@ -382,6 +382,10 @@ CODES: Mapping[str, Outcome] = {
     "provisioning.contract_ended": _refused(
         409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
     ),
+    "provisioning.none_wanted": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "provisioning.too_many_certificates": _refused(
+        409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"
+    ),
     "provisioning.revoked": _refused(
         409, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"
     ),

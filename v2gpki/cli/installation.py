@@ -21,7 +21,7 @@ from v2gpki.errors import EXIT_OK, EXIT_REFUSED
 if TYPE_CHECKING:
     from v2gpki.messages.schema import Message
     from v2gpki.pnc.algorithms import Edition
-    from v2gpki.services.provisioning import Policy
+    from v2gpki.services.policy import Policy
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _MESSAGE = click.Path(allow_dash=True)
@@ -216,7 +216,7 @@ def answer(
     given = authority.plug_and_charge.provisioning_with(policy).answer(
         octets,
         schema=schema,
-        action="update" if kind == "update" else "install" if kind else None,
+        action=kind or "",
         maximum_contracts=maximum,
         prioritised_emaids=emaids,
         crls=evidence[0],
@@ -250,7 +250,7 @@ def answer(
 
 def _policy(aad: str, accept_unregistered: bool, accept_unknown_roots: bool, require_evidence: bool) -> Policy:
     from v2gpki.pnc.envelope import AAD_FORMS
-    from v2gpki.services.provisioning import Policy
+    from v2gpki.services.policy import Policy
 
     if aad not in AAD_FORMS:
         raise click.UsageError(f"--aad is one of {', '.join(AAD_FORMS)}")

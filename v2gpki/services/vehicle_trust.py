@@ -1,13 +1,13 @@
 """Whether a vehicle's chain may be relied on: path, role and revocation, under the roots that the pool trusts.
 
 What this home issued is looked up in its own store: revoked there is revoked, whatever else is known. About others
-the caller's evidence speaks; without it their status is unknown, and the caller says whether that is enough.
+the caller's evidence speaks; without it their status is unknown, and the caller says whether that is enough. A chain
+is judged in the order in which it was sent: the certificate whose key signed is the one that is judged.
 Clauses: [V2G2-884], [V2G2-885], [V2G2-924]; ISO 15118-20 [V2G20-2331], [V2G20-2333].
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,20 +17,19 @@ from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
+from v2gpki.services.standing import Standing
 from v2gpki.services.trust import judge
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import CertificateRecord
 
 
 class VehicleTrust:
     """Judges chains of vehicles: OEM provisioning and contract."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, roots: RootPool) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, roots: RootPool, standing: Standing) -> None:
         self._store = store
         self._catalogue = catalogue
         self._roots = roots
-        self._revoked: frozenset[bytes] = frozenset()
-        self._revoked_of = -1
+        self._standing = standing
 
     def judge(
         self,
@@ -43,7 +42,6 @@ class VehicleTrust:
         ocsps: Sequence[bytes] = (),
         require_evidence: bool = False,
         known: bool = False,
-        ordered: bool = False,
         complete: bool = False,
     ) -> None:
         """Raise ``path.*`` or ``role.*`` when a chain (leaf first, no root) is not good for its role.
@@ -54,21 +52,8 @@ class VehicleTrust:
         """
         whole = self._completed(chain) if complete else tuple(chain)
         anchors = self._roots.trusted(self._catalogue.profile(edition, role, None).anchors, edition)
-        own = [self.record(certificate) for certificate in whole]
-        out_of_service = self._out_of_service()
-        for certificate, record in zip(whole, own, strict=True):
-            if record is None or (record.state != "revoked" and certificate not in out_of_service):
-                continue
-            when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
-            reason = f" ({record.reason})" if record.reason else ""
-            raise V2GPKIError(
-                "path.revoked",
-                f"{record.subject} was revoked{when}{reason}",
-                hint="use another certificate; a revoked one never comes back",
-                clause="RFC 5280 6.1.3 (a)(3)",
-                facts={"serial": f"{record.serial:x}", "reason": record.reason},
-            )
-        required = require_evidence and not all(own)
+        ours = self.require_standing(whole, at)
+        required = require_evidence and not ours
         if known:
             path.validate(
                 whole,
@@ -77,6 +62,7 @@ class VehicleTrust:
                 crls=crls,
                 ocsps=ocsps,
                 require_evidence=required,
+                ordered=True,
             )
             return
         judge(
@@ -89,20 +75,27 @@ class VehicleTrust:
             crls=crls,
             ocsps=ocsps,
             require_evidence=required,
-            ordered=ordered,
+            ordered=True,
         )
 
-    def record(self, certificate: bytes) -> CertificateRecord | None:
-        """The certificate as this home issued it; None when it did not."""
-        return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())
-
-    def _out_of_service(self) -> frozenset[bytes]:
-        """The certificates of this home's revoked authorities."""
-        revision = self._store.pools.trust_revision()
-        if revision != self._revoked_of:
-            revoked = (authority.der for authority in self._store.authorities() if authority.state == "revoked")
-            self._revoked, self._revoked_of = frozenset(revoked), revision
-        return self._revoked
+    def require_standing(self, chain: Sequence[bytes], at: datetime) -> bool:
+        """Raise ``path.revoked`` for what this home issued and revoked; returns whether it issued all of them."""
+        ours = True
+        for certificate in chain:
+            record = self._standing.issued(certificate)
+            if record is None:
+                ours = False
+            elif self._standing.revoked(record):
+                when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
+                reason = f" ({record.reason})" if record.reason else ""
+                raise V2GPKIError(
+                    "path.revoked",
+                    f"{record.subject}, or an authority above it, was revoked{when}{reason}",
+                    hint="use another certificate; a revoked one never comes back",
+                    clause="RFC 5280 6.1.3 (a)(3)",
+                    facts={"serial": f"{record.serial:x}", "reason": record.reason, "at": rfc3339(at)},
+                )
+        return ours
 
     def _completed(self, chain: Sequence[bytes]) -> tuple[bytes, ...]:
         if len(chain) != 1:
