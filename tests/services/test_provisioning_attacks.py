@@ -373,7 +373,13 @@ def test_prepared_bundles_are_sent_from_a_locked_home(iso2: CertificateAuthority
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"maximum_contracts": 0}, {"maximum_contracts": -1}, {"position": -1}, {"position": 1}, {"prioritised_emaids": EMAID}],
+    [
+        {"maximum_contracts": 0},
+        {"maximum_contracts": -1},
+        {"position": -1},
+        {"position": 1},
+        {"prioritised_emaids": EMAID},
+    ],
     ids=str,
 )
 def test_arguments_that_mean_nothing_are_refused(iso2: CertificateAuthority, wrong: dict[str, object]) -> None:

@@ -194,7 +194,7 @@ def wrong_schema(world: World) -> Asked:
 
 @case
 def schema_of_the_other_edition(world: World) -> Asked:
-    return Asked(served(world).request(), {"schema": "urn:iso:std:iso:15118:-20:CommonMessages"}, bytes(8))
+    return Asked(served(world).request(), {"schema": "urn:iso:std:iso:15118:-20:CommonMessages"})
 
 
 @case

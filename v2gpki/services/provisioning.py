@@ -266,7 +266,8 @@ class Provisioning:
         if request is not None:
             edition, said, session_id = request.edition, request.action, request.session_id
         else:
-            edition = installation.SCHEMAS.get(schema, "iso15118-2")
+            # Where the schema was the wrong one, the vehicle still hears its own edition.
+            edition = installation.SCHEMAS.get(str(problem.facts.get("fitting", schema)), "iso15118-2")
             session_id = bytes.fromhex(str(problem.facts.get("session_id", ""))) or bytes(8)
         code = installation.response_code(problem, edition, said)
         exi = installation.refuse(
