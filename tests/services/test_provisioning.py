@@ -170,6 +170,7 @@ def test_a_contract_that_ends_soon_keeps_its_certificate(iso2: CertificateAuthor
     move(iso2, BIRTH + timedelta(days=55))
     accepted(provisioning.answer(vehicle.request(session=bytes(8))))
     assert contract_certificates(iso2) == 1
+    assert len(list(iso2.store.pools.bundles())) == 1
 
 
 def test_less_than_four_weeks_before_its_end_a_contract_is_still_installed(iso2: CertificateAuthority) -> None:
@@ -313,6 +314,16 @@ def test_without_a_cps_nothing_is_issued(iso2: CertificateAuthority) -> None:
         iso2.plug_and_charge.provisioning.answer(vehicle.request())
     assert raised.value.code == "cps.none"
     assert contract_certificates(iso2) == 0
+
+
+def test_an_expired_cps_leaf_signs_nothing(iso2: CertificateAuthority) -> None:
+    vehicle = Vehicle.made(iso2)
+    contract(iso2)
+    (leaf,) = iso2.store.held_certificates(role="cps")
+    move(iso2, leaf.not_after)
+    with pytest.raises(V2GPKIError) as raised:
+        iso2.plug_and_charge.provisioning.answer(vehicle.request())
+    assert raised.value.code == "cps.none"
 
 
 def test_a_revoked_sub_ca_above_the_cps_signs_nothing(iso2: CertificateAuthority) -> None:
