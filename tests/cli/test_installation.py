@@ -7,17 +7,27 @@ import json
 import os
 import stat
 import struct
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from tests.cli.exchange_commands import EDITIONS, EMAID, PCID, Line, make, opened_line
 from v2gpki import v2gtp
+from v2gpki.certs.chain import pem
+from v2gpki.keys.software import SoftwareSigner
 from v2gpki.messages import codec
-from v2gpki.pnc.installation import read_request, read_response
+from v2gpki.pnc.installation import SignedContract, build_request, read_request, read_response, respond
+from v2gpki.pnc.installation.contract import element_20, elements_2
+from v2gpki.pnc.installation.signing import sign_2
+from v2gpki.pnc.signature import sign
 
 OTHER = "DEACMC98765432"
 BOTH = pytest.mark.parametrize("name", list(EDITIONS))
@@ -249,6 +259,83 @@ def test_requests_are_verified_too(line: Line, name: str) -> None:
     assert wrong["verdict"] == "bad"
 
 
+def test_a_strangers_certificate_before_the_vehicles_chain(line: Line) -> None:
+    """A request of -2 carries its leaf alone; what --oem-chain adds never takes its place."""
+    chain = [der_of(Path("iso2/chain.pem"), place) for place in range(3)]
+    key = ec.derive_private_key(15118, ec.SECP256R1())
+    for above, ca in ((0, True), (0, False), (1, True), (1, False)):
+        stranger = forged(chain[above], key, ca=ca, name=PCID)
+        message = build_request(
+            edition="iso15118-2", chain=(stranger,), signer=SoftwareSigner(key), roots=[der_of(Path("iso2/root.pem"))]
+        )
+        Path("stranger").write_bytes(codec.encode(message))
+        for oem_chain in (chain, chain[1:], chain[::-1], [stranger, *chain]):
+            Path("given.pem").write_bytes(pem(oem_chain))
+            told = line.told("installation", "verify", "stranger", "--anchor", "iso2/oem-root.pem", "--oem-chain",
+                             "given.pem", exit_code=1)  # fmt: skip
+            assert told["verdict"] == "bad"
+            named = chain[above] in oem_chain
+            wanted = "installation.bad_chain" if ca else "path.bad_signature" if named else "path.broken"
+            assert told["code"] == wanted
+            value = line.told("installation", "explain", "stranger", "--anchor", "iso2/oem-root.pem", "--oem-chain",
+                              "given.pem", exit_code=1)  # fmt: skip
+            assert "trust" in {check["check"] for check in value["checks"] if check["verdict"] == "failed"}
+    line.request("iso2", "req")
+    Path("given.pem").write_bytes(pem(chain[::-1]))
+    good = line.told("installation", "verify", "req", "--anchor", "iso2/oem-root.pem", "--oem-chain", "given.pem")
+    assert good["verdict"] == "good"
+
+
+@BOTH
+def test_a_strangers_certificate_before_the_chain_of_the_signer(line: Line, name: str) -> None:
+    answered(line, name)
+    found = read_response(Path("res").read_bytes())
+    real = SignedContract.from_exi(found.octets)
+    curve = ec.SECP256R1() if name == "iso2" else ec.SECP521R1()
+    key = ec.derive_private_key(15118, curve)
+    stranger = forged(found.cps_chain[0], key, ca=True, name="")
+    signer = SoftwareSigner(key)
+    if name == "iso2":
+        signature = sign_2(elements_2(real.data), signer)
+    else:
+        signature = sign([element_20(real.data)], signer, edition=found.edition)
+    signed = replace(real, cps_chain=(stranger, *found.cps_chain), signature=signature)
+    forgery = respond(signed, session_id=found.session_id, timestamp=datetime.now(UTC))
+    Path("forgery").write_bytes(forgery)
+    told = line.told("installation", "verify", "forgery", "--anchor", f"{name}/root.pem", exit_code=1)
+    assert (told["verdict"], told["code"]) == ("bad", "installation.bad_chain")
+    error = line.told(*opening(name, "forgery"), "--plain-key", refused=True)
+    assert error["code"] == "installation.bad_chain"
+    assert not Path("opened").exists()
+    value = line.told("installation", "explain", "forgery", "--anchor", f"{name}/root.pem", "--oem-key",
+                      f"{name}/key.pem", "--oem-chain", f"{name}/chain.pem", exit_code=1)  # fmt: skip
+    failed = {check["check"] for check in value["checks"] if check["verdict"] == "failed"}
+    assert {"cps_chain", "trust"} <= failed
+    assert "steps" not in value["envelope"]
+
+
+def forged(below: bytes, key: ec.EllipticCurvePrivateKey, *, ca: bool, name: str) -> bytes:
+    """A self-made certificate that names another's subject as its issuer."""
+    above = x509.load_der_x509_certificate(below)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) if name else above.subject
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(above.subject)
+        .public_key(key.public_key())
+        .serial_number(0x5EED)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=300))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
+def der_of(file: Path, place: int = 0) -> bytes:
+    return x509.load_pem_x509_certificates(file.read_bytes())[place].public_bytes(Encoding.DER)
+
+
 def test_the_contracts_chain_is_judged_when_asked_for(line: Line) -> None:
     answered(line, "iso2")
     verify = ("installation", "verify", "res", "--anchor", "iso2/root.pem", "--contract-anchor")
@@ -302,6 +389,23 @@ def test_explaining_a_good_answer(line: Line) -> None:
     without = line.said(*explain)
     assert steps["kdf_input"] not in without
     assert steps["key"] not in without
+
+
+def test_explaining_uses_the_vehicles_key_only_for_whom_it_trusts(line: Line) -> None:
+    answered(line, "iso2")
+    explain = ("installation", "explain", "res", "--oem-key", "iso2/key.pem")
+    for options in ((), ("--anchor", "iso2/mo-root.pem")):
+        closed = line.told(*explain, *options, exit_code=1 if options else 0)
+        assert "steps" not in closed["envelope"]
+        assert not closed.get("warnings")
+        opened = line.told(*explain, *options, "--despite-signature", exit_code=1 if options else 0)
+        assert opened["envelope"]["insecure"] is True
+        assert opened["envelope"]["steps"]["z"]
+        assert len(opened["warnings"]) == 2
+        text = line.said(*explain, *options, "--despite-signature", exit_code=1 if options else 0)
+        assert "INSECURE" in text
+    good = line.told(*explain, "--anchor", "iso2/root.pem", "--despite-signature")
+    assert good["envelope"]["insecure"] is False
 
 
 def test_explaining_a_broken_answer(line: Line) -> None:

@@ -3,7 +3,7 @@ message. None of them needs a home: trust is what ``--anchor`` says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -90,9 +90,11 @@ class Judge:
         anchors = read_anchors(files, self._catalogue.roles(edition))
 
         def trust(role: str, edition: str, chain: tuple[bytes, ...]) -> TrustedChain:
-            above = self._above if role == "oem" and len(chain) == 1 else ()
+            # What the message carries is judged in its order, beginning with the certificate whose key signed;
+            # Sub-CAs from a file may stand in any order.
+            alone = role == "oem" and len(chain) == 1
             return judge(
-                list(dict.fromkeys((*chain, *above))),
+                list(dict.fromkeys((*chain, *self._above))) if alone else chain,
                 anchors,
                 catalogue=self._catalogue,
                 role=role,
@@ -101,6 +103,8 @@ class Judge:
                 crls=self._crls,
                 ocsps=self._ocsps,
                 require_evidence=self._require_evidence,
+                ordered=not alone,
+                leaf=chain[0],
             )
 
         return trust
@@ -359,11 +363,14 @@ def _pcid_of(chain_file: str | None) -> str:
 @click.command()
 @click.argument("message", type=_MESSAGE, metavar="FILE")
 @click.option("--request", "request_file", type=_MESSAGE, metavar="REQ", help="The request that FILE answers.")
-@click.option("--oem-key", type=_FILE, metavar="KEY", help="The vehicle's private key: shows the envelope's steps.")
+@click.option("--oem-key", type=_FILE, metavar="KEY",
+              help="The vehicle's private key: with --anchor, shows the envelope's steps.")  # fmt: skip
 @_vehicle_options
 @click.option("--anchor", "anchors", multiple=True, metavar="[ROLE=]FILE", help="Trusted roots, to judge the chain.")
 @_aad_option
 @_edition_option
+@click.option("--despite-signature", is_flag=True,
+              help="Insecure: use --oem-key even where signature and chain are not found good.")  # fmt: skip
 @click.option("--octets", is_flag=True, help="Show all octets of what is signed (--json always does).")
 @evidence_options
 @at_option
@@ -380,6 +387,7 @@ def explain(
     anchors: Sequence[str],
     aad: str,
     edition: str,
+    despite_signature: bool,
     octets: bool,
     crls: Sequence[str],
     ocsps: Sequence[str],
@@ -390,7 +398,8 @@ def explain(
 
     Shows each signed fragment with digest and grammar, which key signed, all sizes beside their limits, and the
     time window. In a capture it takes the last answer with its request. Nothing needs a home; without --anchor and
-    --oem-key less is checked. The exit code is 1 when something is wrong.
+    --oem-key less is checked. With both, the envelope is opened step by step, where signature and chain are good.
+    The exit code is 1 when something is wrong.
     """
     from v2gpki.pnc.installation.explain import explain_installation
     from v2gpki.render.installation import installation_lines
@@ -410,9 +419,13 @@ def explain(
         aad=aad,
         trust=(lambda role, name, chain: judge.under(anchors, name)(role, name, chain)) if anchors else None,
         elapsed_ms=found.elapsed_ms,
+        despite_signature=despite_signature,
     )
-    if oem_key is not None:
+    envelope = value["envelope"]
+    if isinstance(envelope, Mapping) and "steps" in envelope:
         frame.warn("the steps of the envelope are secrets: whoever sees them can unwrap the contract's key")
+        if envelope["insecure"]:
+            frame.warn("the envelope was opened although the signature or its chain was not found good")
 
     def human(console: Console) -> None:
         from rich.text import Text

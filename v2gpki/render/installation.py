@@ -116,6 +116,8 @@ def _signature(signature: Value, *, octets: bool) -> Iterator[Line]:
 def _envelope(envelope: Value) -> Iterator[Line]:
     yield ()
     yield _title(f"Envelope: {envelope['curve']}, {envelope['cipher'] or 'opaque'}")
+    if envelope.get("insecure"):
+        yield _row("INSECURE", "opened although the signature or its chain was not found good", "failed")
     if envelope["aad_form"]:
         yield _row("AAD form", envelope["aad_form"])
     if envelope["because"]:

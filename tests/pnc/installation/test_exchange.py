@@ -433,11 +433,53 @@ def test_what_is_said_about_a_message_must_fit_it(parties_20: Parties) -> None:
     assert (error.code, error.facts["session_id"]) == ("installation.wrong_message", SESSION.hex())
     assert error.facts["found"] == "CertificateInstallationRes"
     assert refusal(lambda: installation.read_response(answer, action="update")).code == "installation.wrong_action"
-    for schema in ("urn:iso:std:iso:15118:-20:CommonMessages", "iso15118-20", "lab-ecog-20"):
-        assert refusal(lambda schema=schema: installation.read_request(update, schema=schema)).code.startswith("exi.")
+    assert refusal(lambda: installation.read_response(answer, action="Delete")).code == "installation.wrong_action"
+    later = installation.respond(parties_20.signed(), session_id=SESSION, timestamp=NOW)
+    assert refusal(lambda: installation.read_response(later, action="Delete")).code == "installation.wrong_action"
+    assert installation.read_response(later, action="update").action == "install"
     empty = iso2.V2G_Message(Header=iso2.MessageHeaderType(SessionID=SESSION), Body=iso2.BodyType())
     error = refusal(lambda: installation.read_request(codec.encode(empty)))
     assert (error.code, error.facts["found"]) == ("installation.wrong_message", "V2G_Message")
+
+
+def test_a_message_under_the_schema_of_the_other_edition(parties_20: Parties) -> None:
+    two, twenty = "urn:iso:15118:2:2013:MsgDef", "urn:iso:std:iso:15118:-20:CommonMessages"
+    for who, fitting, others in (
+        (parties_2(), two, (twenty, "iso15118-20", "lab-ecog-20")),
+        (parties_20, twenty, (two, "iso15118-2")),
+    ):
+        message = installation.build_request(
+            edition=who.edition, chain=who.oem.chain, signer=who.oem.signer, roots=[who.v2g], timestamp=NOW,
+            session_id=SESSION,
+        )  # fmt: skip
+        request = codec.encode(message)
+        answer = installation.respond(who.signed(), session_id=SESSION, timestamp=NOW)
+        for schema in others:
+            for read, octets in ((installation.read_request, request), (installation.read_response, answer)):
+                error = refusal(lambda read=read, octets=octets, schema=schema: read(octets, schema=schema))
+                assert error.code == "installation.wrong_schema"
+                assert (error.facts["fitting"], error.facts["session_id"]) == (fitting, SESSION.hex())
+                assert fitting in error.hint
+        assert installation.read_request(request, schema=fitting).edition == who.edition
+        # What is nobody's installation stays what it is under the schema that was named.
+        with pytest.raises(V2GPKIError) as refused:
+            installation.read_request(request[:-9], schema=others[0])
+        assert refused.value.code.startswith("exi.")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_octets_come_as_any_of_pythons_kinds(kind: Callable[[bytes], bytes]) -> None:
+    who = parties_2()
+    message = installation.build_request(
+        edition="iso15118-2", chain=who.oem.chain, signer=who.oem.signer, roots=[who.v2g]
+    )
+    request, answer = codec.encode(message), installation.respond(who.signed(), session_id=SESSION)
+    for schema in ("", "iso15118-2"):
+        asked = installation.read_request(kind(request), schema=schema)
+        assert (asked, type(asked.octets)) == (installation.read_request(request), bytes)
+        installation.verify_request(asked)
+        told = installation.read_response(kind(answer), schema=schema)
+        assert (told, type(told.octets)) == (installation.read_response(answer), bytes)
 
 
 def test_ecogs_way_in_iso_20_is_read_where_it_is_named() -> None:

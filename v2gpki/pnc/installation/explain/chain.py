@@ -92,6 +92,7 @@ def _links(found: ChainLook) -> None:
     views = [seen for seen in found.views if seen is not None]
     if len(views) < len(found.views):
         return
+    _constraints(found, views)
     broken: list[tuple[int, str]] = []
     for index, (child, issuer) in enumerate(pairwise(views)):
         if not issuer.named_by(child):
@@ -114,6 +115,15 @@ def _links(found: ChainLook) -> None:
     ]
     if altered and not found.altered:
         found.altered = found.places[max(altered)]
+
+
+def _constraints(found: ChainLook, views: Sequence[CertificateView]) -> None:
+    """The first is no CA, the others are: only then is the key that signs the one that the chain speaks for."""
+    for index, seen in enumerate(views):
+        if seen.ca != (index > 0):
+            text = f"the {found.places[index]} is {'a' if seen.ca else 'no'} CA ({seen.subject_text})"
+            place = found.places[index]
+            found.findings.append(_finding(found, "installation.bad_chain", text, place, "ISO 15118-2 8.5.2.5"))
 
 
 def _signed_by_another(child: CertificateView, issuer: CertificateView) -> bool:
