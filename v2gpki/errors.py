@@ -407,6 +407,7 @@ CODES: Mapping[str, Outcome] = {
     "pool.prefix_taken": _refused(409),
     "pool.unbound_wmi": _refused(403),
     "pool.foreign_wmi": _refused(403),
+    "pool.other_root": _refused(409),
     "pool.unknown_vehicle": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound"),
     "pool.bad_key_identifier": _refused(),
     "pool.bad_previous": _refused(),

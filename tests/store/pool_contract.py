@@ -250,9 +250,29 @@ class PoolContract:
             with pytest.raises(V2GPKIError) as caught:
                 pools.delete_vehicle(pcid, LATER, "oem", edition=edition)
             assert caught.value.code == "store.unknown_vehicle"
-        assert pools.end_contract(mine.id, LATER, "superseded", "me") == purged[0]
+        tip = store.audit_tip()[0]
+        assert pools.end_contract(mine.id, NOW, "superseded", "me") == purged[0]
+        assert actions(store, tip) == [("certificate.revoked", f"{made.issuer_id}/{made.serial:x}")]
+        tip = store.audit_tip()[0]
+        assert pools.end_contract(mine.id, NOW, "superseded", "me") == purged[0]
+        assert store.audit_tip()[0] == tip
         pools.register_vehicle(first)
         assert pools.add_contract(contract(1, again=1)).default
+
+    def test_deleting_revokes_when_a_reason_is_given(self, store: Store, pools: PoolStore) -> None:
+        for car in (0, 1):
+            pools.register_vehicle(vehicle(car))
+        mine, other = pools.add_contract(contract(1)), pools.add_contract(contract(2, car=1))
+        (made,), (kept,) = deliver(store, mine, [1]), deliver(store, other, [2])
+        with pytest.raises(ValueError):
+            pools.delete_vehicle(mine.pcid, NOW, "oem", revoke="bored")
+        assert pools.vehicle(mine.pcid, EDITION)
+        (purged,) = pools.delete_vehicle(mine.pcid, NOW, "oem", revoke="superseded")
+        assert purged.state == "purged"
+        revoked, valid = (store.certificate(one.issuer_id, one.serial) for one in (made, kept))
+        assert revoked is not None
+        assert valid is not None
+        assert (revoked.state, revoked.reason, valid.state) == ("revoked", "superseded", "valid")
 
     # -- contracts ---------------------------------------------------------------------------
     def test_contracts(self, make: Make, pools: PoolStore) -> None:

@@ -75,12 +75,14 @@ class PoolStore(Protocol):
         """Vehicles in the order of registration."""
         ...
 
-    def delete_vehicle(self, pcid: str, at: datetime, caller: str, *, edition: str = "") -> tuple[Contract, ...]:
+    def delete_vehicle(
+        self, pcid: str, at: datetime, caller: str, *, edition: str = "", revoke: str = ""
+    ) -> tuple[Contract, ...]:
         """Take a vehicle out of the pool (one edition, or all) and purge what was made for it, in one transaction.
 
         When no row of the PCID is left its active contracts become ``purged``; bundles made for a deleted row are
-        withdrawn. Certificates are not revoked by this. Returns the contracts that were purged. Unknown:
-        ``store.unknown_vehicle``.
+        withdrawn. Certificates of the purged contracts stay valid, unless ``revoke`` gives the reason (RFC 5280 5.3.1)
+        for which they are revoked. Returns the contracts that were purged. Unknown: ``store.unknown_vehicle``.
         """
         ...
 
@@ -119,8 +121,9 @@ class PoolStore(Protocol):
     def end_contract(self, contract_id: str, at: datetime, reason: str, caller: str) -> Contract:
         """End a contract: withdraw its bundles and revoke its certificates that are still valid, in one transaction.
 
-        ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). Ended or
-        purged already: no change. Unknown: ``store.unknown_contract``.
+        ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). One
+        that ended or was purged before stays as it is; what is still valid of its certificates is revoked. Unknown:
+        ``store.unknown_contract``.
         """
         ...
 

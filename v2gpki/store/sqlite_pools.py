@@ -96,10 +96,12 @@ class SqlitePools:
             )
         )
 
-    def delete_vehicle(self, pcid: str, at: datetime, caller: str, *, edition: str = "") -> tuple[Contract, ...]:
+    def delete_vehicle(
+        self, pcid: str, at: datetime, caller: str, *, edition: str = "", revoke: str = ""
+    ) -> tuple[Contract, ...]:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            return pooled_vehicles.delete(connection, pcid, edition, at, caller)
+            return pooled_vehicles.delete(connection, pcid, edition, at, caller, revoke)
 
     # -- contracts (CCP) ---------------------------------------------------------------------
     def add_contract(self, contract: Contract) -> Contract:
