@@ -34,8 +34,9 @@ YEAR = timedelta(days=365)
 def contract(
     ca: CertificateAuthority, emaid: str = EMAID, *, pcid: str = PCID, days: int = 365, default: bool = False
 ) -> Contract:
+    begins, ends = BIRTH - timedelta(days=1), BIRTH + timedelta(days=days)
     return ca.plug_and_charge.contracts.create(
-        emaid, pcid, BIRTH - timedelta(days=1), BIRTH + timedelta(days=days), default=default, at=BIRTH, caller="test"
+        emaid, pcid, begins, ends, default=default, short=True, at=BIRTH, caller="test"
     )
 
 
