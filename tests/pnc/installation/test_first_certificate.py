@@ -5,6 +5,7 @@ A forger has a chain that everybody trusts and no key of it; what he makes himse
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -52,9 +53,16 @@ def forged(below: bytes, key: PrivateKey, *, ca: bool, by: PrivateKey | None = N
         .not_valid_before(NOW - timedelta(days=400))
         .not_valid_after(NOW + timedelta(days=300))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key_of(above)), critical=False)
         .sign(signer, hashes.SHA256() if signer.curve.name == "secp256r1" else hashes.SHA512())
         .public_bytes(Encoding.DER)
     )
+
+
+def public_key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
 
 
 def forger(who: Parties) -> PrivateKey:
@@ -142,6 +150,13 @@ def test_a_ca_signs_no_answer_even_if_its_issuer_is_real() -> None:
     response = answer(who, (real, *who.cps.chain[1:]), key)
     error = refusal(lambda: installation.verify_response(response, trust=lambda _: None))
     assert (error.code, error.facts["place"]) == ("installation.bad_chain", 1)
+    assert codes_of(response) == {"role.domain_component", "installation.bad_chain"}
+
+
+def codes_of(response: installation.Response) -> set[str]:
+    """What the explanation has against the chain of the CPS."""
+    checks = json.loads(json.dumps(explain_installation(response.octets)))["checks"]
+    return {reason["code"] for check in checks if check["check"] == "cps_chain" for reason in check["reasons"]}
 
 
 def test_a_leaf_issues_nothing() -> None:
@@ -152,6 +167,7 @@ def test_a_leaf_issues_nothing() -> None:
     response = answer(who, (delegated, *who.cps.chain), key)
     error = refusal(lambda: installation.verify_response(response, trust=lambda _: None))
     assert (error.code, error.facts["place"]) == ("installation.bad_chain", 2)
+    assert codes_of(response) == {"role.domain_component", "installation.bad_chain"}
 
 
 def test_what_trust_judged_begins_with_the_certificate_that_signed() -> None:
@@ -178,9 +194,19 @@ def test_the_forgery_is_explained(edition: Edition, parties: Callable[[str], Par
     octets = answer(who, (stranger, *who.cps.chain), key).octets
     judging = by_heap(who)
     value = explain_installation(octets, trust=lambda _role, _edition, chain: judging(chain))
-    failed = [check["check"] for check in value["checks"] if check["verdict"] == "failed"]  # type: ignore[index,union-attr,call-overload]
+    failed = [check["check"] for check in json.loads(json.dumps(value))["checks"] if check["verdict"] == "failed"]
     assert value["verdict"] == "bad"
     assert {"cps_chain", "trust"} <= set(failed)
+
+
+def test_a_leaf_in_another_place_is_a_matter_of_order() -> None:
+    who = parties_2()
+    leaf, sub2, sub1 = who.cps.chain
+    response = answer(who, (sub2, leaf, sub1), mint.private_key("cps2", "p256"))
+    value = json.loads(json.dumps(explain_installation(response.octets)))
+    assert value["cause"]["what"] == "order"
+    assert "wrong order" in value["cause"]["text"]
+    assert refusal(lambda: installation.verify_response(response, trust=tuple)).code == "installation.bad_chain"
 
 
 @pytest.mark.parametrize("ca", [True, False])
@@ -194,6 +220,20 @@ def test_a_forged_contract_chain_under_a_real_signature(ca: bool) -> None:
     read = installation.read_response(installation.respond(signed, session_id=SESSION))
     error = refusal(lambda: installation.verify_response(read, trust=who.trust))
     assert error.code == ("installation.bad_chain" if ca else "path.bad_signature")
+
+
+def test_no_contract_is_made_for_a_certificate_that_is_a_ca() -> None:
+    """Not even a fresh one, of which little is looked at."""
+    who = parties_2()
+    key, by = forger(who), mint.private_key("mo2", "p256")
+    for ca in (True, False):
+        chain = (forged(who.contract.chain[1], key, ca=ca, by=by, name=who.emaid), *who.contract.chain[1:])
+        holder = replace(who, contract=Holder(chain, key))
+        if ca:
+            error = refusal(holder.data)
+            assert (error.code, error.facts["place"]) == ("installation.bad_chain", 1)
+        else:
+            assert holder.data().chain == chain
 
 
 def test_a_forged_certificate_asks_for_nothing(parties_20: Parties) -> None:

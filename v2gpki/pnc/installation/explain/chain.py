@@ -55,6 +55,7 @@ def look(certificates: Sequence[bytes], *, branch: str, path: str) -> ChainLook:
             found.findings.append(_finding(found, "chain.malformed", text, place, "RFC 5280 4.1"))
             found.altered = found.altered or place
     _links(found)
+    _constraints(found)
     _domain_component(found)
     return found
 
@@ -92,7 +93,6 @@ def _links(found: ChainLook) -> None:
     views = [seen for seen in found.views if seen is not None]
     if len(views) < len(found.views):
         return
-    _constraints(found, views)
     broken: list[tuple[int, str]] = []
     for index, (child, issuer) in enumerate(pairwise(views)):
         if not issuer.named_by(child):
@@ -117,12 +117,12 @@ def _links(found: ChainLook) -> None:
         found.altered = found.places[max(altered)]
 
 
-def _constraints(found: ChainLook, views: Sequence[CertificateView]) -> None:
+def _constraints(found: ChainLook) -> None:
     """The first is no CA, the others are: only then is the key that signs the one that the chain speaks for."""
-    for index, seen in enumerate(views):
-        if seen.ca != (index > 0):
-            text = f"the {found.places[index]} is {'a' if seen.ca else 'no'} CA ({seen.subject_text})"
+    for index, seen in enumerate(found.views):
+        if seen is not None and seen.ca != (index > 0) and not found.misordered:
             place = found.places[index]
+            text = f"the {place} is {'a' if seen.ca else 'no'} CA ({seen.subject_text})"
             found.findings.append(_finding(found, "installation.bad_chain", text, place, "ISO 15118-2 8.5.2.5"))
 
 
