@@ -16,7 +16,7 @@ from v2gpki.cli.frame import Frame
 from v2gpki.cli.installation_judging import explain, open_contract, verify
 from v2gpki.cli.options import at_option, force_option
 from v2gpki.cli.values import lines
-from v2gpki.errors import EXIT_OK, EXIT_REFUSED
+from v2gpki.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from v2gpki.messages.schema import Message
@@ -245,7 +245,7 @@ def answer(
         frame.emit(value, text)
     elif not accepted:
         frame.note(text)
-    return EXIT_OK if accepted else EXIT_REFUSED
+    return EXIT_OK if given.problem is None else given.problem.outcome.exit_code
 
 
 def _policy(aad: str, accept_unregistered: bool, accept_unknown_roots: bool, require_evidence: bool) -> Policy:

@@ -19,6 +19,7 @@ from typing import Literal
 from v2gpki.clock import Clock
 from v2gpki.errors import EXIT_REFUSED, V2GPKIError
 from v2gpki.pnc import installation
+from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import Action, Request, SignedContract
 from v2gpki.services.admission import Admission
 from v2gpki.services.bundles import BundleMaker, Recipient, undeliverable
@@ -35,7 +36,8 @@ class ProvisioningAnswer:
 
     ``exi`` is a CertificateInstallationRes or CertificateUpdateRes for the vehicle, also when ``status`` is "Failed":
     then it carries ``response_code`` and dummies. ``remaining_contracts`` counts those that the same request can still
-    get; ``reason`` says in one sentence why it failed, ``problem`` is the error behind it.
+    get; ``reason`` says in one sentence why it failed, ``problem`` is the error behind it, ``fault`` whose it is: the
+    "request"'s or the "home"'s.
     """
 
     status: Literal["Accepted", "Failed"]
@@ -46,6 +48,7 @@ class ProvisioningAnswer:
     emaid: str = ""
     pcid: str = ""
     problem: V2GPKIError | None = None
+    fault: Literal["", "request", "home"] = ""
 
     @property
     def exi_response(self) -> str:
@@ -110,9 +113,10 @@ class Provisioning:
         what the store knows itself. Where several contracts are due, the same request gets one after the other, for
         each ``station`` anew (OCPP 2.1 M01); ``position`` asks for one of them, from 0.
 
-        Whatever is wrong with the request is an answer with status "Failed". Raises what is wrong with the home or
-        with the other arguments: ``home.locked``, ``store.*``, ``cps.none``, ``authority.*``, ``issuing.*``,
-        ``lint.failed``, ``crl.malformed``, ``ocsp.malformed``, ``usage.invalid``.
+        Whatever keeps the vehicle from its contract is an answer with status "Failed": ``fault`` tells whether the
+        request is to blame or the home (no CPS, no MO, a profile). Raises what leaves nothing to answer with
+        (``home.locked``, ``store.*``), and what is wrong with the other arguments (``crl.malformed``,
+        ``ocsp.malformed``, ``usage.invalid``).
         """
         _check_arguments(maximum_contracts, prioritised_emaids, position)
         now = self._clock.now().replace(microsecond=0)
@@ -125,9 +129,15 @@ class Provisioning:
             bundles = self._agreed(request, wanted, now)
             return self._accepted(request, bundles, self._position(request, len(bundles), station, position, now), now)
         except V2GPKIError as problem:
-            if problem.outcome.exit_code != EXIT_REFUSED or problem.code.startswith(_OURS):
+            if problem.code.startswith(_RAISED):
                 raise
-            return self._refused(request, schema, action, problem, now)
+            if problem.outcome.exit_code != EXIT_REFUSED and not problem.code.startswith(_OF_THE_HOME):
+                raise
+            if request is not None:
+                return _refused(request.edition, request.action, request.session_id, problem, now)
+            # In the edition that the vehicle speaks, as far as that can be told.
+            edition, session_id = installation.sender_of(_readable(exi_request), schema)
+            return _refused(edition, "update" if action.lower() == "update" else "install", session_id, problem, now)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -259,29 +269,23 @@ class Provisioning:
             "Accepted", exi, "OK", remaining_contracts=remaining, emaid=bundle.emaid, pcid=bundle.pcid
         )
 
-    def _refused(
-        self, request: Request | None, schema: str, action: str, problem: V2GPKIError, now: datetime
-    ) -> ProvisioningAnswer:
-        said: Action = "update" if action.lower() == "update" else "install"
-        if request is not None:
-            edition, said, session_id = request.edition, request.action, request.session_id
-        else:
-            # Where the schema was the wrong one, the vehicle still hears its own edition.
-            edition = installation.SCHEMAS.get(str(problem.facts.get("fitting", schema)), "iso15118-2")
-            session_id = bytes.fromhex(str(problem.facts.get("session_id", ""))) or bytes(8)
-        code = installation.response_code(problem, edition, said)
-        exi = installation.refuse(
-            edition=edition,
-            action=said,
-            session_id=session_id,
-            response_code=code,
-            timestamp=now,
-        )
-        return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem)
+
+def _refused(
+    edition: Edition, action: Action, session_id: bytes, problem: V2GPKIError, now: datetime
+) -> ProvisioningAnswer:
+    """The answer that delivers nothing and says why."""
+    code = installation.response_code(problem, edition, action)
+    exi = installation.refuse(
+        edition=edition, action=action, session_id=session_id, response_code=code, timestamp=now
+    )
+    fault: Literal["request", "home"] = "home" if problem.code.startswith(_OF_THE_HOME) else "request"
+    return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem, fault=fault)
 
 
-#: What says something about this home or the evidence that came with the call, and nothing about the request.
-_OURS = ("authority.", "cps.none", "crl.", "issuing.", "lint.", "ocsp.", "profile.", "store.")
+#: What is wrong with this home and not with the request.
+_OF_THE_HOME = ("authority.", "cps.none", "issuing.", "lint.", "profile.")
+#: What leaves nothing to answer with, or says something about the evidence that the caller gave.
+_RAISED = ("crl.", "ocsp.", "store.")
 _ATTEMPTS = 3
 _ACTIONS: dict[str, Action | None] = {"": None, "install": "install", "update": "update"}
 
@@ -322,6 +326,14 @@ def _octets(exi_request: str | bytes | bytearray | memoryview) -> bytes:
             hint="OCPP carries the EXI octets of the vehicle's request in base64, unchanged",
             clause="OCPP 2.0.1 M01",
         ) from problem
+
+
+def _readable(exi_request: str | bytes | bytearray | memoryview) -> bytes:
+    """The octets of a request, none when they cannot be read."""
+    try:
+        return _octets(exi_request)
+    except V2GPKIError:
+        return b""
 
 
 def _digest(request: Request) -> bytes:

@@ -29,6 +29,8 @@ from v2gpki.pnc.signature import SignatureCheck, attach, sign, verify
 SCHEMAS: dict[str, Edition] = {
     "urn:iso:15118:2:2013:MsgDef": "iso15118-2",
     "urn:iso:std:iso:15118:-20:CommonMessages": "iso15118-20",
+    # How a public pool's description calls -20.
+    "urn:iso:15118:20:2020:MsgDef": "iso15118-20",
     "iso15118-2": "iso15118-2",
     "iso15118-20": "iso15118-20",
     "lab-ecog-20": "lab-ecog-20",
@@ -219,6 +221,18 @@ def decoded(octets: bytes, schema: str) -> tuple[Edition, Message | NamedValue]:
         return found[0]
     closest = nearest(octets, (CODED["iso15118-2"], CODED["iso15118-20"]))
     return ("iso15118-2" if closest == "iso15118-2" else "iso15118-20"), codec.decode(octets, closest)
+
+
+def sender_of(octets: bytes, schema: str = "") -> tuple[Edition, bytes]:
+    """Which edition a message that was refused is of, and its session id (zeros where that cannot be read): what its
+    sender needs to understand the refusal. Never raises."""
+    try:
+        edition, message = decoded(octets, "")
+        return edition, opened(message)[1]
+    except V2GPKIError:
+        pass
+    closest = nearest(octets, (CODED["iso15118-2"], CODED["iso15118-20"])) if octets else ""
+    return SCHEMAS.get(schema) or ("iso15118-20" if closest == CODED["iso15118-20"] else "iso15118-2"), bytes(8)
 
 
 def _decoded_as(octets: bytes, schema: str) -> tuple[Edition, Message | NamedValue]:

@@ -131,7 +131,7 @@ class ContractPool:
             raise unknown_vehicle(vehicle)
         signing = self._issuer(issuer, rows)
         if not short:
-            require_lasting(self.shortest(rows), last - first)
+            require_lasting(self.shortest(vehicle), last - first)
         before = self._store.pools.contract_of(account)
         if before is not None and before.state == "active":
             if before.ends > at:
@@ -182,14 +182,15 @@ class ContractPool:
         ending_before: datetime | None = None,
     ) -> Iterator[Contract]:
         """Contracts in the order of creation; raises ``identifier.invalid`` for an EMAID that is none."""
-        account = _parsed("emaid", emaid).normal if emaid else ""
+        account = _parsed(emaid).normal if emaid else ""
         return self._store.pools.contracts(
             pcid=pcid.upper(), emaid=account, state=state, ending_before=ending_before
         )
 
-    def shortest(self, vehicles: Sequence[PooledVehicle] = ()) -> tuple[timedelta, str]:
-        """The shortest time for which all of these keys can get a contract certificate, and the edition that says so;
-        without any, for which every edition of the home issues one."""
+    def shortest(self, pcid: str) -> tuple[timedelta, str]:
+        """The shortest time for which all keys of a vehicle can get a contract certificate, and the edition that says
+        so; for one that is not registered, for which every edition of the home issues one."""
+        vehicles = tuple(self._store.pools.vehicles(pcid=pcid_key(pcid)))
         families = {(one.edition, one.suite) for one in vehicles or self._store.authorities()}
         least = [
             (minimum, edition)
@@ -284,6 +285,10 @@ class ContractPool:
         revoked = tuple(pair for pair in valid if pair not in left)
         return Ended(ended, changed=True, revoked=revoked, default=self.default_of(contract.pcid))
 
+    def valid_certificates(self, contract_id: str, at: datetime) -> tuple[tuple[str, int], ...]:
+        """(issuer id, serial) of every certificate of a contract that is neither revoked nor over at ``at``."""
+        return valid_certificates(self._store, contract_id, at)
+
     def default_of(self, pcid: str) -> Contract | None:
         """A vehicle's default contract; raises ``identifier.invalid``."""
         active = self._store.pools.contracts(pcid=pcid_key(pcid), state="active")
@@ -293,13 +298,13 @@ class ContractPool:
 
     def _emaid(self, text: str) -> str:
         """The EMAID as it is kept; a wrong check digit is refused where the policy says so."""
-        identifier = _parsed("emaid", text)
+        identifier = _parsed(text)
         wrong = [warning for warning in identifier.warnings if warning.code == "identifier.check_digit"]
         if wrong and self.policy.wrong_check_digit == "refuse":
             raise V2GPKIError(
                 "contract.check_digit",
                 f"{text[:40]!a}: {wrong[0].message}",
-                hint="correct the EMAID, or leave the check digit out; v2gpki id make computes it",
+                hint=f"correct the EMAID, or leave the check digit out; {_make(identifier.normal)} computes it",
                 clause=wrong[0].clause,
                 facts={"emaid": identifier.normal},
                 findings=wrong,
@@ -371,13 +376,18 @@ def ordered(contracts: Sequence[Contract], prioritised: Sequence[str], rule: Sel
     return wished + others
 
 
-def _parsed(kind: str, text: str) -> Identifier:
-    """An identifier, or its refusal with a hint."""
+def _parsed(text: str) -> Identifier:
+    """An EMAID, or its refusal with a hint."""
     try:
-        return parse(kind, text)
+        return parse("emaid", text)
     except V2GPKIError as problem:
-        problem.hint = problem.hint or f"v2gpki id make {kind} builds one from its parts"
+        problem.hint = problem.hint or f"{_make('DEABCC12345678')} builds one from its parts"
         raise
+
+
+def _make(emaid: str) -> str:
+    """What to type for an EMAID with its check digit."""
+    return f"v2gpki id make emaid --country {emaid[:2]} --provider {emaid[2:5]} --instance {emaid[5:_ACCOUNT]}"
 
 
 def _account(emaid: str) -> str:

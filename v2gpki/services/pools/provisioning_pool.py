@@ -190,7 +190,7 @@ class ProvisioningPool:
             raise V2GPKIError(
                 "pool.unbound_wmi",
                 f"the WMI {wmi} belongs to nobody yet, so {owner} may not register {pcid}",
-                hint=f"bind it first: v2gpki pcp owner bind --wmi {wmi} --owner {shlex.quote(owner)}",
+                hint=f"give it to that party first: v2gpki pcp owner bind --wmi {wmi} --owner {shlex.quote(owner)}",
                 clause=_CLAUSE,
                 facts=facts,
             )
