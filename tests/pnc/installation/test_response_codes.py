@@ -27,7 +27,7 @@ def test_each_code_with_a_word_stands_in_one_row() -> None:
     assert named == sorted(code for code, outcome in CODES.items() if outcome.iso2 or outcome.iso20)
 
 
-@pytest.mark.parametrize("code", ["exi.truncated", "installation.wrong_schema", "cps.none", "issuing.issuer_not_active"])
+@pytest.mark.parametrize("code", ["exi.truncated", "installation.wrong_schema", "cps.none", "issuing.wrong_issuer"])
 def test_what_has_no_word_is_failed(code: str) -> None:
     problem = V2GPKIError(code, "a test")
     assert {response_code(problem, edition) for edition in ("iso15118-2", "iso15118-20")} == {"FAILED"}
