@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cli.exchange_commands import EMAID, PCID, Line, make, opened_line
 
@@ -54,7 +58,9 @@ def test_without_an_end_a_contract_lasts_as_long_as_its_certificate(line: Line) 
         (("--emaid", EMAID, "--pcid", "WACME999999999999"), "pool.unknown_vehicle"),
         (("--emaid", "nonsense", "--pcid", PCID), "identifier.invalid"),
         (("--emaid", EMAID, "--pcid", PCID, "--until", "2020-01-01"), "contract.bad_period"),
+        (("--emaid", EMAID, "--pcid", PCID, "--until", in_days(20)), "contract.bad_period"),
         (("--emaid", EMAID, "--pcid", PCID, "--issuer", "iso2-cpo-sub-ca-2"), "contract.wrong_issuer"),
+        (("--emaid", EMAID, "--pcid", ""), "identifier.invalid"),
     ],
 )
 def test_what_is_no_contract_is_refused_with_a_hint(line: Line, options: tuple[str, ...], code: str) -> None:
@@ -87,7 +93,7 @@ def test_the_default_moves(line: Line) -> None:
 
 
 def test_what_ends_soon_is_listed_by_the_window_of_its_edition(line: Line) -> None:
-    line.contract(EMAID, "--until", in_days(18))
+    line.contract(EMAID, "--until", in_days(18), "--short")
     line.contract(OTHER, "--until", in_days(100))
     soon = [one["emaid"] for one in line.stream("contract", "list", "--expiring-soon")]
     assert soon == [EMAID]  # [V2G2-690]: 21 days
@@ -104,6 +110,16 @@ def test_lists_by_vehicle_emaid_and_state(line: Line) -> None:
     assert [one["emaid"] for one in line.stream("contract", "list", "--emaid", OTHER)] == [OTHER]
     assert len(line.stream("contract", "list", "--pcid", PCID)) == 2
     assert line.stream("contract", "list", "--pcid", "WACME999999999999") == []
+    for option in ("--pcid", "--emaid"):
+        error = line.told("contract", "list", option, "", exit_code=2, refused=True)
+        assert error["code"] == "usage.invalid"
+
+
+def test_a_short_contract_is_for_laboratories_and_says_so(line: Line) -> None:
+    short = ("contract", "create", "--emaid", EMAID, "--pcid", PCID, "--until", in_days(20))
+    assert "--short" in line.told(*short, refused=True)["hint"]
+    assert "28 days" in line.told(*short, "--short")["warnings"][0]
+    assert "warnings" not in line.contract(OTHER, "--until", in_days(40), "--short")
 
 
 def test_ending_revokes_every_certificate_and_withdraws_what_was_made(line: Line) -> None:
@@ -117,6 +133,43 @@ def test_ending_revokes_every_certificate_and_withdraws_what_was_made(line: Line
     assert {one["state"] for one in shown["certificates"]} == {"revoked"}
     assert {one["state"] for one in shown["bundles"]} == {"withdrawn"}
     assert line.told("contract", "end", EMAID, "--yes")["changed"] is False
+
+
+def test_certificates_of_a_purged_contract_stay_valid_until_somebody_revokes_them(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = line.contract(), line.contract(OTHER)
+    line.told("contract", "prepare", "--all")
+    deleted = line.told("pcp", "delete", PCID, "--yes")
+    assert (len(deleted["purged"]), deleted["revoked"], len(deleted["still_valid"])) == (2, [], 4)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert "Revoke the certificates" in line.said("contract", "end", EMAID, exit_code=130)
+    ended = line.told("contract", "end", first["id"], "--yes")
+    assert (ended["state"], ended["changed"], len(ended["revoked"])) == ("purged", True, 2)
+    assert line.told("contract", "end", first["id"], "--yes")["changed"] is False
+    said = line.said("contract", "end", other["id"], "--yes")
+    assert f"{OTHER} was purged already" in said
+    assert "revoked  2 certificates" in said
+    assert {one["state"] for one in line.stream("cert", "list", "--role", "contract")} == {"revoked"}
+
+
+def test_a_deleted_vehicle_may_take_its_contract_certificates_along(line: Line) -> None:
+    line.contract()
+    line.told("contract", "prepare", "--all")
+    assert line.told("pcp", "delete", PCID, "--edition", "iso15118-20", "--revoke", "--yes")["revoked"] == []
+    said = line.said("pcp", "delete", PCID, "--revoke", "--yes")
+    assert "revoked  2 contract certificates" in said
+    assert "stay valid" not in said
+    assert {one["state"] for one in line.stream("cert", "list", "--role", "contract")} == {"revoked"}
+
+
+def test_what_a_deletion_leaves_valid_is_said_with_what_revokes_it(line: Line) -> None:
+    line.contract()
+    line.told("contract", "prepare", "--all")
+    said = line.said("pcp", "delete", PCID, "--yes")
+    assert "2 contract certificates stay valid" in said
+    typed = said.rsplit("v2gpki ", 1)[1].split()
+    assert "revoked  2 certificates" in line.said(*typed, "--yes")
 
 
 def test_nobody_ends_a_contract_without_being_asked(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,3 +284,48 @@ def test_a_pcid_of_somebody_else_is_refused_before_anything_is_issued(line: Line
     assert error["code"] == "pool.foreign_wmi"
     assert not Path("v").exists()
     assert [one for one in line.stream("cert", "list", "--role", "oem") if one["id"] == VEHICLE] == []
+
+
+def csr(file: str, name: str) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    Path(file).write_bytes(request.public_bytes(Encoding.PEM))
+    return file
+
+
+def test_the_pcid_of_a_request_is_asked_about_before_anything_is_issued(line: Line) -> None:
+    before = len(line.stream("cert", "list"))
+    line.told("pcp", "owner", "bind", "--wmi", "WAC", "--owner", "acme oem")
+    oem = ("cert", "issue", "oem", "--edition", "iso15118-2", "--csr", csr("k.csr", VEHICLE), "--out", "v")
+    error = line.told(*oem, refused=True)
+    assert error["code"] == "pool.foreign_wmi"
+    assert not Path("v").exists()
+    assert len(line.stream("cert", "list")) == before
+    # What the hint says works as it stands.
+    hinted = shlex.split(error["hint"].split("(", 1)[1].split(")", 1)[0])
+    assert line.told(*oem, *hinted)["registered"] == "new"
+    assert line.told("pcp", "show", VEHICLE)["vehicles"][0]["owner"] == "acme oem"
+    release = error["hint"].rsplit("v2gpki ", 1)[1].split()
+    assert line.told(*release)["changed"] is True
+    error = line.told(*oem[:-1], "w", "--owner", "acme oem", refused=True)
+    assert error["code"] == "pool.unbound_wmi"
+    line.told(*shlex.split(error["hint"].split("v2gpki ", 1)[1]))
+    assert line.told(*oem[:-1], "w", "--owner", "acme oem")["registered"] == "renewed"
+
+
+def test_owners_are_of_vehicles_that_are_registered(line: Line) -> None:
+    for more in (("--owner", "x"), ("--other-root",)):
+        error = line.told(
+            *("cert", "issue", "oem", "--edition", "iso15118-2", "--plain-key", "--id", VEHICLE),
+            *("--unregistered", "--out", "v", *more),
+            exit_code=2,
+            refused=True,
+        )
+        assert error["code"] == "usage.invalid"
+
+
+def test_the_check_digit_that_is_hinted_at_is_the_right_one(line: Line) -> None:
+    wrong = line.told("contract", "create", "--emaid", "DEACMC12345678X", "--pcid", PCID, refused=True)
+    typed = wrong["hint"].split("v2gpki ", 1)[1].removesuffix(" computes it").split()
+    assert EMAID in str(line.told(*typed))

@@ -74,7 +74,7 @@ def page(
 
 
 def delete(
-    connection: sqlite3.Connection, pcid: str, edition: str, at: datetime, caller: str, revoke: str = ""
+    connection: sqlite3.Connection, pcid: str, at: datetime, caller: str, *, edition: str, revoke: str
 ) -> tuple[Contract, ...]:
     """Take a vehicle out of the pool; without a row left, its active contracts are purged, and their certificates
     revoked when ``revoke`` gives a reason."""

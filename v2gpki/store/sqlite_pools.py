@@ -101,7 +101,7 @@ class SqlitePools:
     ) -> tuple[Contract, ...]:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            return pooled_vehicles.delete(connection, pcid, edition, at, caller, revoke)
+            return pooled_vehicles.delete(connection, pcid, at, caller, edition=edition, revoke=revoke)
 
     # -- contracts (CCP) ---------------------------------------------------------------------
     def add_contract(self, contract: Contract) -> Contract:
