@@ -126,7 +126,7 @@ def check(ca: v2gpki.CertificateAuthority, edition: Edition, vehicle: Vehicle, a
 
     def trust(chain: tuple[bytes, ...]) -> object:
         anchors = [TrustAnchor(root, "v2g-root")]
-        return judge(chain, anchors, catalogue=ca.catalogue, role="cps", edition=edition, at=NOW)
+        return judge(chain, anchors, catalogue=ca.catalogue, role="cps", edition=edition, at=NOW, ordered=True)
 
     response = installation.read_response(answer.exi)
     opened = installation.open_response(response, SoftwareAgreement(vehicle.key), trust=trust, pcid=vehicle.pcid)

@@ -74,18 +74,38 @@ def main() -> int:
         *("--role", "contract", "--edition", "iso15118-2"),
     )
 
-    title("5. Revocation, and the CRL that tells everybody")
+    title("5. A vehicle asks for its contract, gets it wrapped for its key, and opens it; every signature explained")
+    vehicle = ("--oem-key", "iso15118-2-p256-oem/key.pem", "--oem-key-passphrase-file", "handed-out.txt")
+    chain = ("--oem-chain", "iso15118-2-p256-oem/chain.pem")
+    v2gpki("ca", "cert", "iso2-v2g-root", "--out", "iso2-v2g-root.pem", "--force", quiet=True)
+    v2gpki("installation", "request", *vehicle, *chain, "--root", "iso2-v2g-root.pem", "--out", "request.exi")
+    v2gpki("installation", "answer", "--request", "request.exi", "--out", "answer.exi")
+    anchor = ("--anchor", "iso2-v2g-root.pem")
+    v2gpki("installation", "explain", "answer.exi", "--request", "request.exi", *vehicle, *anchor)
+    v2gpki(
+        *("installation", "open", "answer.exi", *vehicle, *anchor),
+        *("--key-passphrase-file", "handed-out.txt", "--out", "installed"),
+    )
+    proven_by_openssl(folder / "iso2-mo-root.pem", folder / "installed", leaf="contract.pem")
+    damaged = bytearray((folder / "answer.exi").read_bytes())
+    damaged[len(damaged) // 2] ^= 0x10
+    (folder / "damaged.exi").write_bytes(damaged)
+    print("(one bit of the answer is turned over)")
+    refused = v2gpki("installation", "explain", "damaged.exi", *anchor, expected=1)
+
+    title("6. Revocation, and the CRL that tells everybody")
     v2gpki("cert", "revoke", "DE*ACM*E0002", "--reason", "keyCompromise", "--yes")
     v2gpki("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "cpo.crl")
-    refused = v2gpki(
+    refused += v2gpki(
         *("verify", "outside/chain.pem", "--anchor", "iso2-v2g-root.pem", "--crl", "cpo.crl"),
         *("--role", "secc", "--edition", "iso15118-2"),
         expected=1,
     )
 
-    title("6. The audit log, from the first certificate to the revocation")
+    title("7. The audit log, from the first certificate to the revocation")
     v2gpki("audit", "verify")
-    print(f"\nDone: {len(issued)} certificates proven, {refused} refused as it should be. Everything is in {folder}")
+    print(f"\nDone: {len(issued) + 1} certificates proven, {refused} things refused as they should be.", end=" ")
+    print(f"Everything is in {folder}")
     return 0
 
 
@@ -145,12 +165,12 @@ def request_from_outside(place: Path) -> None:
     place.write_bytes(build_csr(SUITES["p256"].generate(), "DE*ACM*E0002", organization="Somebody Else"))
 
 
-def proven_by_openssl(root: Path, folder: Path) -> None:
+def proven_by_openssl(root: Path, folder: Path, leaf: str = "cert.pem") -> None:
     """``openssl verify -x509_strict`` by the program if it is there, else by the OpenSSL library."""
     if program := shutil.which("openssl"):
         trust = ["-CAfile", root, "-untrusted", folder / "chain.pem"]
         done = subprocess.run(
-            [program, "verify", "-x509_strict", *trust, folder / "cert.pem"],
+            [program, "verify", "-x509_strict", *trust, folder / leaf],
             capture_output=True,
             text=True,
             check=False,

@@ -79,8 +79,8 @@ def test_the_demo_says_that_the_library_proves_when_there_is_no_openssl_program(
     alone = environment(PATH=str(tmp_path / "no-programs"))
     done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("(OpenSSL library; no openssl program here, -x509_strict)") == 12
-    assert "Done: 12 certificates proven, 1 refused" in done.stdout
+    assert done.stdout.count("(OpenSSL library; no openssl program here, -x509_strict)") == 13
+    assert "Done: 13 certificates proven, 2 things refused" in done.stdout
 
 
 def test_the_demo_replaces_no_folder_but_its_own(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from v2gpki.clock import Clock, FixedClock
     from v2gpki.errors import Finding, V2GPKIError
     from v2gpki.services.issuance import Issued
+    from v2gpki.services.policy import Policy
+    from v2gpki.services.provisioning import Provisioning, ProvisioningAnswer
     from v2gpki.wiring import CertificateAuthority, CertificateOrder, open_authority
+    from v2gpki.wiring.plug_and_charge import PlugAndCharge
 
 __all__ = [
     "CertificateAuthority",
@@ -27,6 +30,10 @@ __all__ = [
     "Finding",
     "FixedClock",
     "Issued",
+    "PlugAndCharge",
+    "Policy",
+    "Provisioning",
+    "ProvisioningAnswer",
     "V2GPKIError",
     "__version__",
     "open_authority",
@@ -39,6 +46,10 @@ _HOMES = {
     "Finding": "v2gpki.errors",
     "FixedClock": "v2gpki.clock",
     "Issued": "v2gpki.services.issuance",
+    "PlugAndCharge": "v2gpki.wiring.plug_and_charge",
+    "Policy": "v2gpki.services.policy",
+    "Provisioning": "v2gpki.services.provisioning",
+    "ProvisioningAnswer": "v2gpki.services.provisioning",
     "V2GPKIError": "v2gpki.errors",
     "open_authority": "v2gpki.wiring",
 }

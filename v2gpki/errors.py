@@ -502,6 +502,10 @@ CODES: Mapping[str, Outcome] = {
     "provisioning.contract_ended": _refused(
         409, "FAILED_ContractCanceled", "WARNING_NoContractMatchingPCIDFound", "ContractCancelled"
     ),
+    "provisioning.none_wanted": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "provisioning.too_many_certificates": _refused(
+        409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"
+    ),
     "provisioning.revoked": _refused(
         409, "FAILED_CertificateRevoked", "WARNING_CertificateRevoked", "CertificateRevoked"
     ),
@@ -523,6 +527,7 @@ CODES: Mapping[str, Outcome] = {
     "pool.prefix_taken": _refused(409),
     "pool.unbound_wmi": _refused(403),
     "pool.foreign_wmi": _refused(403),
+    "pool.other_root": _refused(409),
     "pool.unknown_vehicle": _refused(404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound"),
     "pool.bad_key_identifier": _refused(),
     "pool.bad_previous": _refused(),

@@ -83,7 +83,7 @@ def test_refusals_name_what_is_wrong(line: Line, chain: Path, foreign: Path, tmp
     error = line.told("pcp", "register", "--chain", stranger, exit_code=1)
     assert error["code"] == "path.no_anchor"
     assert error["findings"]
-    cases = {
+    cases: dict[str, list[str | Path]] = {
         "pool.wrong_family": ["--chain", chain, "--edition", "iso15118-20"],
         "identifier.invalid": ["--chain", chain, "--previous", "OEMProvCert"],
         "pool.unbound_wmi": ["--chain", chain, "--owner", "volks"],
@@ -104,13 +104,60 @@ def test_a_root_of_others_is_trusted_first(line: Line, foreign: Path, tmp_path: 
     assert line.told("pcp", "register", "--chain", stranger)["state"] == "new"
 
 
-def test_evidence_comes_along(line: Line, chain: Path, tmp_path: Path) -> None:
+def test_another_root_takes_no_vehicle_over(line: Line, chain: Path, foreign: Path, tmp_path: Path) -> None:
+    line.told("pcp", "register", "--chain", chain)
+    stranger = write_chain(foreign, tmp_path / "stranger.pem")
+    root = write_root(foreign, tmp_path / "root.pem", "iso2-oem-root")
+    line.told("rcp", "add", root, "--yes", "--role", "oem-root")
+    error = line.told("pcp", "register", "--chain", stranger, exit_code=1)
+    assert error["code"] == "pool.other_root"
+    assert "--other-root" in str(error["hint"])
+    done = line.told("pcp", "register", "--chain", stranger, "--other-root")
+    assert done["state"] == "renewed"
+    assert "pool.other_root" in {one["code"] for one in done["findings"]}  # type: ignore[attr-defined]  # JSON
+    before = len(line.stream("cert", "list"))
+    issue = ("cert", "issue", "oem", "--edition", "iso15118-2", "--id", PCID, "--plain-key", "--out", "back")
+    assert line.told(*issue, exit_code=1)["code"] == "pool.other_root"
+    assert len(line.stream("cert", "list")) == before
+    assert line.told(*issue, "--other-root")["registered"] == "renewed"
+
+
+def test_policy_is_within_reach(line: Line, chain: Path, tmp_path: Path) -> None:
+    register = ("pcp", "register", "--chain", chain)
+    assert line.told(*register, "--require-evidence", exit_code=1)["code"] == "path.status_unknown"
+    lists: list[str | Path] = []
+    with v2gpki.open_authority(line.home, passphrase=PASSPHRASE, caller="test") as ca:
+        for slug in ("iso2-oem-sub-ca-2", "iso2-oem-sub-ca-1", "iso2-oem-root"):
+            lists += ["--crl", tmp_path / f"{slug}.crl"]
+            (tmp_path / f"{slug}.crl").write_bytes(ca.publish_crl(slug).der)
+    assert line.told(*register, "--bind", exit_code=2)["code"] == "usage.invalid"
+    assert line.told(*register, "--owner", "volks", exit_code=1)["code"] == "pool.unbound_wmi"
+    done = line.told(*register, "--require-evidence", *lists, "--bind", "--owner", "volks")
+    assert (done["state"], done["owner"]) == ("new", "volks")
+    assert [one["owner"] for one in line.stream("pcp", "owner", "list")] == ["volks"]
+
+
+@pytest.mark.parametrize("pcid", ["", " ", "%", "WVW"])
+def test_what_is_no_pcid_is_nobody(line: Line, chain: Path, pcid: str) -> None:
+    line.told("pcp", "register", "--chain", chain)
+    assert line.told("pcp", "delete", pcid, "--yes", exit_code=1)["code"] == "identifier.invalid"
+    assert line.told("pcp", "show", pcid, exit_code=1)["code"] == "identifier.invalid"
+    assert len(line.stream("pcp", "list")) == 1
+
+
+def test_evidence_comes_along(line: Line, foreign: Path, tmp_path: Path) -> None:
+    """A stranger's certificate, revoked by its own authority: nothing but the list that comes along says so."""
+    stranger = write_chain(foreign, tmp_path / "stranger.pem")
+    root = write_root(foreign, tmp_path / "root.pem", "iso2-oem-root")
+    line.told("rcp", "add", root, "--yes", "--role", "oem-root")
+    leaf = view(load_certificates(stranger.read_bytes())[0])
     revoked = tmp_path / "revoked.crl"
-    leaf = view(load_certificates(chain.read_bytes())[0])
-    assert line.told("cert", "revoke", f"{leaf.serial:x}", "--yes")["state"] == "revoked"
-    line.told("crl", "issue", "iso2-oem-sub-ca-2", "--out", revoked)
-    error = line.told("pcp", "register", "--chain", chain, "--crl", revoked, exit_code=1)
+    with v2gpki.open_authority(foreign, passphrase=PASSPHRASE, caller="test") as ca:
+        ca.revoke(f"{leaf.serial:x}", "keyCompromise")
+        revoked.write_bytes(ca.publish_crl("iso2-oem-sub-ca-2").der)
+    error = line.told("pcp", "register", "--chain", stranger, "--crl", revoked, exit_code=1)
     assert error["code"] == "path.revoked"
+    assert line.told("pcp", "register", "--chain", stranger)["state"] == "new"
 
 
 def test_vehicles_are_listed_and_filtered(line: Line, chain: Path, tmp_path: Path) -> None:
@@ -162,9 +209,12 @@ def test_a_wmi_belongs_to_one_party(line: Line, chain: Path) -> None:
     assert taken["code"] == "pool.prefix_taken"
     assert line.told("pcp", "register", "--chain", chain, exit_code=1)["code"] == "pool.foreign_wmi"
     assert line.told("pcp", "register", "--chain", chain, "--owner", "volks")["owner"] == "volks"
-    assert [one["prefix"] for one in line.told("pcp", "owner", "list")["prefixes"]] == ["WVW"]  # type: ignore[attr-defined]
-    assert line.told("pcp", "owner", "list", "--owner", "other")["prefixes"] == []
+    (listed,) = line.stream("pcp", "owner", "list")
+    assert (next(iter(listed.items())), listed["prefix"]) == (("schema", "v2gpki/prefix/1"), "WVW")
+    assert line.stream("pcp", "owner", "list", "--owner", "other") == []
     assert "volks" in line.said("pcp", "owner", "list")
+    taken = line.told("pcp", "owner", "bind", "--wmi", "WVW", "--owner", "other", exit_code=1)
+    assert str(taken["hint"]).endswith("v2gpki pcp owner release --wmi WVW")
     wrong = line.told("pcp", "owner", "release", "--wmi", "WVW", "--owner", "other", exit_code=1)
     assert wrong["code"] == "pool.prefix_taken"
     assert line.told("pcp", "owner", "release", "--wmi", "WVW")["changed"] is True
@@ -188,7 +238,7 @@ def test_writing_needs_the_passphrase_and_reading_does_not(
         assert line.told("pcp", *command, exit_code=3)["code"] == "key.wrong_passphrase"
     monkeypatch.delenv("V2GPKI_PASSPHRASE")
     assert len(line.stream("pcp", "list")) == 1
-    assert line.told("pcp", "owner", "list")["prefixes"] == []
+    assert line.stream("pcp", "owner", "list") == []
     assert line.told("pcp", "show", PCID)["pcid"] == PCID
 
 

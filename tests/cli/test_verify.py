@@ -53,10 +53,39 @@ def test_a_good_chain(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert len(lines) == 5
-    assert [line.split()[0] for line in lines] == ["good"] * 5
+    assert [line.split()[0] for line in lines] == ["valid", "valid", "valid", "good", "valid"]
     assert "DE*ABC*E00001" in lines[0]
-    assert all("unknown" in line for line in lines[:3])
-    assert "anchor" in lines[3]
+    assert all("  revocation unknown (" in line for line in lines[:3])
+    assert "  anchor" in lines[3]
+    assert lines[4] == "valid at 2026-06-15T12:00:00Z; revocation unknown (3 of 4 certificates)"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (("secc", "cpo2", "cpo1"), ["good", "good", "good", "good", "good"]),
+        (("secc",), ["good", "valid", "valid", "good", "valid"]),
+    ],
+)
+def test_good_is_what_is_known_not_to_be_revoked(folder: Path, evidence: tuple[str, ...], words: list[str]) -> None:
+    done = run(
+        folder, "good.pem", "--anchor", "v2g.pem", *AT, *(f"--ocsp={name}.ocsp" for name in evidence)
+    )
+    lines = done.stdout.splitlines()
+    assert (done.returncode, [line.split()[0] for line in lines]) == (0, words)
+    assert ["  not revoked (OCSP" in line for line in lines[:3]] == [word == "good" for word in words[:3]]
+    assert ("revocation unknown" in lines[4]) == (words[4] == "valid")
+    # the names in JSON are a contract
+    value = json.loads(run(folder, "good.pem", "--anchor", "v2g.pem", *AT, "--json").stdout)
+    assert (value["verdict"], {row["verdict"] for row in value["certificates"]}) == ("good", {"good"})
+
+
+def test_a_bad_chain_is_never_called_valid(folder: Path) -> None:
+    done = run(folder, "good.pem", "--anchor", "v2g.pem", *AT, "--require-evidence")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["bad", "bad", "bad", "good"]
+    assert "bad at 2026-06-15T12:00:00Z" in lines
 
 
 def test_the_role_and_the_evidence(folder: Path) -> None:
@@ -109,7 +138,7 @@ def test_every_finding_and_what_the_outsides_are_told(folder: Path) -> None:
 def test_a_bad_chain_for_people(folder: Path) -> None:
     done = run(folder, "no-dc.pem", "--anchor", "v2g.pem", "--role", "secc", "--edition", "iso15118-2", *AT)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.startswith("bad  secc: ")
+    assert done.stdout.split()[:2] == ["bad", "secc:"]
     for words in ("role.domain_component", "[V2G2-925]", "-2 FAILED", "OCPP CertChainError", "hint: "):
         assert words in done.stdout
 

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import inspect
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import v2gpki
@@ -39,6 +40,8 @@ def _describe(name: str, thing: object) -> Iterator[str]:
             value = inspect.getattr_static(thing, member)
             if isinstance(value, property):
                 yield f"    {name}.{member}: property{_result(value.fget)}"
+            elif isinstance(value, cached_property):
+                yield f"    {name}.{member}: property{_result(value.func)}"
             elif isinstance(value, classmethod | staticmethod):
                 yield f"    {name}.{member}{_signature(value.__func__)} ({type(value).__name__})"
             elif inspect.isfunction(value):

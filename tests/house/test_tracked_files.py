@@ -15,7 +15,9 @@ FORBIDDEN = {
         rb"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|npmjs[.]com|crates[.]io|repo1?[.]maven|maven[.]org"
         rb"|rubygems[.]org|proxy[.]golang|deb[.]debian[.]org|index-ur[l]|--extra-inde[x]"
     ),
-    "place of one machine": re.compile(rb"/wor[k]/|/roo[t]/|/hom[e]/|/User[s]/|/opt/wheel[s]|[A-Z]:\\User[s]"),
+    "place of one machine": re.compile(
+        rb"(?<![A-Za-z0-9_])/(wor[k]|roo[t]|hom[e]|User[s])/|/opt/wheel[s]|[A-Z]:\\User[s]"
+    ),
     "path of something beside the checkout": re.compile(rb"[.][.]/share[d]/"),
     VECTOR: re.compile(rb"BEGIN (RSA |EC )?PRIVATE KE[Y]-----\r?\n[A-Za-z0-9+/]{20}"),
 }
@@ -43,11 +45,14 @@ def test_the_patterns_find_what_they_name() -> None:
     samples = [
         b"x\nhttps://pypi" + b".org/simple\n",
         b"/home" + b"/someone/x",
+        b"read '/ro" + b"ot/notes'",
         b"see ../shared" + b"/notes",
         b"-----BEGIN PRIVATE " + b"KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqG",
     ]
     assert [len(findings(sample)) for sample in samples] == [1] * len(samples)
     assert findings(samples[0])[0].startswith("line 2: ")
+    # A path of a URL or the name of a schema begins elsewhere.
+    assert findings(b"GET /v1/root" + b"/rootCerts, v2gpki/root" + b"/1") == []
 
 
 def test_constraints_hold_versions_and_nothing_else() -> None:

@@ -7,7 +7,7 @@ the standard's tables; OpenSSL's reading of the files says the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,16 @@ from cryptography.x509.oid import NameOID
 import v2gpki
 from tests.conftest import BIRTH
 from tests.interop.specifications import Example, examples, folder
+from tests.interop.test_openssl_path import verify as verify_with_openssl
+from v2gpki.certs.path import examine
+from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.messages import codec, iso2
 from v2gpki.pnc import installation
 from v2gpki.pnc.signature import verify
 from v2gpki.profile.load import Catalogue
-from v2gpki.services.trust import Assessment, assess
+from v2gpki.services.trust import Assessment, TrustAnchor, TrustedChain, assess, judge
 
 pytestmark = pytest.mark.interop("specifications")
 
@@ -219,6 +222,120 @@ def test_a_real_response_is_read_as_an_installation(emaid: str) -> None:
     assert read.data is not None
     assert (read.data.emaid, read.data.sealed.curve) == (emaid, "P256")
     assert installation.sizes(found[emaid]).base64 == (len(found[emaid]) + 2) // 3 * 4
+
+
+#: EMAID of the contract: what speaks against the CPS leaf, and against the contract certificate; a leaf with cA FALSE.
+RESPONSES: dict[str, tuple[str, set[str], set[str], set[str]]] = {
+    "EMP99CQAPAB004": ("CPS 2021.8 QA", {"role.key_usage"}, {"role.basic_constraints", "role.key_usage"}, {"cps"}),
+    "DEICECOPNCCERT": ("CPS 2024.4 QA", set(), set(), {"cps", "contract"}),
+}
+#: The provider writes key identifiers of 8 octets, and cA FALSE in leaves.
+_SHORT_SKI, _DEFAULT = "lint.subject_key_identifier.form", "lint.der.default_written"
+
+
+def response_of(emaid: str) -> installation.Response:
+    (octets,) = (example.octets for example in responses() if common_name_of_contract(example.octets) == emaid)
+    return installation.read_response(octets)
+
+
+def trusted_for(role: str, at: datetime, tolerate: set[str]) -> Callable[[tuple[bytes, ...]], TrustedChain]:
+    root = TrustAnchor(certificates()[_ROOT], "v2g-root")
+
+    def trust(chain: tuple[bytes, ...]) -> TrustedChain:
+        return judge(
+            chain,
+            [root],
+            catalogue=Catalogue(),
+            role=role,
+            edition="iso15118-2",
+            at=at,
+            ordered=True,
+            tolerate=tolerate,
+        )
+
+    return trust
+
+
+@pytest.mark.parametrize("emaid", RESPONSES)
+def test_a_real_response_holds_from_the_signature_to_the_published_root(emaid: str) -> None:
+    signer, lacking, lacking_contract, default = RESPONSES[emaid]
+    response = response_of(emaid)
+    assert response.data is not None
+    at = young(response.data.chain[0])
+    if lacking:
+        # the leaf has no KeyUsage at all, which [V2G2-884] demands
+        with pytest.raises(V2GPKIError) as refused:
+            installation.verify_response(response, trust=trusted_for("cps", at, set()))
+        assert {finding.code for finding in refused.value.findings} == lacking
+        assert {finding.facts["lint"] for finding in refused.value.findings} == {"lint.key_usage.missing"}
+    verified = installation.verify_response(response, trust=trusted_for("cps", at, lacking), emaid=emaid)
+    assert sorted(element.id for element in verified.check.elements) == ["ID1", "ID2", "ID3", "ID4"]
+    assert isinstance(verified.trusted, TrustedChain)
+    assert common_name(verified.trusted.path.leaf) == signer
+    assert verified.trusted.path.certificates == (*response.cps_chain, certificates()[_ROOT])
+    assert verified.trusted.roles == ("cps", "cps-sub-ca-2", "cps-sub-ca-1", "v2g-root")
+    noted = noted_by_name(verified.trusted)
+    above = [common_name(der) for der in response.cps_chain[1:]]
+    assert noted == {signer: lacking | {_SHORT_SKI, _DEFAULT}, **{name: {_SHORT_SKI} for name in above}}
+    # the contract's own chain ends in the same root
+    contract = trusted_for("contract", at, lacking_contract)(verified.data.chain)
+    assert contract.roles == ("contract", "mo-sub-ca-2", "mo-sub-ca-1", "v2g-root")
+    more = {_DEFAULT} if "contract" in default else set()
+    assert noted_by_name(contract)[emaid] == lacking_contract | more | {_SHORT_SKI}
+
+
+def noted_by_name(chain: TrustedChain) -> dict[str, set[str]]:
+    """The codes of the notes by the CN of the certificate."""
+    names = {view(der).fingerprint.hex(): common_name(der) for der in chain.path.certificates}
+    found: dict[str, set[str]] = {}
+    for note in chain.notes:
+        found.setdefault(names[str(note.facts["fingerprint"])], set()).add(note.code)
+    return found
+
+
+@pytest.mark.parametrize("emaid", RESPONSES)
+def test_a_real_response_does_not_hold_at_another_moment_or_root(emaid: str) -> None:
+    _, lacking, _, _ = RESPONSES[emaid]
+    response = response_of(emaid)
+    late = datetime(2031, 1, 1, tzinfo=UTC)
+    with pytest.raises(V2GPKIError) as refused:
+        installation.verify_response(response, trust=trusted_for("cps", late, lacking))
+    assert refused.value.code == "path.expired"
+    assert response.data is not None
+    at = young(response.data.chain[0])
+    with pytest.raises(V2GPKIError) as refused:
+        judge(
+            response.cps_chain,
+            [TrustAnchor(certificates()["V2G Root CA G2"], "v2g-root")],
+            catalogue=Catalogue(),
+            role="cps",
+            edition="iso15118-2",
+            at=at,
+            tolerate=lacking,
+        )
+    assert refused.value.code == "path.no_anchor"
+
+
+@pytest.mark.interop("openssl")
+@pytest.mark.parametrize("emaid", RESPONSES)
+def test_openssl_accepts_the_real_chains(emaid: str, tmp_path: Path) -> None:
+    response = response_of(emaid)
+    assert response.data is not None
+    at = young(response.data.chain[0])
+    for chain in (response.cps_chain, response.data.chain):
+        good, output = verify_with_openssl(tmp_path, list(chain), [certificates()[_ROOT]], at)
+        assert good, output
+        assert not examine(chain, [certificates()[_ROOT]], at=at).findings
+
+
+def test_every_real_certificate_is_read() -> None:
+    read = [view(der) for der in certificates().values()]
+    spelled = {common_name(one.der) for one in read if one.liberties}
+    assert spelled == {"CPS 2022.2 QA", "DEICECOPNCCERT"}
+    assert {one.liberties for one in read} == {
+        (),
+        ("cA of basicConstraints is written as FALSE although that is the default",),
+    }
 
 
 def test_a_real_request_is_read_as_an_installation() -> None:

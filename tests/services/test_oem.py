@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import v2gpki
+from tests.conftest import PASSPHRASE
 from tests.services.pool_world import AT, EMAID, PCID, World, refusing
 from v2gpki.keys.suites import SUITES, spki_of
 from v2gpki.services.oem import OemService
@@ -59,6 +62,21 @@ def test_nothing_is_issued_that_could_not_be_registered(world: World) -> None:
         service(world).issue_and_register("OEMProvCert", caller="test")
     assert issued_count(world) == 0
     assert service(world).issue_and_register(PCID, owner="volks", caller="test").registered.vehicle.owner == "volks"
+
+
+def test_nothing_is_issued_for_a_pcid_of_another_root(world: World, tmp_path: Path) -> None:
+    with v2gpki.open_authority(
+        tmp_path / "other", passphrase=PASSPHRASE, create=True, clock=v2gpki.FixedClock(AT), caller="other"
+    ) as ca:
+        ca.initialise(ca.plan(["iso15118-2"]), org="Other")
+        chain, root = ca.issue("oem", id=PCID, edition="iso15118-2").chain, ca.authority("iso2-oem-root").der
+    world.roots.add(root, role="oem-root", at=AT, caller="test")
+    world.vehicles.register(chain, at=AT, caller="test")
+    with refusing("pool.other_root"):
+        service(world).issue_and_register(PCID, caller="test")
+    assert issued_count(world) == 0
+    done = service(world).issue_and_register(PCID, accept_other_root=True, caller="test")
+    assert done.registered.state == "renewed"
 
 
 def test_only_provisioning_certificates_are_registered(world: World) -> None:

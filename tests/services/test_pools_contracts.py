@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 import v2gpki
 from tests.services.pool_world import AT, DAY, EMAID, PCID, World, refusing
+from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.services.issuance import Order
 from v2gpki.services.pools import ContractPolicy, Selection
 from v2gpki.store.pool_records import Contract
+from v2gpki.store.records import CertificateRecord
 
 #: From the vectors of mobilityid (The New Motion): the check digit of DE8AA001234567 is 0.
 ACCOUNT, CHECKED, WRONG = "DE8AA001234567", "DE8AA0012345670", "DE8AA0012345671"
@@ -36,7 +39,7 @@ def make(
     pcid: str = PCID,
     default: bool = False,
 ) -> Contract:
-    return world.contracts.create(emaid, pcid, begins, ends, default=default, at=AT, caller="alice")
+    return world.contracts.create(emaid, pcid, begins, ends, default=default, short=True, at=AT, caller="alice")
 
 
 # -- making ---------------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ def test_an_unknown_vehicle_gets_no_contract(world: World) -> None:
         make(world, pcid="WVWABCDEFGH999999")
     assert caught.value.outcome.iso2 == "FAILED_NoCertificateAvailable"
     lab = world.contracts.create(
-        EMAID, "WVWABCDEFGH999999", AT, AT + DAY, unregistered_vehicle=True, at=AT, caller="test"
+        EMAID, "WVWABCDEFGH999999", AT, AT + 90 * DAY, unregistered_vehicle=True, at=AT, caller="test"
     )
     assert lab.pcid == "WVWABCDEFGH999999"
 
@@ -122,6 +125,19 @@ def test_an_emaid_has_one_contract_however_it_is_written(world: World, first: st
     assert len(list(world.contracts.list())) == 1
 
 
+def test_of_many_at_once_one_gets_the_emaid(world: World) -> None:
+    def attempt(emaid: str) -> str:
+        try:
+            return make(world, emaid).emaid
+        except V2GPKIError as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(attempt, [ACCOUNT, CHECKED] * 8))
+    assert sorted(answers)[1:] == ["contract.exists"] * 15
+    assert len(list(world.contracts.list())) == 1
+
+
 def test_an_ended_contract_leaves_its_emaid_free(world: World) -> None:
     first = make(world)
     world.contracts.end(EMAID, at=AT, caller="test")
@@ -162,13 +178,62 @@ def test_a_contract_may_have_begun_and_may_begin_later(world: World) -> None:
 
 def test_the_issuer_must_issue_contracts(world: World) -> None:
     create = world.contracts.create
+    end = AT + 90 * DAY
     with refusing("contract.wrong_issuer") as caught:
-        create(EMAID, PCID, AT, AT + DAY, issuer="iso2-oem-sub-ca-2", at=AT, caller="test")
+        create(EMAID, PCID, AT, end, issuer="iso2-oem-sub-ca-2", at=AT, caller="test")
     assert "mo-sub-ca-2" in caught.value.hint
     with refusing("store.unknown_authority"):
-        create(EMAID, PCID, AT, AT + DAY, issuer="nobody", at=AT, caller="test")
-    made = create(EMAID, PCID, AT, AT + DAY, issuer="iso2-mo-sub-ca-2@1", at=AT, caller="test")
+        create(EMAID, PCID, AT, end, issuer="nobody", at=AT, caller="test")
+    made = create(EMAID, PCID, AT, end, issuer="iso2-mo-sub-ca-2@1", at=AT, caller="test")
     assert made.issuer == "iso2-mo-sub-ca-2@1"
+
+
+def test_the_issuer_must_serve_a_key_of_the_vehicle(everything: v2gpki.CertificateAuthority) -> None:
+    world = World(everything)
+    end = AT + 90 * DAY
+    world.vehicles.register(world.chain(PCID, ISO20, "p521"), at=AT, caller="test")
+    create = world.contracts.create
+    with refusing("contract.wrong_issuer") as caught:
+        create(EMAID, PCID, AT, end, issuer="iso2-mo-sub-ca-2", at=AT, caller="test")
+    assert "iso15118-20 in p521" in caught.value.message
+    assert list(world.contracts.list()) == []
+    assert create(EMAID, PCID, AT, end, issuer="iso20-p521-mo-sub-ca-2", at=AT, caller="test").issuer
+    world.registered()
+    assert create(ACCOUNT, PCID, AT, end, issuer="iso2-mo-sub-ca-2", at=AT, caller="test").issuer
+    elsewhere = create(
+        "DEABCC123ABC57", "WVWABCDEFGH999999", AT, end, issuer="iso2-mo-sub-ca-2", unregistered_vehicle=True,
+        at=AT, caller="test",
+    )
+    assert elsewhere.issuer == "iso2-mo-sub-ca-2"
+
+
+def test_a_contract_lasts_as_long_as_a_certificate_at_least(everything: v2gpki.CertificateAuthority) -> None:
+    """ISO 15118-2 table F.4: four weeks; ISO 15118-20 says nothing."""
+    world = World(everything)
+    create = world.contracts.create
+    world.registered()
+    for begins, ends in ((AT, AT + 28 * DAY - SECOND), (AT - 20 * DAY, AT + 7 * DAY)):
+        with refusing("contract.bad_period") as caught:
+            create(EMAID, PCID, begins, ends, at=AT, caller="test")
+        assert caught.value.facts == {"edition": ISO2, "days": 28}
+    assert list(world.contracts.list()) == []
+    assert create(EMAID, PCID, AT - 20 * DAY, AT + 8 * DAY, at=AT, caller="test").state == "active"
+    assert create(ACCOUNT, PCID, AT, AT + DAY, short=True, at=AT, caller="test").state == "active"
+    newer = "WVWABCDEFGH999999"
+    with refusing("contract.bad_period"):
+        create("DEABCC123ABC57", newer, AT, AT + DAY, unregistered_vehicle=True, at=AT, caller="test")
+    world.vehicles.register(world.chain(newer, ISO20, "p521"), at=AT, caller="test")
+    assert create("DEABCC123ABC57", newer, AT, AT + DAY, at=AT, caller="test").state == "active"
+
+
+@pytest.mark.parametrize("pcid", ["", " ", "%", "WVW"])
+def test_what_is_no_pcid_has_no_contracts(world: World, pcid: str) -> None:
+    make(world)
+    with refusing("identifier.invalid"):
+        world.contracts.select(pcid, ISO2, AT)
+    with refusing("identifier.invalid"):
+        world.contracts.default_of(pcid)
+    assert len(list(world.contracts.list(pcid=""))) == 1
 
 
 # -- finding --------------------------------------------------------------------------------------
@@ -264,9 +329,8 @@ def test_a_contract_ends_for_a_reason_that_is_one(world: World, reason: str) -> 
     assert world.contracts.find(EMAID).state == "active"
 
 
-def test_ending_revokes_the_certificates_of_the_contract(world: World) -> None:
-    """Its certificates are linked when they are committed, as services/issuance does."""
-    contract, other = make(world), make(world, "DEABCC123ABC57")
+def certified(world: World, *contracts: Contract) -> list[CertificateRecord]:
+    """A certificate for each: linked when it is committed, as services/issuance does."""
     ca = world.ca
     route = ca._routing.route("contract", edition=ISO2)
     orders = [
@@ -278,9 +342,15 @@ def test_ending_revokes_the_certificates_of_the_contract(world: World) -> None:
             not_after=one.ends,
             contract_id=one.id,
         )
-        for one in (contract, other)
+        for one in contracts
     ]
-    mine, kept = (answer.record for answer in ca.issuance.issue(orders, caller="test"))
+    return [answer.record for answer in ca.issuance.issue(orders, caller="test")]
+
+
+def test_ending_revokes_the_certificates_of_the_contract(world: World) -> None:
+    contract, other = make(world), make(world, "DEABCC123ABC57")
+    ca = world.ca
+    mine, kept = certified(world, contract, other)
     ended = world.contracts.end(contract.id, at=AT, caller="test")
     assert ended.revoked == ((mine.issuer_id, mine.serial),)
     revoked = ca.store.certificate(mine.issuer_id, mine.serial)
@@ -288,6 +358,34 @@ def test_ending_revokes_the_certificates_of_the_contract(world: World) -> None:
     assert revoked is not None
     assert still is not None
     assert (revoked.state, revoked.reason, still.state) == ("revoked", "cessationOfOperation", "valid")
+
+
+def test_ending_a_purged_contract_revokes_what_is_still_valid(world: World) -> None:
+    contract = make(world)
+    (mine,) = certified(world, contract)
+    pair = (mine.issuer_id, mine.serial)
+    deleted = world.vehicles.delete(PCID, at=AT, caller="test")
+    assert (deleted.revoked, deleted.valid) == ((), (pair,))
+    ended = world.contracts.end(contract.id, "superseded", at=AT, caller="test")
+    assert (ended.changed, ended.contract.state, ended.revoked) == (True, "purged", (pair,))
+    record = world.ca.store.certificate(*pair)
+    assert record is not None
+    assert (record.state, record.reason) == ("revoked", "superseded")
+    world.seals = 0
+    again = world.contracts.end(contract.id, at=AT, caller="test")
+    assert (again.changed, again.revoked, world.seals) == (False, (), 0)
+
+
+def test_a_deletion_revokes_when_asked(world: World) -> None:
+    world.registered("WVWABCDEFGH999999")
+    contract, other = make(world), make(world, "DEABCC123ABC57", pcid="WVWABCDEFGH999999")
+    mine, kept = certified(world, contract, other)
+    deleted = world.vehicles.delete(PCID, revoke=True, at=AT, caller="test")
+    assert (deleted.revoked, deleted.valid) == (((mine.issuer_id, mine.serial),), ())
+    record, still = (world.ca.store.certificate(one.issuer_id, one.serial) for one in (mine, kept))
+    assert record is not None
+    assert still is not None
+    assert (record.state, record.reason, still.state) == ("revoked", "cessationOfOperation", "valid")
 
 
 # -- selection ------------------------------------------------------------------------------------
@@ -354,8 +452,10 @@ def test_only_what_runs_now_is_given(several: World) -> None:
         pool.select(PCID, "iso15118-3", AT)
 
 
-def test_a_check_digit_makes_no_other_contract_of_it(world: World) -> None:
-    make(world, ACCOUNT)
+@pytest.mark.parametrize("wished", [ACCOUNT, CHECKED, "de-8aa-001234567"])
+@pytest.mark.parametrize("kept", [ACCOUNT, CHECKED])
+def test_a_check_digit_makes_no_other_contract_of_it(world: World, kept: str, wished: str) -> None:
+    make(world, kept)
     make(world, EMAID, default=True)
-    chosen = world.contracts.select(PCID, ISO2, AT, prioritised=[CHECKED])
-    assert [one.emaid for one in chosen] == [ACCOUNT, EMAID]
+    chosen = world.contracts.select(PCID, ISO2, AT, prioritised=[wished])
+    assert [one.emaid for one in chosen] == [kept, EMAID]

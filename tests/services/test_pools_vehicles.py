@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -256,6 +257,38 @@ def test_without_a_pcid_nothing_is_registered(world: World) -> None:
     refused(world, chain, "identifier.invalid", tolerate=codes)
 
 
+# -- another root ---------------------------------------------------------------------------------
+
+
+def test_another_root_takes_no_pcid_over(world: World, foreign: tuple[bytes, ...]) -> None:
+    mine = world.registered().vehicle
+    contract = world.contracts.create(EMAID, PCID, AT, AT + 90 * DAY, at=AT, caller="test")
+    world.roots.add(foreign[-1], role="oem-root", at=AT, caller="test")
+    problem = refused(world, foreign, "pool.other_root")
+    assert problem.facts["registered"] == mine.fingerprint.hex()
+    assert "--other-root" in problem.hint
+    assert problem.outcome.http == 409
+    done = world.vehicles.register(foreign, accept_other_root=True, at=AT, caller="test")
+    assert done.state == "renewed"
+    assert "pool.other_root" in {note.code for note in done.notes}
+    assert world.contracts.find(contract.id).state == "active"
+    again = world.vehicles.register(foreign, at=AT, caller="test")
+    assert (again.state, again.notes) == ("unchanged", ())
+    refused(world, world.chain(), "pool.other_root")
+    world.vehicles.delete(PCID, at=AT, caller="test")
+    assert world.registered().state == "new"
+
+
+def test_a_root_of_another_organisation_takes_no_pcid_over_in_another_edition(
+    everything: v2gpki.CertificateAuthority, foreign: tuple[bytes, ...]
+) -> None:
+    world = World(everything)
+    world.vehicles.register(world.chain(PCID, "iso15118-20", "p521"), at=AT, caller="test")
+    world.roots.add(foreign[-1], role="oem-root", at=AT, caller="test")
+    refused(world, foreign, "pool.other_root")
+    assert "pool.other_root" not in {note.code for note in world.registered().notes}
+
+
 # -- who may register -----------------------------------------------------------------------------
 
 
@@ -289,6 +322,14 @@ def test_a_wmi_may_be_bound_on_first_use(iso2: v2gpki.CertificateAuthority) -> N
     assert [one.prefix for one in world.vehicles.owners.list()] == ["WVW"]
 
 
+def test_one_registration_may_bind_and_may_demand_evidence(world: World) -> None:
+    refused(world, world.chain(), "path.status_unknown", require_evidence=True)
+    done = world.vehicles.register(world.chain(), owner="volks", bind_on_first_use=True, at=AT, caller="test")
+    assert done.vehicle.owner == "volks"
+    assert [(one.prefix, one.owner) for one in world.vehicles.owners.list()] == [("WVW", "volks")]
+    refused(world, world.chain("HUBABCDEFGH123456"), "pool.unbound_wmi", owner="hub")
+
+
 def test_prefixes_are_bound_and_released(world: World) -> None:
     owners = world.vehicles.owners
     first = owners.bind("wmi", "WVW", " volks ", at=AT, caller="test")
@@ -305,6 +346,19 @@ def test_prefixes_are_bound_and_released(world: World) -> None:
     assert owners.bind("wmi", "WVW", "other", at=AT, caller="test").changed
     assert world.audit("prefix.bound") != []
     assert len(world.audit("prefix.released")) == 1
+
+
+def test_of_many_at_once_one_gets_the_wmi(world: World) -> None:
+    def attempt(owner: str) -> str:
+        try:
+            return world.vehicles.owners.bind("wmi", "WVW", owner, at=AT, caller="test").prefix.owner
+        except V2GPKIError as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(attempt, [f"owner{number}" for number in range(16)]))
+    assert answers[1:] == ["pool.prefix_taken"] * 15
+    assert [one.owner for one in world.vehicles.owners.list()] == answers[:1]
 
 
 @pytest.mark.parametrize("text", ["", "WV", "WVWX", "W-W", "W\u00c4W", "WV\n"])
@@ -356,6 +410,23 @@ def test_contracts_stay_while_another_edition_is_left(everything: v2gpki.Certifi
         world.vehicles.delete(PCID, edition="iso15118-2", at=AT, caller="test")
     assert "iso15118-2" in caught.value.message
     assert len(world.vehicles.delete(PCID, at=AT, caller="test").purged) == 1
+
+
+@pytest.mark.parametrize("pcid", ["", " ", "%", "WVW"])
+def test_what_is_no_pcid_is_nobody(world: World, pcid: str) -> None:
+    """To the store an empty one is every vehicle."""
+    vehicle = world.registered().vehicle
+    contract = world.contracts.create(EMAID, PCID, AT, AT + 90 * DAY, at=AT, caller="test")
+    with refusing("identifier.invalid"):
+        world.vehicles.delete(pcid, at=AT, caller="test")
+    with refusing("identifier.invalid"):
+        world.vehicles.find(pcid, "iso15118-2")
+    with refusing("identifier.invalid"):
+        world.vehicles.find_all(pcid)
+    with refusing("identifier.invalid"):
+        world.vehicles.all_of(pcid)
+    assert list(world.vehicles.list(pcid="")) == [vehicle]
+    assert world.contracts.find(contract.id).state == "active"
 
 
 def test_a_party_deletes_its_own_only(world: World) -> None:

@@ -34,8 +34,9 @@ YEAR = timedelta(days=365)
 def contract(
     ca: CertificateAuthority, emaid: str = EMAID, *, pcid: str = PCID, days: int = 365, default: bool = False
 ) -> Contract:
+    begins, ends = BIRTH - timedelta(days=1), BIRTH + timedelta(days=days)
     return ca.plug_and_charge.contracts.create(
-        emaid, pcid, BIRTH - timedelta(days=1), BIRTH + timedelta(days=days), default=default, at=BIRTH, caller="test"
+        emaid, pcid, begins, ends, default=default, short=True, at=BIRTH, caller="test"
     )
 
 
@@ -47,6 +48,13 @@ def move(ca: CertificateAuthority, to: datetime) -> None:
 def accepted(answer: ProvisioningAnswer) -> ProvisioningAnswer:
     assert answer.status == "Accepted", (answer.response_code, answer.reason)
     return answer
+
+
+def of_the_home(answer: ProvisioningAnswer, code: str) -> None:
+    """Refused, and not by the vehicle's fault."""
+    assert answer.problem is not None
+    assert (answer.problem.code, answer.fault) == (code, "home")
+    assert (answer.status, answer.response_code) == ("Failed", "FAILED")
 
 
 def contract_certificates(ca: CertificateAuthority) -> int:
@@ -170,6 +178,7 @@ def test_a_contract_that_ends_soon_keeps_its_certificate(iso2: CertificateAuthor
     move(iso2, BIRTH + timedelta(days=55))
     accepted(provisioning.answer(vehicle.request(session=bytes(8))))
     assert contract_certificates(iso2) == 1
+    assert len(list(iso2.store.pools.bundles())) == 1
 
 
 def test_less_than_four_weeks_before_its_end_a_contract_is_still_installed(iso2: CertificateAuthority) -> None:
@@ -309,10 +318,16 @@ def test_without_a_cps_nothing_is_issued(iso2: CertificateAuthority) -> None:
     contract(iso2)
     for record in iso2.store.held_certificates(role="cps"):
         iso2.revoke(f"{record.serial:x}", "superseded")
-    with pytest.raises(V2GPKIError) as raised:
-        iso2.plug_and_charge.provisioning.answer(vehicle.request())
-    assert raised.value.code == "cps.none"
+    of_the_home(iso2.plug_and_charge.provisioning.answer(vehicle.request()), "cps.none")
     assert contract_certificates(iso2) == 0
+
+
+def test_an_expired_cps_leaf_signs_nothing(iso2: CertificateAuthority) -> None:
+    vehicle = Vehicle.made(iso2)
+    contract(iso2)
+    (leaf,) = iso2.store.held_certificates(role="cps")
+    move(iso2, leaf.not_after)
+    of_the_home(iso2.plug_and_charge.provisioning.answer(vehicle.request()), "cps.none")
 
 
 def test_a_revoked_sub_ca_above_the_cps_signs_nothing(iso2: CertificateAuthority) -> None:
@@ -320,9 +335,7 @@ def test_a_revoked_sub_ca_above_the_cps_signs_nothing(iso2: CertificateAuthority
     contract(iso2)
     above = iso2.authority("iso2-cps-sub-ca-1")
     iso2.revoke(f"{above.serial:x}", "keyCompromise")
-    with pytest.raises(V2GPKIError) as raised:
-        iso2.plug_and_charge.provisioning.answer(vehicle.request())
-    assert raised.value.code == "cps.none"
+    of_the_home(iso2.plug_and_charge.provisioning.answer(vehicle.request()), "cps.none")
 
 
 def test_the_vehicle_gets_an_answer_under_a_root_that_it_holds(iso2: CertificateAuthority) -> None:

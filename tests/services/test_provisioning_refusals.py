@@ -189,12 +189,12 @@ def truncated(world: World) -> Asked:
 
 @case
 def wrong_schema(world: World) -> Asked:
-    return Asked(served(world).request(), {"schema": "urn:din:70121:2012:MsgDef"}, bytes(8))
+    return Asked(served(world).request(), {"schema": "urn:din:70121:2012:MsgDef"})
 
 
 @case
 def schema_of_the_other_edition(world: World) -> Asked:
-    return Asked(served(world).request(), {"schema": "urn:iso:std:iso:15118:-20:CommonMessages"}, bytes(8))
+    return Asked(served(world).request(), {"schema": "urn:iso:std:iso:15118:-20:CommonMessages"})
 
 
 @case
@@ -366,6 +366,124 @@ def ed448_vehicle_20(world: World) -> Asked:
     return Asked(vehicle.request(roots=[world.ca.authority("iso20-ed448-v2g-root").der]))
 
 
+@case
+def oem_leaf_revoked_20(world: World) -> Asked:
+    vehicle = served(world, "iso15118-20")
+    world.ca.revoke(_serial(vehicle.chain[0]), "keyCompromise")
+    return Asked(vehicle.request())
+
+
+def _renewed(world: World, edition: str) -> Asked:
+    """The vehicle before its provisioning certificate was renewed."""
+    vehicle = served(world, edition)
+    Vehicle.made(world.ca, edition)  # type: ignore[arg-type]  # a literal of the caller
+    return Asked(vehicle.request())
+
+
+@case
+def another_leaf_of_the_pcid(world: World) -> Asked:
+    return _renewed(world, "iso15118-2")
+
+
+@case
+def another_leaf_of_the_pcid_20(world: World) -> Asked:
+    return _renewed(world, "iso15118-20")
+
+
+def _ended(world: World, edition: str) -> Asked:
+    vehicle = served(world, edition)
+    world.ca.plug_and_charge.contracts.end(EMAID, at=BIRTH, caller="test")
+    return Asked(vehicle.request())
+
+
+@case
+def contract_ended(world: World) -> Asked:
+    return _ended(world, "iso15118-2")
+
+
+@case
+def contract_ended_20(world: World) -> Asked:
+    return _ended(world, "iso15118-20")
+
+
+def _taken_back(world: World, edition: str) -> Asked:
+    """The contract certificate was revoked for good."""
+    vehicle = served(world, edition)
+    opened = vehicle.open(world.ca.plug_and_charge.provisioning.answer(vehicle.request()).exi)
+    world.ca.revoke(_serial(opened.chain[0]), "privilegeWithdrawn")
+    return Asked(vehicle.request())
+
+
+@case
+def contract_certificate_revoked(world: World) -> Asked:
+    return _taken_back(world, "iso15118-2")
+
+
+@case
+def contract_certificate_revoked_20(world: World) -> Asked:
+    return _taken_back(world, "iso15118-20")
+
+
+@case
+def no_common_root(world: World) -> Asked:
+    return Asked(served(world).request(roots=[world.ca.authority("iso2-mo-root").der]))
+
+
+@case
+def no_common_root_20(world: World) -> Asked:
+    return Asked(served(world, "iso15118-20").request(roots=[world.ca.authority("iso20-p521-mo-root").der]))
+
+
+@case
+def no_contract_20(world: World) -> Asked:
+    return Asked(Vehicle.made(world.ca, "iso15118-20").request())
+
+
+@case
+def none_wanted_20(world: World) -> Asked:
+    return Asked(served(world, "iso15118-20").request(maximum=0))
+
+
+@case
+def update_of_an_unknown_contract(world: World) -> Asked:
+    vehicle = served(world)
+    issued = world.ca.issue("contract", id=OTHER, edition="iso15118-2")
+    assert issued.private_key is not None
+    held = vehicle.open(world.ca.plug_and_charge.provisioning.answer(vehicle.request()).exi)
+    lab = installation.OpenedContract(issued.chain, issued.private_key, OTHER, held.check)
+    return Asked(vehicle.update_request(lab), {"action": "Update"})
+
+
+@case
+def oversized_chain_20(world: World) -> Asked:
+    vehicle = served(world, "iso15118-20")
+    message = decode(vehicle.request(), "iso15118-20-common")
+    chain = replace(message.OEMProvisioningCertificateChain, Certificate=bytes(1601))  # type: ignore[union-attr]  # a -20 request
+    large = replace(message, OEMProvisioningCertificateChain=chain)  # type: ignore[type-var]  # the same
+    path = "CertificateInstallationReq/OEMProvisioningCertificateChain/Certificate"
+    return Asked(encode(large, waivers=[path]), session=bytes(8))  # type: ignore[arg-type]  # the same
+
+
+@case
+def truncated_20(world: World) -> Asked:
+    return Asked(served(world, "iso15118-20").request()[:-20], session=bytes(8))
+
+
+@case
+def wrong_schema_20(world: World) -> Asked:
+    return Asked(served(world, "iso15118-20").request(), {"schema": "urn:din:70121:2012:MsgDef"})
+
+
+@case
+def too_many_certificates(world: World) -> Asked:
+    vehicle, held = installed(world)
+    provisioning = world.ca.plug_and_charge.provisioning
+    for _ in range(provisioning.policy.valid_certificates - 1):
+        answer = provisioning.answer(vehicle.update_request(held), action="Update")
+        held = vehicle.open(answer.exi, key=held.private_key)
+    return Asked(vehicle.update_request(held), {"action": "Update"})
+
+
 def _stranger(world: World) -> installation.OpenedContract:
     """A contract of a home with the same names and other keys."""
     other = world.other()
@@ -420,6 +538,7 @@ def test_refused(row: dict[str, str], world: World) -> None:
     response = installation.read_response(answer.exi)
     assert response.code == row["response"]
     assert response.session_id == asked.session
+    assert response.edition == ("iso15118-20" if row["name"].endswith("_20") else "iso15118-2")
     assert answer.problem.message == answer.reason
     assert _state(world.ca) == before
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from tests.chains.mint import Case, cases, certificate, ocsp_response, revocation_list
 from v2gpki.errors import CODES, V2GPKIError
@@ -103,6 +108,42 @@ def refusal(*args: object, **kwargs: object) -> V2GPKIError:
     with pytest.raises(V2GPKIError) as caught:
         judge(*args, **{"edition": "iso15118-2", "at": AT, **kwargs})
     return caught.value
+
+
+@pytest.mark.parametrize(("way", "code"), [("ordered", "path.order"), ("leaf", "path.bad_signature")])
+def test_a_chain_from_a_peer_is_judged_by_its_first_certificate(way: str, code: str, catalogue: Catalogue) -> None:
+    """Anybody puts a CA certificate of his own in front of a good chain, as if its leaf had issued it."""
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    stranger = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stranger")]))
+        .issuer_name(x509.load_der_x509_certificate(certificate("secc")).subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(AT - timedelta(days=1))
+        .not_valid_after(AT + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    chain = [stranger, *named(*SECC)]
+    options: dict[str, object] = {"ordered": True} if way == "ordered" else {"leaf": stranger}
+    problem = refusal(chain, named("v2g"), catalogue=catalogue, role="secc", **options)
+    assert code in {finding.code for finding in problem.findings}
+    good: dict[str, object] = {"ordered": True} if way == "ordered" else {"leaf": certificate("secc")}
+    for parameters in (good, good | {"ordered": True}):
+        trusted = judge(
+            named(*SECC), named("v2g"), catalogue=catalogue, role="secc", edition="iso15118-2", at=AT, **parameters
+        )
+        assert trusted.path.leaf == certificate("secc")
+
+
+def test_the_leaf_that_is_named_is_one_of_the_chain(catalogue: Catalogue) -> None:
+    shuffled = named("cpo1", "secc", "cpo2")
+    arguments: dict[str, object] = {"catalogue": catalogue, "role": "secc", "edition": "iso15118-2", "at": AT}
+    assert judge(shuffled, named("v2g"), leaf=certificate("secc"), **arguments).path.leaf == certificate("secc")
+    with pytest.raises(ValueError, match="one of the chain"):
+        judge(shuffled, named("v2g"), leaf=certificate("oem"), **arguments)
 
 
 def test_the_roles_of_the_cas_are_found(catalogue: Catalogue) -> None:

@@ -38,7 +38,12 @@ def actions(store: Store, after: int = 0) -> list[tuple[str, str]]:
 
 def ready(pools: PoolStore, like: Bundle) -> Bundle | None:
     return pools.ready_bundle(
-        like.contract_id, edition=like.edition, suite=like.suite, receiver=like.receiver, v2g_root=like.v2g_root
+        like.contract_id,
+        edition=like.edition,
+        suite=like.suite,
+        receiver=like.receiver,
+        v2g_root=like.v2g_root,
+        aad=like.aad,
     )
 
 
@@ -245,9 +250,29 @@ class PoolContract:
             with pytest.raises(V2GPKIError) as caught:
                 pools.delete_vehicle(pcid, LATER, "oem", edition=edition)
             assert caught.value.code == "store.unknown_vehicle"
-        assert pools.end_contract(mine.id, LATER, "superseded", "me") == purged[0]
+        tip = store.audit_tip()[0]
+        assert pools.end_contract(mine.id, NOW, "superseded", "me") == purged[0]
+        assert actions(store, tip) == [("certificate.revoked", f"{made.issuer_id}/{made.serial:x}")]
+        tip = store.audit_tip()[0]
+        assert pools.end_contract(mine.id, NOW, "superseded", "me") == purged[0]
+        assert store.audit_tip()[0] == tip
         pools.register_vehicle(first)
         assert pools.add_contract(contract(1, again=1)).default
+
+    def test_deleting_revokes_when_a_reason_is_given(self, store: Store, pools: PoolStore) -> None:
+        for car in (0, 1):
+            pools.register_vehicle(vehicle(car))
+        mine, other = pools.add_contract(contract(1)), pools.add_contract(contract(2, car=1))
+        (made,), (kept,) = deliver(store, mine, [1]), deliver(store, other, [2])
+        with pytest.raises(ValueError):
+            pools.delete_vehicle(mine.pcid, NOW, "oem", revoke="bored")
+        assert pools.vehicle(mine.pcid, EDITION)
+        (purged,) = pools.delete_vehicle(mine.pcid, NOW, "oem", revoke="superseded")
+        assert purged.state == "purged"
+        revoked, valid = (store.certificate(one.issuer_id, one.serial) for one in (made, kept))
+        assert revoked is not None
+        assert valid is not None
+        assert (revoked.state, revoked.reason, valid.state) == ("revoked", "superseded", "valid")
 
     # -- contracts ---------------------------------------------------------------------------
     def test_contracts(self, make: Make, pools: PoolStore) -> None:
@@ -318,8 +343,10 @@ class PoolContract:
         def default() -> list[str]:
             return [one.id for one in pools.contracts(pcid=first.pcid) if one.default]
 
+        tip = store.audit_tip()[0]
         third = pools.add_contract(contract(3, default=True))
         assert default() == [third.id]
+        assert actions(store, tip) == [("contract.defaulted", first.id), ("contract.created", third.id)]
         tip = store.audit_tip()[0]
         assert pools.set_default_contract(second.id, LATER, "you") == changed(second, default=True)
         assert default() == [second.id]
@@ -445,6 +472,7 @@ class PoolContract:
             {"suite": "p521"},
             {"receiver": bytes(32)},
             {"v2g_root": bytes(32)},
+            {"aad": "none"},
         ):
             assert ready(pools, changed(second, **spoiled)) is None
 
@@ -475,6 +503,43 @@ class PoolContract:
         foreign = changed(bundle(mine, made, number=9, key=1), issuer_id="", serial=77)
         pools.add_bundle(foreign, "me")
         assert pools.bundle(foreign.id) == foreign
+
+    def test_each_form_of_additional_data_has_its_bundle(self, make: Make, store: Store, pools: PoolStore) -> None:
+        mine = pools.add_contract(contract(1))
+        (plain,) = deliver(store, mine, [1])
+        other = changed(bundle(mine, certified(1)[0], number=7), aad="none", cps_issuer_id="cps@1", cps_serial=1 << 150)
+        pools.add_bundle(other, "me")
+        pools = make().pools
+        assert pools.bundle(other.id) == ready(pools, other) == other
+        assert ready(pools, plain) == plain
+        with pytest.raises(V2GPKIError) as caught:
+            pools.add_bundle(changed(other, id="another"), "me")
+        assert code_of(caught) == ("store.conflict", "bundle")
+        assert caught.value.facts["ready"] == other.id
+        with pytest.raises(V2GPKIError) as caught:
+            pools.add_bundle(changed(other, id="another", replaces=plain.id), "me")
+        assert code_of(caught) == ("store.conflict", "bundle")
+
+    def test_a_bundle_for_a_registered_key_needs_the_vehicle(self, store: Store, pools: PoolStore) -> None:
+        pools.register_vehicle(vehicle(0))
+        mine = pools.add_contract(contract(1))
+        good = changed(bundle(mine, certified(1)[0]), registered=True)
+        pools.add_bundle(good, "me")
+        assert ready(pools, good) == pools.bundle(good.id) == good
+        pools.register_vehicle(vehicle(0, key=1))
+        tip = store.audit_tip()
+        for wrong in (good, changed(good, receiver=vehicle(5).receiver), changed(good, edition="iso15118-20")):
+            with pytest.raises(V2GPKIError) as caught:
+                pools.add_bundle(changed(wrong, id="another"), "me")
+            assert code_of(caught) == ("store.conflict", "vehicle")
+        made, reference = certified(2)
+        store.record_intents([changed(intent(2, issuer_id=MO, caller="mo"), role="contract", identifier=emaid_of(2))])
+        late = changed(bundle(mine, made, number=9), registered=True)
+        with pytest.raises(V2GPKIError) as caught:
+            store.commit_results([made], [reference], contracts=[mine.id], bundles=[late])
+        assert code_of(caught) == ("store.conflict", "vehicle")
+        assert (store.audit_tip(), store.count_certificates()) == (tip, 0)
+        pools.add_bundle(changed(bundle(mine, made, number=9), registered=False), "me")
 
     def test_withdrawing(self, store: Store, pools: PoolStore) -> None:
         mine = pools.add_contract(contract(1))

@@ -87,6 +87,8 @@ OTHERS = {
     "v2g_root": "zeroblob(32)",
     "digest": "zeroblob(32)",
     "serial": "'abc'",
+    "cps_serial": "'abc'",
+    "registered": "1",
     "chain": "x'00000001aa'",
     "v2g_roots": "x''",
     "details": "'{}'",
@@ -153,7 +155,7 @@ ADDED = {
     "registered_by, v2g_roots, previous_pcid",
     "contracts": "'new', 'DEXXX000000000', pcid, begins, ends, created_at, created_by, issuer, 0, 'ended', 5, ''",
     "bundles": "'new', contract_id, emaid, pcid, edition, suite, receiver, v2g_root, issuer_id, serial, made_at, "
-    "not_after, 'withdrawn', '', exi",
+    "not_after, 'withdrawn', '', aad, cps_issuer_id, cps_serial, registered, exi",
     "answers": "zeroblob(32), bundles, answered_at, details",
 }
 

@@ -244,7 +244,7 @@ def _flaw_of_crl_signature(crl: x509.CertificateRevocationList, issuer: Certific
 
 def _distribution_points(certificate: CertificateView) -> list[x509.DistributionPoint]:
     try:
-        return list(certificate.x509.extensions.get_extension_for_class(x509.CRLDistributionPoints).value)
+        return list(certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value)
     except x509.ExtensionNotFound:
         return []
 

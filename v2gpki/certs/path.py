@@ -164,12 +164,15 @@ def validate(
     ocsps: Sequence[bytes] = (),
     require_evidence: bool = False,
     ordered: bool = False,
+    leaf: bytes | None = None,
     cache: PathCache | None = _SHARED,
 ) -> ValidPath:
     """Validate a chain (DER, any order) and return the path from its leaf to one of the ``anchors`` (DER).
 
     ``crls`` are DER or PEM, ``ocsps`` DER. With ``require_evidence`` each certificate below the anchor must be
-    known to be good. ``ordered`` demands the order of the wire: leaf, its issuer, and so on. ``cache`` None
+    known to be good. ``ordered`` demands the order of the wire: leaf, its issuer, and so on. ``leaf`` is the
+    certificate that the path must be about, one of the ``chain``. Without either, the leaf is the one that fits best:
+    a chain from a peer, whose first certificate's key is relied on, needs one of them. ``cache`` None
     checks everything anew. Raises ``path.*`` with all findings, ``chain.*``, ``crl.malformed``, ``ocsp.malformed``.
     """
     return examine(
@@ -179,6 +182,7 @@ def validate(
         evidence=Evidence(crls, ocsps),
         require_evidence=require_evidence,
         ordered=ordered,
+        leaf=leaf,
         cache=cache,
     ).valid()
 
@@ -191,6 +195,7 @@ def examine(
     evidence: Evidence | None = None,
     require_evidence: bool = False,
     ordered: bool = False,
+    leaf: bytes | None = None,
     cache: PathCache | None = _SHARED,
 ) -> PathReport:
     """Like ``validate``, but what is wrong comes back as findings of the best path, together with that path."""
@@ -200,7 +205,9 @@ def examine(
     trusted = [view(der) for der in dict.fromkeys(anchors)]
     proof = evidence if evidence is not None else Evidence()
     best: PathReport | None = None
-    for candidate in candidates(given, trusted):
+    if leaf is not None and leaf not in chain:
+        raise ValueError("the leaf that a path is to be about is one of the chain")
+    for candidate in candidates(given, trusted, None if leaf is None else view(leaf)):
         report = _judged(candidate, at, proof, require_evidence, cache)
         if ordered:
             report = _with_order(report, given)

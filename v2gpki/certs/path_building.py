@@ -30,9 +30,12 @@ class Candidate:
     gap: Finding | None = None
 
 
-def candidates(chain: Sequence[CertificateView], anchors: Sequence[CertificateView]) -> list[Candidate]:
+def candidates(
+    chain: Sequence[CertificateView], anchors: Sequence[CertificateView], leaf: CertificateView | None = None
+) -> list[Candidate]:
     """All paths from the chain's leaf to an anchor, shortest first; or one incomplete path with its gap.
 
+    ``leaf`` is the one of the chain that the path is about; None finds it, as for a heap that a person hands over.
     Raises ``chain.empty``, ``chain.too_long`` and ``chain.ambiguous`` when there is no one leaf to start from.
     """
     if len(chain) > LARGEST_HEAP:
@@ -43,7 +46,7 @@ def candidates(chain: Sequence[CertificateView], anchors: Sequence[CertificateVi
             clause="[V2G2-009]",
             facts={"count": len(chain)},
         )
-    leaf = _leaf(chain)
+    leaf = _leaf(chain) if leaf is None else leaf
     trusted = {anchor.fingerprint: anchor for anchor in anchors}
     pool = [one for one in chain if one.fingerprint not in trusted and one is not leaf]
     attempts: list[tuple[CertificateView, ...]] = []

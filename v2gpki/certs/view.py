@@ -3,6 +3,7 @@
 A ``CertificateView`` is parsed from DER by ``cryptography``, kept by content, and never changes. It
 judges nothing; what cannot be parsed raises ``chain.malformed``. Extensions that are broken or occur
 twice also end here: a certificate whose extensions cannot be read says nothing that may be trusted.
+What is no DER but has one meaning (``certs.spelling``) is read all the same, by its signature as it was written.
 Sources: RFC 5280 4.1, 4.2.
 """
 
@@ -56,6 +57,17 @@ RESTRICTING = frozenset(
 )
 
 
+#: How the library says that it cannot read something.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CertificateView:
     """What one certificate says.
@@ -65,10 +77,14 @@ class CertificateView:
     of ``der``. ``path_length`` is None without a limit;
     ``key_usage`` None without the extension, else RFC 5280 bit names. ``authority_serial`` is the serial
     that the AuthorityKeyIdentifier names, with ``authority_names`` as DER.
+    ``liberties`` says in words what is no DER; where ``written`` is not empty the library could read nothing else than
+    another spelling: ``x509`` is that one, and ``written`` the TBSCertificate that was signed. Extensions are to be
+    taken from ``extensions``, signatures to be verified by ``flaw_of_signature``.
     """
 
     der: bytes
     fingerprint: bytes
+    extensions: x509.Extensions
     x509: x509.Certificate
     subject: bytes
     issuer: bytes
@@ -91,6 +107,8 @@ class CertificateView:
     ocsp_nocheck: bool
     weak_signature: str
     weak_key: str
+    liberties: tuple[str, ...] = ()
+    written: bytes = b""
 
     @property
     def self_issued(self) -> bool:
@@ -117,22 +135,10 @@ class CertificateView:
 def view(der: bytes) -> CertificateView:
     """Read one DER certificate; ``chain.malformed`` says what about it cannot be read."""
     try:
-        return _read(der)
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.InvalidVersion,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ) as problem:
-        raise V2GPKIError(
-            "chain.malformed",
-            f"a certificate of {len(der)} octets cannot be read: {problem}",
-            hint="openssl asn1parse shows where the structure breaks; ask the issuer for a DER X.509 v3 certificate",
-            clause="RFC 5280 4.1",
-            facts={"size": len(der), "sha256": hashlib.sha256(der).hexdigest()},
-        ) from problem
+        certificate = x509.load_der_x509_certificate(der)
+        return _read(der, certificate, certificate.extensions)
+    except _UNREADABLE as problem:
+        return _read_with_liberties(der, problem)
 
 
 @lru_cache(maxsize=4096)
@@ -141,26 +147,31 @@ def flaw_of_signature(child: bytes, issuer: bytes) -> str:
     try:
         view(child).x509.verify_directly_issued_by(view(issuer).x509)
     except InvalidSignature:
+        # Of another spelling the library has compared names and algorithms only.
+        if view(child).written and key_matches(view(child), view(issuer)):
+            return ""
         return "the signature does not verify with the key of that name"
     except TypeError:
         return "the key of that name is of a kind that cannot sign"
     except (ValueError, UnsupportedAlgorithm) as problem:
         return f"the signature cannot be checked: {problem}"
-    return ""
+    # Signed was another spelling than the one that is there.
+    return "the signature does not verify with the key of that name" if view(child).written else ""
 
 
 def key_matches(child: CertificateView, issuer: CertificateView) -> bool:
     """Whether the issuer's key made the child's signature, whatever the names say: for explanations only."""
     key = issuer.x509.public_key()
     certificate = child.x509
+    signed = child.written or certificate.tbs_certificate_bytes
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             algorithm = certificate.signature_algorithm_parameters
             if not isinstance(algorithm, ec.ECDSA):
                 return False
-            key.verify(certificate.signature, certificate.tbs_certificate_bytes, algorithm)
+            key.verify(certificate.signature, signed, algorithm)
         elif isinstance(key, ed448.Ed448PublicKey):
-            key.verify(certificate.signature, certificate.tbs_certificate_bytes)
+            key.verify(certificate.signature, signed)
         else:
             return False
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
@@ -168,9 +179,55 @@ def key_matches(child: CertificateView, issuer: CertificateView) -> bool:
     return True
 
 
-def _read(der: bytes) -> CertificateView:
-    certificate = x509.load_der_x509_certificate(der)
-    extensions = certificate.extensions
+def _read_with_liberties(der: bytes, problem: Exception) -> CertificateView:
+    """The second attempt, after the library has refused for ``problem``."""
+    # The first way never needs the linter's reader.
+    from v2gpki.certs.spelling import respelled  # noqa: PLC0415 (keeps start-up fast)
+
+    found = respelled(der)
+    if found is None:
+        raise _malformed(der, problem) from problem
+    try:
+        spelled = x509.load_der_x509_certificate(found.der)
+        extensions = spelled.extensions
+        certificate = _loaded(der)
+        return _read(
+            der,
+            certificate or spelled,
+            extensions,
+            liberties=found.liberties,
+            written=b"" if certificate else found.tbs,
+        )
+    except _UNREADABLE as graver:
+        raise _malformed(der, graver) from graver
+
+
+def _loaded(der: bytes) -> x509.Certificate | None:
+    """The certificate, if the library refuses no more than one of its extensions."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        return None
+
+
+def _malformed(der: bytes, problem: Exception) -> V2GPKIError:
+    return V2GPKIError(
+        "chain.malformed",
+        f"a certificate of {len(der)} octets cannot be read: {problem}",
+        hint="openssl asn1parse shows where the structure breaks; ask the issuer for a DER X.509 v3 certificate",
+        clause="RFC 5280 4.1",
+        facts={"size": len(der), "sha256": hashlib.sha256(der).hexdigest()},
+    )
+
+
+def _read(
+    der: bytes,
+    certificate: x509.Certificate,
+    extensions: x509.Extensions,
+    *,
+    liberties: tuple[str, ...] = (),
+    written: bytes = b"",
+) -> CertificateView:
     constraints = _value(extensions, x509.BasicConstraints)
     usage = _value(extensions, x509.KeyUsage)
     extended = _value(extensions, x509.ExtendedKeyUsage)
@@ -181,6 +238,7 @@ def _read(der: bytes) -> CertificateView:
     return CertificateView(
         der=der,
         fingerprint=hashlib.sha256(der).digest(),
+        extensions=extensions,
         x509=certificate,
         subject=certificate.subject.public_bytes(),
         issuer=certificate.issuer.public_bytes(),
@@ -209,6 +267,8 @@ def _read(der: bytes) -> CertificateView:
         ocsp_nocheck=ExtensionOID.OCSP_NO_CHECK in present,
         weak_signature=_weak_signature(certificate),
         weak_key=_weak_key(certificate),
+        liberties=liberties,
+        written=written,
     )
 
 

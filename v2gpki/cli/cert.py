@@ -47,6 +47,8 @@ def cert() -> None:
 @click.option("--not-after", type=MOMENT, help="End of validity (default: the profile's).")
 @options_option
 @click.option("--unregistered", is_flag=True, help="For laboratories: no contract is needed, no vehicle is registered.")
+@click.option("--owner", default="", metavar="NAME", help="The party that registers the vehicle (default: the home).")
+@click.option("--other-root", is_flag=True, help="Register a vehicle whose PCID is registered under another root.")
 @click.option("--der", is_flag=True, help="Write cert.der too.")
 @click.option("--p12", is_flag=True, help="Write cert.p12 too (needs --key-passphrase-file).")
 @click.option("--dry-run", is_flag=True, help="Judge the request; record, sign and write nothing.")
@@ -70,6 +72,8 @@ def issue(
     not_after: datetime | None,
     options: tuple[str, ...],
     unregistered: bool,
+    owner: str,
+    other_root: bool,
     der: bool,
     p12: bool,
     dry_run: bool,
@@ -118,8 +122,10 @@ def issue(
     if role == registered.CONTRACT and not unregistered:
         of_contract = registered.contract_order(authority, order, frame.now())
     vehicle = not unregistered and registered.is_provisioning(authority, role, edition)
-    if vehicle and identifier:
-        authority.plug_and_charge.vehicles.admit(identifier)
+    if (owner or other_root) and not vehicle:
+        raise click.UsageError("--owner and --other-root are for provisioning certificates that are registered")
+    if vehicle:
+        registered.admit(authority, order, owner=owner, accept_other_root=other_root)
     if dry_run:
         tbs, noticed = authority.dry_run(order) if of_contract is None else authority.issuance.check(of_contract)
         value: dict[str, object] = {
@@ -143,7 +149,9 @@ def issue(
         frame.warn(f"{files[0]} is not encrypted; anybody who reads it can use it")
     for finding in issued.findings:
         frame.warn(f"{finding.message} ({finding.code})")
-    pooled = registered.register(authority, issued) if vehicle else None
+    pooled = registered.register(authority, issued, owner=owner, accept_other_root=other_root) if vehicle else None
+    for finding in () if pooled is None else pooled.notes:
+        frame.warn(f"{finding.message} ({finding.code})")
     value = {
         **certificate_value(issued.record, frame.now()),
         "files": [str(file) for file in files],

@@ -39,6 +39,7 @@ def contract() -> None:
 @click.option("--default", is_flag=True, help="Make it the vehicle's default (its first contract is by itself).")
 @click.option("--issuer", default="", metavar="CA", help="The MO Sub-CA that signs (default: the one that fits).")
 @click.option("--unregistered-vehicle", is_flag=True, help="The vehicle need not be registered (yet).")
+@click.option("--short", is_flag=True, help="For laboratories: it may be too short for any certificate.")
 @click.pass_obj
 def create(
     frame: Frame,
@@ -50,6 +51,7 @@ def create(
     default: bool,
     issuer: str,
     unregistered_vehicle: bool,
+    short: bool,
 ) -> None:
     """Create a contract. An EMAID has one at a time; its certificates never outlive it."""
     authority = frame.authority(unlock=True)
@@ -63,9 +65,13 @@ def create(
         default=default,
         issuer=issuer,
         unregistered_vehicle=unregistered_vehicle,
+        short=short,
         at=now,
         caller=authority.caller,
     )
+    least, family = authority.plug_and_charge.contracts.shortest(made.pcid)
+    if made.ends - made.begins < least:
+        frame.warn(f"a contract certificate of {family} lasts {least.days} days at least: none is issued for this one")
     value = contract_value(made, now)
     shown = lines(value, "id", "pcid", "begins", "ends", "default", "issuer")
     frame.emit(value, f"contract {made.emaid}\n{shown}\nnext: v2gpki contract prepare {made.emaid}")
@@ -76,8 +82,8 @@ def _usual_end(authority: CertificateAuthority, begin: datetime) -> datetime:
 
 
 @contract.command("list")
-@click.option("--pcid", default="", metavar="PCID", help="Only this vehicle's.")
-@click.option("--emaid", default="", metavar="EMAID", help="Only this EMAID's.")
+@click.option("--pcid", metavar="PCID", help="Only this vehicle's.")
+@click.option("--emaid", metavar="EMAID", help="Only this EMAID's.")
 @click.option("--state", type=click.Choice(["active", "ended", "purged"]), help="Only those in this state.")
 @click.option("--expiring-soon", is_flag=True, help="Only active ones that end within the window of notice.")
 @click.option(
@@ -90,15 +96,24 @@ def _usual_end(authority: CertificateAuthority, begin: datetime) -> datetime:
 @at_option
 @click.pass_obj
 def list_contracts(
-    frame: Frame, *, pcid: str, emaid: str, state: str | None, expiring_soon: bool, edition: str, at: datetime | None
+    frame: Frame,
+    *,
+    pcid: str | None,
+    emaid: str | None,
+    state: str | None,
+    expiring_soon: bool,
+    edition: str,
+    at: datetime | None,
 ) -> None:
     """List contracts in the order of creation; with --json one object a line."""
+    if "" in (pcid, emaid):
+        raise click.UsageError("an empty --pcid or --emaid names nobody: leave the option out to list all contracts")
     authority = frame.authority()
     pool, now = authority.plug_and_charge.contracts, frame.now(at)
     within = {one.id for one in pool.expiring(edition, now)}
     values = (
         contract_value(one, now, expiring_soon=one.id in within)
-        for one in pool.list(pcid=pcid, emaid=emaid, state=_state(state))
+        for one in pool.list(pcid=pcid or "", emaid=emaid or "", state=_state(state))
         if not expiring_soon or one.id in within
     )
     if frame.json:
@@ -137,14 +152,19 @@ def show(frame: Frame, *, name: str, at: datetime | None) -> None:
 @yes_option
 @click.pass_obj
 def end(frame: Frame, *, name: str, reason: str, yes: bool) -> None:
-    """End a contract: its certificates are revoked, and nothing of it is delivered any more. It cannot be undone."""
+    """End a contract: its certificates are revoked, and nothing of it is delivered any more. It cannot be undone.
+
+    Of a contract that ended or was purged before, certificates that are still valid are revoked.
+    """
     if frame.json and not yes:
         raise click.UsageError("--json asks nobody: ending a contract cannot be undone, so it takes --yes")
     authority = frame.authority(unlock=True)
     pool, now = authority.plug_and_charge.contracts, frame.now()
     found = pool.find(name)
-    if not yes and found.state == "active":
-        frame.confirm(f"End the contract of {found.emaid} ({found.pcid}) for {reason}, and revoke its certificates?")
+    if not yes and (found.state == "active" or pool.valid_certificates(found.id, now)):
+        what = f"End the contract of {found.emaid} ({found.pcid}) for {reason}, and revoke its certificates?"
+        purged = f"Revoke the certificates of {found.emaid} ({found.pcid}), which is {found.state}, for {reason}?"
+        frame.confirm(what if found.state == "active" else purged)
     ended = pool.end(found.id, reason, at=now, caller=authority.caller)
     issuers = sorted({issuer_id for issuer_id, _ in ended.revoked})
     value = {
@@ -153,7 +173,9 @@ def end(frame: Frame, *, name: str, reason: str, yes: bool) -> None:
         "revoked": [{"issuer": issuer_id, "serial": f"{serial:x}"} for issuer_id, serial in ended.revoked],
         "new_default": "" if ended.default is None else ended.default.emaid,
     }
-    text = f"ended {ended.contract.emaid}" if ended.changed else f"{ended.contract.emaid} had ended already"
+    text = f"ended {ended.contract.emaid}"
+    if found.state != "active":
+        text = f"{ended.contract.emaid} {'was purged' if found.state == 'purged' else 'had ended'} already"
     text += f"\n{lines(value, 'ended_at', 'reason', 'new_default')}\nrevoked  {len(ended.revoked)} certificates"
     frame.emit(value, "\n".join([text, *(f"next: v2gpki crl issue {issuer} --out FILE" for issuer in issuers)]))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from v2gpki.cli.frame import Frame
+from v2gpki.cli.suggestions import with_suggestions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -107,11 +108,12 @@ def _global_options(*, hidden: bool) -> list[click.Option]:
 
 
 def with_global_options(command: click.Command) -> click.Command:
-    """Add the global options to a command, or to every command below a group."""
+    """Add the global options and what the shell may offer to a command, or to every command below a group."""
     top = command.name == "v2gpki"
     if isinstance(command, click.Group) and not top:
         for child in command.commands.values():
             with_global_options(child)
+    with_suggestions(command.params)
     taken = {flag for parameter in command.params for flag in parameter.opts}
     for option in _global_options(hidden=not top):
         if not taken.intersection(option.opts):

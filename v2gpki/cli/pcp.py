@@ -19,7 +19,7 @@ from v2gpki.render.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from v2gpki.services.pools import Registered
+    from v2gpki.services.pools import Deleted, Registered
     from v2gpki.store.pool_records import Contract, PooledVehicle, Prefix
 
 _SHOWN = (
@@ -58,6 +58,9 @@ def pcp() -> None:
 @click.option("--crl", "crls", multiple=True, metavar="FILE", help="A CRL, PEM or DER; may be repeated.")
 @click.option("--ocsp", "ocsps", multiple=True, metavar="FILE", help="An OCSP response, DER; may be repeated.")
 @click.option("--tolerate", multiple=True, metavar="CODE", help="Only note this role.* code; may be repeated.")
+@click.option("--require-evidence", is_flag=True, help="The chain must be known to be unrevoked, by --crl or --ocsp.")
+@click.option("--bind", is_flag=True, help="Give the WMI to --owner if it belongs to nobody yet.")
+@click.option("--other-root", is_flag=True, help="Take a PCID that is registered under another root.")
 @click.pass_obj
 def register(
     frame: Frame,
@@ -70,14 +73,20 @@ def register(
     crls: Sequence[str],
     ocsps: Sequence[str],
     tolerate: Sequence[str],
+    require_evidence: bool,
+    bind: bool,
+    other_root: bool,
 ) -> None:
     """Register a vehicle by its provisioning certificate with the sub-CAs above it, in any container and order.
 
     The chain must lead to a trusted OEM or V2G root (v2gpki rcp), and the WMI at the front of its PCID must be the
-    owner's (v2gpki pcp owner). Registering the same again changes nothing.
+    owner's (v2gpki pcp owner). Registering the same again changes nothing; a PCID that is registered under another
+    root needs --other-root, for else one manufacturer could take another one's vehicles.
     """
     from v2gpki.services.pools.provisioning_pool import key_identifier_of
 
+    if bind and not owner:
+        raise click.UsageError("--bind gives the WMI to a party: name it with --owner")
     check_stdin([*chains, *v2g_roots, *crls, *ocsps])
     certificates = [der for file in chains for der in read_certificates(file)]
     roots = [key_identifier_of(der) for file in v2g_roots for der in read_certificates(file)]
@@ -92,6 +101,9 @@ def register(
         crls=evidence[0],
         ocsps=evidence[1],
         tolerate=tolerate,
+        require_evidence=require_evidence,
+        bind_on_first_use=bind,
+        accept_other_root=other_root,
         at=frame.now(),
         caller=authority.caller,
     )
@@ -132,10 +144,15 @@ def show(frame: Frame, *, pcid: str) -> None:
 @pcp.command()
 @click.argument("pcid")
 @click.option("--edition", default="", metavar="EDITION", help="Only what is registered for this edition.")
+@click.option("--revoke", is_flag=True, help="Revoke the certificates of the purged contracts too.")
 @yes_option
 @click.pass_obj
-def delete(frame: Frame, *, pcid: str, edition: str, yes: bool) -> None:
-    """Take a vehicle out of the pool. With its last certificate its contracts are purged; nothing is revoked."""
+def delete(frame: Frame, *, pcid: str, edition: str, revoke: bool, yes: bool) -> None:
+    """Take a vehicle out of the pool. With its last certificate its contracts are purged.
+
+    Certificates of purged contracts stay valid unless --revoke is given; v2gpki contract end revokes them later. The
+    vehicle's own certificate is not revoked by this.
+    """
     if frame.json and not yes:
         raise click.UsageError("--json asks nobody: deleting purges contracts, so it takes --yes")
     authority = frame.authority(unlock=True)
@@ -143,20 +160,18 @@ def delete(frame: Frame, *, pcid: str, edition: str, yes: bool) -> None:
     if not yes:
         shown = vehicles.all_of(pcid)
         where = f" for {edition}" if edition else ""
-        frame.confirm(f"Delete {shown[0].pcid}{where}? Its contracts go with its last certificate.")
-    deleted = vehicles.delete(pcid, edition=edition, at=frame.now(), caller=authority.caller)
+        revoking = " and are revoked" if revoke else ""
+        frame.confirm(f"Delete {shown[0].pcid}{where}? Its contracts go with its last certificate{revoking}.")
+    deleted = vehicles.delete(pcid, edition=edition, revoke=revoke, at=frame.now(), caller=authority.caller)
     value: dict[str, object] = {
         "schema": "v2gpki/vehicle-deleted/1",
         "pcid": deleted.vehicles[0].pcid,
         "vehicles": [_value(vehicle) for vehicle in deleted.vehicles],
         "purged": [_contract(contract) for contract in deleted.purged],
+        "revoked": [{"issuer": issuer, "serial": f"{serial:x}"} for issuer, serial in deleted.revoked],
+        "still_valid": [{"issuer": issuer, "serial": f"{serial:x}"} for issuer, serial in deleted.valid],
     }
-    emaids = ", ".join(contract.emaid for contract in deleted.purged)
-    frame.emit(
-        value,
-        f"deleted {value['pcid']} ({', '.join(vehicle.edition for vehicle in deleted.vehicles)})"
-        + (f"\npurged contracts: {emaids}" if emaids else "\nno contract was purged"),
-    )
+    frame.emit(value, _deleted_text(deleted))
 
 
 @pcp.group()
@@ -202,15 +217,14 @@ def release(frame: Frame, *, wmi: str, name: str) -> None:
 @click.option("--owner", "name", metavar="NAME", help="Only this party's.")
 @click.pass_obj
 def list_owners(frame: Frame, *, name: str | None) -> None:
-    """List the WMIs that belong to somebody."""
+    """List the WMIs that belong to somebody; with --json one object a line."""
     found = frame.authority().plug_and_charge.vehicles.owners.list(owner=name)
     prefixes = [_prefix(prefix) for prefix in found if prefix.kind == "wmi"]
-
-    def human(console: Console) -> None:
-        _print_table(console, ("prefix", "owner", "bound_at", "bound_by"), prefixes)
-        console.print(f"{len(prefixes)} prefixes")
-
-    frame.emit({"schema": "v2gpki/prefixes/1", "prefixes": prefixes}, human)
+    if frame.json:
+        frame.emit_lines(prefixes)
+        return
+    _print_table(frame.console(), ("prefix", "owner", "bound_at", "bound_by"), prefixes)
+    frame.console().print(f"{len(prefixes)} prefixes")
 
 
 # -- values --------------------------------------------------------------------------------------
@@ -233,6 +247,21 @@ def registered_text(done: Registered, value: Mapping[str, object]) -> str:
     shown = printable(lines(value, *keys))
     noticed = "".join(f"\n{finding_text(finding)}" for finding in done.notes)
     return f"{_DONE[done.state].format(pcid=done.vehicle.pcid)}\n{shown}{noticed}"
+
+
+def _deleted_text(deleted: Deleted) -> str:
+    editions = ", ".join(vehicle.edition for vehicle in deleted.vehicles)
+    emaids = ", ".join(contract.emaid for contract in deleted.purged)
+    text = f"deleted {deleted.vehicles[0].pcid} ({editions})\n"
+    text += f"purged contracts: {emaids}" if emaids else "no contract was purged"
+    if deleted.revoked:
+        text += f"\nrevoked  {len(deleted.revoked)} contract certificates"
+        issuers = sorted({issuer for issuer, _ in deleted.revoked})
+        text += "".join(f"\nnext: v2gpki crl issue {issuer} --out FILE" for issuer in issuers)
+    if deleted.valid:
+        text += f"\n{len(deleted.valid)} contract certificates stay valid: revoke them with"
+        text += "".join(f"\n  v2gpki contract end {contract.id}" for contract in deleted.purged)
+    return text
 
 
 def _value(vehicle: PooledVehicle) -> dict[str, object]:

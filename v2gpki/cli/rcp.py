@@ -75,13 +75,17 @@ def add(frame: Frame, *, file: str, role: str, fingerprint: str, comment: str, y
 @click.option("--decision", type=click.Choice(["trusted", "refused"]), help="Only what is trusted, or refused.")
 @click.pass_obj
 def list_roots(frame: Frame, *, role: str, decision: str | None) -> None:
-    """List the roots: the home's own, then the others in the order in which they came."""
+    """List the roots: the home's own, then the others in the order in which they came; with --json one object a
+    line."""
     values = [
         _value(entry)
         for entry in frame.authority().plug_and_charge.roots.list()
         if role in ("", entry.role) and decision in (None, entry.decision)
     ]
-    frame.emit({"schema": "v2gpki/roots/1", "roots": values}, lambda console: _print_table(console, values))
+    if frame.json:
+        frame.emit_lines(values)
+        return
+    _print_table(frame.console(), values)
 
 
 @rcp.command()

@@ -64,15 +64,40 @@ def contract_order(authority: CertificateAuthority, wanted: CertificateOrder, no
     return order
 
 
-def register(authority: CertificateAuthority, issued: Issued) -> Registered:
+def admit(
+    authority: CertificateAuthority, wanted: CertificateOrder, *, owner: str = "", accept_other_root: bool = False
+) -> None:
+    """Refuse what could not be registered before it is issued; the PCID is that of the order, or its CSR's.
+
+    Raises ``pool.*`` as ``OemService.admit_order`` does, and what reading the CSR raises.
+    """
+    pcid = wanted.id or _key_of(wanted)[1]
+    # Without any, issuing says what is missing.
+    if pcid:
+        authority.plug_and_charge.oem.admit_order(
+            wanted.role,
+            pcid,
+            edition=wanted.edition,
+            suite=wanted.suite,
+            issuer=wanted.issuer,
+            owner=owner,
+            accept_other_root=accept_other_root,
+        )
+
+
+def register(
+    authority: CertificateAuthority, issued: Issued, *, owner: str = "", accept_other_root: bool = False
+) -> Registered:
     """Register a provisioning certificate that was just issued and delivered; a refusal says that it was."""
     try:
-        return authority.plug_and_charge.oem.register(issued, caller=authority.caller)
+        return authority.plug_and_charge.oem.register(
+            issued, owner=owner, accept_other_root=accept_other_root, caller=authority.caller
+        )
     except V2GPKIError as problem:
         problem.message = (
             f"the certificate {issued.record.serial:x} was issued and written, but not registered: {problem.message}"
         )
-        problem.hint = problem.hint or "v2gpki pcp register registers it; --unregistered leaves the pool aside"
+        problem.hint = problem.hint or "v2gpki pcp register --chain FILE registers it"
         raise
 
 

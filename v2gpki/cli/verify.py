@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from v2gpki.profile.load import Catalogue
     from v2gpki.services.trust import Assessment, TrustAnchor
 
-_STYLES = {"good": "green", "anchor": "green", "bad": "bold red", "revoked": "bold red", "unknown": "yellow"}
+_STYLES = {"good": "green", "valid": "green", "bad": "bold red"}
+
+#: What people read about revocation: the words and their style.
+_REVOCATION = {
+    "good": ("not revoked", "green"),
+    "anchor": ("anchor", "green"),
+    "revoked": ("revoked", "bold red"),
+    "unknown": ("revocation unknown", "yellow"),
+}
 
 
 @click.command()
@@ -72,7 +80,8 @@ def verify(
     """Verify a chain: RFC 5280 and, with --role, the rules of ISO 15118.
 
     CHAIN files hold certificates in any container and order (PEM bundle, DER, PKCS#7); - is stdin.
-    Each certificate is shown with its verdict and whether it is revoked: good, revoked or unknown.
+    Each certificate is shown with its verdict and whether it is revoked. Valid is one that nothing
+    speaks against while nobody says that it is not revoked; with that evidence it is good.
     """
     from v2gpki.certs.evidence import Evidence
     from v2gpki.certs.path import examine
@@ -208,13 +217,16 @@ def _show(console: Console, value: Mapping[str, object]) -> None:
     rows = value["certificates"]
     assert isinstance(rows, list)
     for row in rows:
-        line = Text(f"{row['verdict']:<5}", style=_STYLES[str(row["verdict"])])
+        verdict = _in_words(row["verdict"], unknown=row["status"] == "unknown")
+        words, style = _REVOCATION[str(row["status"])]
+        line = Text(f"{verdict:<6}", style=_STYLES[verdict])
         role = f"{row['role']}: " if row["role"] else ""
         line.append(f"{role}{_safe(row['subject'])}", style="default")
         line.append(f"  until {row['not_after']}  ", style="dim")
-        line.append(str(row["status"]), style=_STYLES[str(row["status"])])
+        line.append(words, style=style)
         source = ", ".join(str(part) for part in (row["source"], row["detail"]) if part)
-        line.append(f" ({_safe(source)})", style="dim")
+        if source:
+            line.append(f" ({_safe(source)})", style="dim")
         console.print(line, soft_wrap=True)
     for kind in ("findings", "notes"):
         findings = value[kind]
@@ -225,12 +237,21 @@ def _show(console: Console, value: Mapping[str, object]) -> None:
             line.append(f" [{_told(finding)}]", style="dim")
             console.print(line, soft_wrap=True)
     use = f" as {value['role']} of {value['edition']} ({value['suite']})" if "role" in value else ""
-    verdict = str(value["verdict"])
-    console.print(Text(f"{verdict}{use} at {value['at']}", style=_STYLES[verdict]), soft_wrap=True)
+    unknown = sum(row["status"] == "unknown" for row in rows)
+    verdict = _in_words(value["verdict"], unknown=unknown > 0)
+    line = Text(f"{verdict}{use} at {value['at']}", style=_STYLES[verdict])
+    if verdict == "valid":
+        line.append(f"; revocation unknown ({unknown} of {len(rows)} certificates)", style="yellow")
+    console.print(line, soft_wrap=True)
     if value.get("expires_soon"):
         console.print(Text("the leaf expires soon: OK_CertificateExpiresSoon", style="yellow"), soft_wrap=True)
     if "hint" in value:
         console.print(Text(f"hint: {value['hint']}"), soft_wrap=True)
+
+
+def _in_words(verdict: object, *, unknown: bool) -> str:
+    """The verdict for people: "valid" instead of "good" where nobody knows whether something is revoked."""
+    return "valid" if verdict == "good" and unknown else str(verdict)
 
 
 def _safe(text: object) -> str:

@@ -278,8 +278,8 @@ def public_key_of(source: KeySource) -> PublicKey:
     if isinstance(source, bytes):
         try:
             certificate = x509.load_der_x509_certificate(source)
-        except ValueError:
-            return load_public_key(source)
+        except (ValueError, x509.InvalidVersion):
+            return _public_key_of_other(source)
         return public_key_of(certificate)
     if isinstance(source, x509.Certificate):
         try:
@@ -294,6 +294,18 @@ def public_key_of(source: KeySource) -> PublicKey:
     if not isinstance(source, ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | x448.X448PublicKey):
         raise V2GPKIError("key.unsupported", f"{type(source).__name__} is no public key that signs messages")
     return load_public_key(spki_of(source))
+
+
+def _public_key_of_other(source: bytes) -> PublicKey:
+    """Of a certificate that the library refuses for its spelling; else of a SubjectPublicKeyInfo."""
+    from v2gpki.certs.spelling import respelled  # noqa: PLC0415 (what is DER never needs it)
+
+    found = respelled(source)
+    try:
+        certificate = x509.load_der_x509_certificate(found.der) if found else None
+    except ValueError:
+        certificate = None
+    return public_key_of(certificate) if certificate else load_public_key(source)
 
 
 def response_code(error: V2GPKIError, message: Message) -> str:

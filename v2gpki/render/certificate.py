@@ -54,7 +54,7 @@ def certificate_fields(der: bytes) -> list[Field]:
         ("size", f"{len(der)} octets"),
     ]
     shown = [Field(label, printable(text).replace("\n", "\\n")) for label, text in fields]
-    return shown + [_extension(extension) for extension in certificate.x509.extensions]
+    return shown + [_extension(extension) for extension in certificate.extensions]
 
 
 def certificate_text(der: bytes) -> str:

@@ -13,20 +13,22 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import get_args
 
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import load_public_key, suite_of
+from v2gpki.keys.suites import SUITES, load_public_key, suite_of
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import SignedContract
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
-from v2gpki.services.issuance import Issued
+from v2gpki.services.issuance import Issued, Order
 from v2gpki.services.mo import MobilityOperator, require_current
+from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool
+from v2gpki.services.standing import Standing
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 
@@ -34,29 +36,33 @@ from v2gpki.store.protocol import Store
 EDITIONS: Mapping[str, Edition] = {edition: edition for edition in get_args(Edition)}
 #: Receivers of the same family as the contract key; a key of Ed448 fits into no envelope.
 _DELIVERED = {("iso15118-2", "p256"), ("iso15118-20", "p521")}
-#: RFC 5280 reasons after whose revocation a vehicle gets another contract certificate when it asks.
-REISSUED_AFTER = frozenset({"superseded", "keyCompromise", "affiliationChanged"})
 _LOCKS = 64
 _ATTEMPTS = 3
+#: A bundle that ends within a day is signed again when somebody can sign who lasts longer.
+_MARGIN = timedelta(days=1)
 #: So many certificates are committed together.
 _GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom a contract key is wrapped for: a key of one vehicle, and the SHA-256 of its SubjectPublicKeyInfo."""
+    """Whom a contract key is wrapped for: a key of one vehicle, and the SHA-256 of its SubjectPublicKeyInfo;
+    ``registered`` when it is the key of a row of the provisioning pool, which must still be there when it is used."""
 
     edition: Edition
     suite: str
     pcid: str
     spki: bytes
     receiver: bytes
+    registered: bool = False
 
 
-def recipient_of(edition: Edition, pcid: str, leaf: bytes) -> Recipient:
+def recipient_of(edition: Edition, pcid: str, leaf: bytes, *, registered: bool = False) -> Recipient:
     """The key of this certificate (DER), as the one to wrap for. Raises ``chain.malformed``, ``key.*``."""
     spki = view(leaf).spki
-    return Recipient(edition, suite_of(load_public_key(spki)).name, pcid, spki, hashlib.sha256(spki).digest())
+    known = next((suite.name for suite in SUITES.values() if spki.startswith(suite.spki_prefix)), "")
+    suite = known or suite_of(load_public_key(spki)).name
+    return Recipient(edition, suite, pcid, spki, hashlib.sha256(spki).digest(), registered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,10 @@ class BundleMaker:
         contracts: ContractPool,
         mo: MobilityOperator,
         cps: CertificateProvisioningService,
+        standing: Standing,
         caller: str,
-        aad: str,
-        reissue_after: frozenset[str] = REISSUED_AFTER,
+        policy: Policy,
     ) -> None:
-        """``aad`` is the form of the additional authenticated data in -20, ``reissue_after`` the reasons of revocation
-        after which a vehicle gets another certificate."""
         self._store = store
         self._pools = store.pools
         self._clock = clock
@@ -94,9 +98,9 @@ class BundleMaker:
         self._contracts = contracts
         self._mo = mo
         self._cps = cps
+        self._standing = standing
         self._caller = caller
-        self._aad = aad
-        self._reissue_after = reissue_after
+        self._policy = policy
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def prepare(
@@ -105,14 +109,17 @@ class BundleMaker:
         *,
         edition: str = "",
         progress: Callable[[int], None] = lambda _: None,
+        refused: Callable[[Contract, V2GPKIError], None] | None = None,
         caller: str = "",
     ) -> list[Bundle]:
         """Make the bundles of these contracts ahead, for each registered key of their vehicles and each V2G root that
-        a CPS of this home can sign under. Those that are ready already are left as they are and given back with the
-        others, in no particular order; for contracts of another house nothing is made. ``progress`` is called with the
-        number of contracts that were done, ``caller`` is who asked ("" the home's own).
+        a CPS of this home can sign under and the vehicle holds, as far as that is known. Those that are ready already
+        are left as they are and given back with the others, in no particular order; for contracts of another house
+        nothing is made. ``progress`` is called with the number of contracts that were done, ``caller`` is who asked
+        ("" the home's own).
 
-        Raises ``contract.ended`` and what issuing raises; what was made before stays.
+        A contract that cannot be delivered (``contract.*``, ``provisioning.*``) goes to ``refused``; without that it is
+        raised. Raises what issuing raises; what was made before stays.
         """
         now = self._clock.now().replace(microsecond=0)
         bundles: list[Bundle] = []
@@ -121,12 +128,20 @@ class BundleMaker:
             jobs = []
             signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
             for contract in group:
-                require_current(contract, now)
-                for job in self._jobs(contract, edition, signers, now):
-                    if job.ready is not None and self._fresh(job.ready, contract, now):
-                        bundles.append(job.ready)
-                    elif contract.issuer != ELSEWHERE:
-                        jobs.append(job)
+                try:
+                    require_current(contract, now)
+                    found = self._jobs(contract, edition, signers, now)
+                    ready = [job.ready for job in found if job.ready is not None and self._fresh(job, now)]
+                    missing = [job for job in found if job.ready not in ready and contract.issuer != ELSEWHERE]
+                    for job in missing:
+                        self._order(job, now)
+                except V2GPKIError as problem:
+                    if refused is None or not undeliverable(problem):
+                        raise
+                    refused(contract, problem)
+                else:
+                    bundles.extend(ready)
+                    jobs.extend(missing)
             bundles.extend(self._make_group(jobs, now, caller or self._caller))
             progress(len(group))
         return bundles
@@ -140,19 +155,20 @@ class BundleMaker:
         """
         installation.curve_for(recipient.edition, recipient.suite)
         job = self._job(contract, recipient, signer)
-        if job.ready is not None and self._fresh(job.ready, contract, now):
+        if job.ready is not None and self._fresh(job, now):
             return job.ready
         with self._locks[int.from_bytes(recipient.receiver[:4], "big") % _LOCKS]:
             conflict = None
             # Somebody may have made it meanwhile: another thread before the lock, another process before the commit.
             for _ in range(_ATTEMPTS):
                 job = self._job(self._pools.contract(contract.id) or contract, recipient, signer)
-                if job.ready is not None and self._fresh(job.ready, job.contract, now):
+                if job.ready is not None and self._fresh(job, now):
                     return job.ready
                 try:
                     return self._make([job], now, caller or self._caller)[0]
                 except V2GPKIError as problem:
-                    if problem.code != "store.conflict":
+                    # A vehicle that was taken out of the pool meanwhile stays out.
+                    if problem.code != "store.conflict" or problem.facts.get("which") == "vehicle":
                         raise
                     conflict = problem
         raise conflict or V2GPKIError("internal.bug", "a bundle was neither made nor refused")
@@ -164,10 +180,14 @@ class BundleMaker:
             return False
         if contract is None or contract.state != "active" or contract.ends <= now:
             return False
+        if not self._signer_stands(bundle):
+            return False
         record = self._store.certificate(bundle.issuer_id, bundle.serial)
-        if record is None or record.state != "revoked":
+        if record is None:
             return True
-        if record.reason in self._reissue_after:
+        if record.state != "revoked":
+            return self._standing.in_service(record.issuer_id)
+        if record.reason in self._policy.reissue_after:
             return False
         raise V2GPKIError(
             "provisioning.revoked",
@@ -176,6 +196,15 @@ class BundleMaker:
             clause="ISO 15118-2 8.4.3.10",
             facts={"emaid": bundle.emaid, "serial": f"{record.serial:x}", "reason": record.reason},
         )
+
+    def _signer_stands(self, bundle: Bundle) -> bool:
+        """Whether nobody revoked the CPS leaf that signed a bundle, nor what stands above it."""
+        if bundle.v2g_root not in self._cps.trusted_roots(bundle.edition):
+            return False
+        if not bundle.cps_issuer_id:
+            return True
+        leaf = self._store.certificate(bundle.cps_issuer_id, bundle.cps_serial)
+        return leaf is not None and not self._standing.revoked(leaf)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -188,11 +217,15 @@ class BundleMaker:
             signed_in = EDITIONS.get(vehicle.edition)
             if signed_in is None or (signed_in, vehicle.suite) not in _DELIVERED:
                 continue
-            recipient = recipient_of(signed_in, vehicle.pcid, vehicle.chain[0])
+            recipient = recipient_of(signed_in, vehicle.pcid, vehicle.chain[0], registered=True)
             family = (recipient.edition, recipient.suite)
             if family not in signers:
                 signers[family] = _one_per_root(self._cps.signers(*family, now))
-            jobs.extend(self._job(contract, recipient, signer) for signer in signers[family])
+            jobs.extend(
+                self._job(contract, recipient, signer)
+                for signer in signers[family]
+                if not vehicle.v2g_roots or view(signer.root).key_identifier in vehicle.v2g_roots
+            )
         return jobs
 
     def _job(self, contract: Contract, recipient: Recipient, signer: CpsSigner) -> _Job:
@@ -202,12 +235,20 @@ class BundleMaker:
             suite=recipient.suite,
             receiver=recipient.receiver,
             v2g_root=signer.root_fingerprint,
+            aad=self._aad(recipient),
         )
         return _Job(contract, recipient, signer, ready)
 
-    def _fresh(self, bundle: Bundle, contract: Contract, now: datetime) -> bool:
-        """Whether a bundle may be sent, and its certificate is not about to end, unless the contract ends with it."""
-        if not self.may_be_sent(bundle, contract, now):
+    def _aad(self, recipient: Recipient) -> str:
+        """The form of the additional data; -2 has none."""
+        return "" if recipient.edition == "iso15118-2" else self._policy.aad
+
+    def _fresh(self, job: _Job, now: datetime) -> bool:
+        """Whether a job's ready bundle may be sent, and nothing in it is about to end that could last longer."""
+        bundle, contract = job.ready, job.contract
+        if bundle is None or not self.may_be_sent(bundle, contract, now):
+            return False
+        if bundle.not_after - now < _MARGIN and job.signer.not_after > bundle.not_after:
             return False
         if contract.issuer == ELSEWHERE:
             # Nothing newer can be made here.
@@ -217,6 +258,26 @@ class BundleMaker:
         record = self._store.certificate(bundle.issuer_id, bundle.serial)
         end = bundle.not_after if record is None else record.not_after
         return not self._contracts.soon(bundle.edition, end, now) or end >= contract.ends
+
+    def _order(self, job: _Job, now: datetime) -> Order:
+        recipient = job.recipient
+        return self._mo.order(job.contract, edition=recipient.edition, suite=recipient.suite, now=now)
+
+    def _require_room(self, job: _Job) -> None:
+        """A contract has a bounded number of valid certificates, whoever asks."""
+        valid = sum(
+            record is not None and record.state == "valid"
+            for issuer_id, serial in self._pools.certificates_of(job.contract.id)
+            for record in [self._store.certificate(issuer_id, serial)]
+        )
+        if valid >= self._policy.valid_certificates:
+            raise V2GPKIError(
+                "provisioning.too_many_certificates",
+                f"the contract of {job.contract.emaid} has {valid} valid certificates already",
+                hint="revoke those that no vehicle uses (v2gpki cert list, cert revoke --reason superseded)",
+                clause="ISO 15118-2 8.4.3.11",
+                facts={"emaid": job.contract.emaid, "valid": valid},
+            )
 
     def _make_group(self, jobs: Sequence[_Job], now: datetime, caller: str) -> list[Bundle]:
         """All of them in one commit; when somebody else made one of them meanwhile, one by one."""
@@ -242,10 +303,9 @@ class BundleMaker:
                 self._pools.add_bundle(again, caller)
                 made.append(again)
         if new:
-            orders = [
-                self._mo.order(job.contract, edition=job.recipient.edition, suite=job.recipient.suite, now=now)
-                for job in new
-            ]
+            for job in new:
+                self._require_room(job)
+            orders = [self._order(job, now) for job in new]
 
             def deliver(issued: Sequence[Issued]) -> list[Bundle]:
                 bundles = [self._delivering(job, answer, now) for job, answer in zip(new, issued, strict=True)]
@@ -267,7 +327,7 @@ class BundleMaker:
             receiver=recipient.spki,
             emaid=contract.emaid,
             pcid=recipient.pcid,
-            aad=self._aad,
+            aad=self._policy.aad,
         )
         return Bundle(
             id=os.urandom(16).hex(),
@@ -284,13 +344,17 @@ class BundleMaker:
             made_at=now,
             not_after=min(issued.record.not_after, signer.not_after),
             replaces="" if job.ready is None else job.ready.id,
+            aad=self._aad(recipient),
+            cps_issuer_id=signer.issuer_id,
+            cps_serial=signer.serial,
+            registered=recipient.registered,
         )
 
     def _signed_again(self, job: _Job, now: datetime) -> Bundle | None:
         """The job's ready bundle under a fresh signature, if nothing but the CPS's certificate ended."""
         ready = job.ready
         record = None if ready is None else self._store.certificate(ready.issuer_id, ready.serial)
-        if ready is None or record is None or record.state != "valid" or record.not_after <= now:
+        if ready is None or record is None or self._standing.revoked(record) or record.not_after <= now:
             return None
         if self._contracts.soon(ready.edition, record.not_after, now) and record.not_after < job.contract.ends:
             return None
@@ -302,7 +366,14 @@ class BundleMaker:
             made_at=now,
             not_after=min(record.not_after, job.signer.not_after),
             replaces=ready.id,
+            cps_issuer_id=job.signer.issuer_id,
+            cps_serial=job.signer.serial,
         )
+
+
+def undeliverable(problem: V2GPKIError) -> bool:
+    """Whether an error is about one contract, so that another may be delivered in its place."""
+    return problem.code.startswith(("contract.", "provisioning."))
 
 
 def _one_per_root(signers: Sequence[CpsSigner]) -> list[CpsSigner]:

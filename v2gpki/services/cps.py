@@ -11,12 +11,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.pnc.installation import ContractData, SignedContract, root_matches, sign_contract
+from v2gpki.profile.load import Catalogue
+from v2gpki.services.pools import RootPool
+from v2gpki.services.standing import Standing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -33,27 +37,42 @@ class CpsSigner:
     root: bytes
     root_fingerprint: bytes
     not_after: datetime
-    signer: Signer
+    issuer_id: str
+    serial: int
+    key_id: str
 
 
 class CertificateProvisioningService:
     """Signs contract data with the CPS keys of one home."""
 
-    def __init__(self, store: Store, signer: Callable[[str], Signer]) -> None:
-        """``signer`` gives the signer of a key id; it needs the home unlocked."""
+    def __init__(
+        self, store: Store, catalogue: Catalogue, roots: RootPool, standing: Standing, signer: Callable[[str], Signer]
+    ) -> None:
+        """``signer`` gives the signer of a key id; it is asked for when something is signed, and needs the home
+        unlocked."""
         self._store = store
+        self._catalogue = catalogue
+        self._roots = roots
+        self._standing = standing
         self._signer = signer
         self._known: dict[tuple[str, int], CpsSigner] = {}
 
     def signers(self, edition: str, suite: str, now: datetime) -> list[CpsSigner]:
         """Everybody who may sign now, the newest leaf first."""
-        return [
+        trusted = self.trusted_roots(edition)
+        able = [
             self._signer_of(record, issuer)
             for record in self._store.held_certificates(role=ROLE)
             if record.edition == edition and record.suite == suite and record.not_before <= now < record.not_after
-            for issuer in [self._store.authority(record.issuer_id)]
-            if issuer is not None and self._in_service(issuer, now)
+            for issuer in [self._standing.authority(record.issuer_id)]
+            if issuer is not None and self._may_sign(issuer, now)
         ]
+        return [signer for signer in able if signer.root_fingerprint in trusted]
+
+    def trusted_roots(self, edition: str) -> frozenset[bytes]:
+        """SHA-256 of the roots that a CPS chain may end at: own ones and others, as the root pool has it."""
+        anchors = self._roots.trusted(self._catalogue.profile(edition, ROLE, None).anchors, edition)
+        return frozenset(_fingerprint(anchor.der) for anchor in anchors)
 
     def choose(
         self,
@@ -97,7 +116,7 @@ class CertificateProvisioningService:
 
     def sign(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under this CPS's signature."""
-        return sign_contract(data, cps_chain=signer.chain, signer=signer.signer)
+        return sign_contract(data, cps_chain=signer.chain, signer=self._signer(signer.key_id))
 
     def _signer_of(self, record: CertificateRecord, issuer: AuthorityRecord) -> CpsSigner:
         key = (record.issuer_id, record.serial)
@@ -109,29 +128,34 @@ class CertificateProvisioningService:
                 record.suite,
                 (record.der, *above[:-1]),
                 above[-1],
-                hashlib.sha256(above[-1]).digest(),
+                _fingerprint(above[-1]),
                 min(record.not_after, issuer.not_after),
-                self._signer(record.key_id),
+                record.issuer_id,
+                record.serial,
+                record.key_id,
             )
         return known
 
-    def _in_service(self, issuer: AuthorityRecord, now: datetime) -> bool:
-        """Whether the issuer and everything above it may be relied on."""
+    def _may_sign(self, issuer: AuthorityRecord, now: datetime) -> bool:
+        """Whether the issuer and everything above it is in service and within its validity."""
         above: AuthorityRecord | None = issuer
         while above is not None:
-            if above.state == "revoked" or not above.not_before <= now < above.not_after:
+            if not above.not_before <= now < above.not_after:
                 return False
-            if above.issuer_id in ("", above.id):
-                return True
-            above = self._store.authority(above.issuer_id)
-        return True
+            above = self._standing.authority(above.issuer_id) if above.issuer_id != above.id else None
+        return self._standing.in_service(issuer.id)
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(root: bytes) -> bytes:
+    return hashlib.sha256(root).digest()
 
 
 def _none(edition: str, suite: str, now: datetime) -> V2GPKIError:
     return V2GPKIError(
         "cps.none",
         f"no CPS certificate of {edition} ({suite}) is valid at {rfc3339(now)} with its key in this home",
-        hint=f"v2gpki cert issue cps --edition {edition} --escrow makes one; v2gpki init makes all",
+        hint=f"v2gpki cert issue cps --edition {edition} --suite {suite} --escrow --plain-key --out DIR",
         clause="ISO 15118-2 table F.3",
         facts={"edition": edition, "suite": suite},
     )

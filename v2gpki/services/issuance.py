@@ -284,7 +284,8 @@ class Issuance:
                 contracts=contracts,
                 bundles=deliver(issued),
             )
-        except V2GPKIError:
+        except BaseException:
+            # Whatever it was, nobody has seen what was signed.
             self._abandon(intents, made, "signing or recording the result failed")
             raise
         self._seal()

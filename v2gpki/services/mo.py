@@ -71,11 +71,12 @@ class MobilityOperator:
         require_current(contract, now)
         if contract.issuer == ELSEWHERE:
             raise elsewhere(contract)
+        named = issuer or self._issuer_for(contract, edition, suite)
         if options:
-            named = issuer or contract.issuer
             route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
+            last = self._end_of(route.issuer_id)
         else:
-            route, last = self._route(edition, suite, issuer or contract.issuer)
+            route, last = self._route(edition, suite, named)
         rule = route.profile.validity
         begin = max(now, contract.begins)
         if rule.minimum is not None and begin + rule.minimum > contract.ends:
@@ -102,6 +103,15 @@ class MobilityOperator:
             not_after=min(contract.ends, begin + rule.default, last),
             contract_id=contract.id,
         )
+
+    def _issuer_for(self, contract: Contract, edition: str | None, suite: str | None) -> str:
+        """The authority that the contract names, where it is of this edition and family; else whichever fits."""
+        if not contract.issuer:
+            return ""
+        named = self._store.authority(contract.issuer)
+        if named is None or edition not in (None, named.edition) or suite not in (None, named.suite):
+            return ""
+        return contract.issuer
 
     def _route(self, edition: str | None, suite: str | None, issuer: str) -> tuple[Route, datetime]:
         """The way of an order and the end of its issuer; found anew when an authority was made or changed."""

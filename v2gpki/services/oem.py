@@ -16,7 +16,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.services.issuance import Issuance, Issued, Order
 from v2gpki.services.pools import ProvisioningPool, Registered
-from v2gpki.services.routing import Routing
+from v2gpki.services.routing import Route, Routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,29 @@ class OemService:
         self._require_provisioning(edition, role)
         self._vehicles.admit(pcid, owner)
 
+    def admit_order(
+        self,
+        role: str,
+        pcid: str,
+        *,
+        edition: str | None = None,
+        suite: str | None = None,
+        issuer: str = "",
+        owner: str = "",
+        accept_other_root: bool = False,
+    ) -> Route:
+        """Like ``admit``, for a certificate that is to be issued: the way that it takes, if it could be registered.
+
+        Raises ``pool.other_root`` too, and what finding the issuer raises.
+        """
+        route = self._routing.route(role, edition=edition, suite=suite, issuer=issuer)
+        profile = route.profile
+        self.admit(profile.edition, role, pcid, owner=owner)
+        self._vehicles.admit_below(
+            route.issuer_id, pcid, profile.edition, profile.key.suite, accept_other_root=accept_other_root
+        )
+        return route
+
     def register(
         self,
         issued: Issued,
@@ -58,6 +81,7 @@ class OemService:
         owner: str = "",
         v2g_roots: Sequence[bytes] = (),
         previous_pcid: str = "",
+        accept_other_root: bool = False,
         caller: str,
     ) -> Registered:
         """Register a certificate that this home issued; raises ``pool.not_provisioning`` and what the pool raises."""
@@ -69,6 +93,7 @@ class OemService:
             owner=owner,
             v2g_roots=v2g_roots,
             previous_pcid=previous_pcid,
+            accept_other_root=accept_other_root,
             at=self._clock.now().replace(microsecond=0),
             caller=caller,
         )
@@ -88,6 +113,7 @@ class OemService:
         owner: str = "",
         v2g_roots: Sequence[bytes] = (),
         previous_pcid: str = "",
+        accept_other_root: bool = False,
         caller: str,
     ) -> Provisioned:
         """Issue a provisioning certificate for a PCID and register it.
@@ -96,8 +122,15 @@ class OemService:
         party may not register this PCID. Killed between the two, the certificate is in the store; the same
         ``idempotence_key`` gives it again and registers it. Raises what issuing and registering raise.
         """
-        route = self._routing.route(role, edition=edition, suite=suite, issuer=issuer)
-        self.admit(route.profile.edition, role, pcid, owner=owner)
+        route = self.admit_order(
+            role,
+            pcid,
+            edition=edition,
+            suite=suite,
+            issuer=issuer,
+            owner=owner,
+            accept_other_root=accept_other_root,
+        )
         order = Order(
             route.profile,
             route.issuer_id,
@@ -110,7 +143,12 @@ class OemService:
         )
         issued = self._issuance().issue([order], caller=caller)[0]
         registered = self.register(
-            issued, owner=owner, v2g_roots=v2g_roots, previous_pcid=previous_pcid, caller=caller
+            issued,
+            owner=owner,
+            v2g_roots=v2g_roots,
+            previous_pcid=previous_pcid,
+            accept_other_root=accept_other_root,
+            caller=caller,
         )
         return Provisioned(issued, registered)
 

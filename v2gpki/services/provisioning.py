@@ -1,10 +1,9 @@
 """A vehicle asks for its contract: CertificateInstallationReq and CertificateUpdateReq answered, -2 and -20.
 
-In this order: decode, the request's signature, the vehicle's chain (path, role, validity, revocation), its
-registration, the contract, and only then anything is issued. What is refused is answered all the same, with the
-ResponseCode of the reason and nothing issued. A request is answered again with the same signed elements; a contract
-certificate is made once for a contract, a key and a root, and committed together with the bundle that delivers it.
-Clauses: ISO 15118-2 8.4.3.10 and 8.4.3.11, [V2G2-885], [V2G2-925]; ISO 15118-20 8.3.4.3; OCPP 2.1 M01, M02.
+In this order: decode, admission (signature, chain, registration), a CPS whose root the vehicle holds, what the request
+was answered with before, the contracts, and only then anything is issued. What is refused is answered all the same,
+with the ResponseCode of the reason and nothing issued. A contract that cannot be delivered makes way for the next.
+Clauses: ISO 15118-2 8.4.3.10 and 8.4.3.11; ISO 15118-20 8.3.4.3; OCPP 2.1 M01, M02.
 """
 
 from __future__ import annotations
@@ -17,38 +16,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import EXIT_REFUSED, V2GPKIError
-from v2gpki.identifiers import recognise
 from v2gpki.pnc import installation
+from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import Action, Request, SignedContract, root_matches
-from v2gpki.pnc.installation.chains import common_name
-from v2gpki.services.bundles import REISSUED_AFTER, BundleMaker, Recipient, recipient_of
+from v2gpki.services.admission import Admission
+from v2gpki.services.bundles import BundleMaker, Recipient, undeliverable
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner, no_common_root
-from v2gpki.services.mo import elsewhere, require_current
-from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, Selection
+from v2gpki.services.mo import elsewhere
+from v2gpki.services.policy import Policy
+from v2gpki.services.pools import ELSEWHERE, ContractPool
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Answered, Bundle, Contract
 from v2gpki.store.protocol import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the operator decides; the defaults are what public test labs expect.
-
-    ``require_evidence``: a chain whose revocation status is unknown is refused. ``unregistered``: what happens to a
-    vehicle that is not in the provisioning pool, though its chain is trusted. ``unknown_roots``: a vehicle that names
-    no V2G root of ours. ``reissue_after``: reasons of revocation after which a new certificate is issued. ``aad``: the
-    form of the additional authenticated data in -20. ``selection``: which contracts a vehicle gets.
-    """
-
-    require_evidence: bool = False
-    unregistered: Literal["refuse", "answer"] = "refuse"
-    unknown_roots: Literal["refuse", "answer"] = "refuse"
-    reissue_after: frozenset[str] = REISSUED_AFTER
-    aad: str = "pcid-ski8"
-    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +39,7 @@ class ProvisioningAnswer:
     ``exi`` is a CertificateInstallationRes or CertificateUpdateRes for the vehicle, also when ``status`` is "Failed":
     then it carries ``response_code`` and dummies. ``remaining_contracts`` counts those that the same request can still
     get, ``v2g_root`` is the SHA-256 of the root above the CPS that signed; ``reason`` says in one sentence why it
-    failed, ``problem`` is the error behind it.
+    failed, ``problem`` is the error behind it, ``fault`` whose it is: the "request"'s or the "home"'s.
     """
 
     status: Literal["Accepted", "Failed"]
@@ -70,11 +51,23 @@ class ProvisioningAnswer:
     pcid: str = ""
     v2g_root: bytes = b""
     problem: V2GPKIError | None = None
+    fault: Literal["", "request", "home"] = ""
 
     @property
     def exi_response(self) -> str:
         """``exi`` in base64, as OCPP carries it."""
         return base64.b64encode(self.exi).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What comes with a request: EMAIDs to be preferred, the most contracts, evidence about the vehicle's chain."""
+
+    emaids: Sequence[str]
+    limit: int
+    crls: Sequence[bytes]
+    ocsps: Sequence[bytes]
+    caller: str
 
 
 class Provisioning:
@@ -85,33 +78,32 @@ class Provisioning:
         store: Store,
         clock: Clock,
         *,
+        admission: Admission,
         trust: VehicleTrust,
-        vehicles: ProvisioningPool,
         contracts: ContractPool,
         cps: CertificateProvisioningService,
         bundles: BundleMaker,
         caller: str,
-        policy: Policy | None = None,
+        policy: Policy,
     ) -> None:
-        self._store = store
         self._pools = store.pools
         self._clock = clock
+        self._admission = admission
         self._trust = trust
-        self._vehicles = vehicles
         self._contracts = contracts
         self._cps = cps
         self._maker = bundles
         self._caller = caller
-        self.policy = policy or Policy()
+        self.policy = policy
 
     # -- answering -----------------------------------------------------------------------------
 
     def answer(
         self,
-        exi_request: str | bytes,
+        exi_request: str | bytes | bytearray | memoryview,
         *,
         schema: str = "",
-        action: Literal["Install", "Update", "install", "update"] | None = None,
+        action: str = "",
         maximum_contracts: int | None = None,
         prioritised_emaids: Sequence[str] = (),
         crls: Sequence[bytes] = (),
@@ -122,140 +114,107 @@ class Provisioning:
     ) -> ProvisioningAnswer:
         """Answer one request: base64 text as OCPP carries it, or its octets.
 
-        ``schema`` is the namespace that came with it ("" recognises it), ``action`` what OCPP calls it. At most
-        ``maximum_contracts`` are given, fewer if the vehicle itself asks for fewer; ``prioritised_emaids`` come first.
-        Of several contracts the one at ``position`` is given; None counts for each ``station`` how often it asked the
-        same. ``crls`` and ``ocsps`` are evidence about the vehicle's chain, beside what the store knows itself.
-        ``caller`` is who brings the request ("" the home's own).
+        ``schema`` is the namespace that came with it ("" recognises it), ``action`` what OCPP calls it (Install,
+        Update, "" for what it is). At most ``maximum_contracts`` are given, fewer if the vehicle itself asks for
+        fewer; ``prioritised_emaids`` come first. ``crls`` and ``ocsps`` are evidence about the vehicle's chain, beside
+        what the store knows itself. Where several contracts are due, the same request gets one after the other, for
+        each ``station`` anew (OCPP 2.1 M01); ``position`` asks for one of them, from 0. ``caller`` is who brings the
+        request ("" the home's own).
 
-        Whatever is wrong with the request is an answer with status "Failed". Raises what is wrong with the home:
-        ``home.locked``, ``store.*``, ``cps.none``.
+        Whatever keeps the vehicle from its contract is an answer with status "Failed": ``fault`` tells whether the
+        request is to blame or the home (no CPS, no MO, a profile). Raises what leaves nothing to answer with
+        (``home.locked``, ``store.*``), and what is wrong with the other arguments (``crl.malformed``,
+        ``ocsp.malformed``, ``usage.invalid``).
         """
+        _check_arguments(maximum_contracts, prioritised_emaids, position)
         now = self._clock.now().replace(microsecond=0)
-        wanted: Action | None = None if action is None else ("update" if action.lower() == "update" else "install")
         request: Request | None = None
         try:
-            octets = _octets(exi_request)
-            request = installation.read_request(octets, schema=schema, action=wanted)
-            recipient = self._examine(request, crls, ocsps, now)
-            wished = [*prioritised_emaids, *request.prioritised_emaids]
-            bundles = self._bundles(
-                request, recipient, maximum_contracts, wished, now=now, caller=caller or self._caller
-            )
-            number = self._position(request, len(bundles), station, position, now)
-            return self._accepted(request, bundles, number, now)
+            request = installation.read_request(_octets(exi_request), schema=schema, action=_action(action))
+            wishes = (*prioritised_emaids, *request.prioritised_emaids)
+            limit = min(request.maximum_contracts, maximum_contracts or request.maximum_contracts)
+            wanted = _Wanted(wishes, limit, crls, ocsps, caller or self._caller)
+            bundles = self._agreed(request, wanted, now)
+            return self._accepted(request, bundles, self._position(request, len(bundles), station, position, now), now)
         except V2GPKIError as problem:
-            if problem.outcome.exit_code != EXIT_REFUSED or problem.code in _OURS:
+            if problem.code.startswith(_RAISED):
                 raise
-            return self._refused(request, schema, wanted or "install", problem, now)
+            if problem.outcome.exit_code != EXIT_REFUSED and not problem.code.startswith(_OF_THE_HOME):
+                raise
+            if request is not None:
+                return _refused(request.edition, request.action, request.session_id, problem, now)
+            # In the edition that the vehicle speaks, as far as that can be told.
+            edition, session_id = installation.sender_of(_readable(exi_request), schema)
+            return _refused(edition, "update" if action.lower() == "update" else "install", session_id, problem, now)
 
     # -- the steps -----------------------------------------------------------------------------
 
-    def _examine(
-        self, request: Request, crls: Sequence[bytes], ocsps: Sequence[bytes], now: datetime
-    ) -> Recipient:
-        """Everything about who asks: signature, chain, registration."""
-        installation.verify_request(request)
-        if request.action == "update":
-            return self._examine_update(request, crls, ocsps, now)
-        pcid = _pcid(request.leaf)
-        recipient = recipient_of(request.edition, pcid, request.leaf)
-        vehicle = self._vehicles.find(pcid, request.edition, recipient.suite) if pcid else None
-        registered = vehicle is not None and vehicle.chain[0] == request.leaf
-        # -2 carries the leaf alone; the pool knows what stands above it.
-        chain, alone = request.chain, request.edition == "iso15118-2"
-        if alone and vehicle is not None:
-            chain = (request.leaf, *vehicle.chain[1:])
-        self._trust.judge(
-            chain,
-            role="oem",
-            edition=request.edition,
-            at=now,
-            crls=crls,
-            ocsps=ocsps,
-            require_evidence=self.policy.require_evidence,
-            known=registered and vehicle is not None and chain == vehicle.chain,
-            complete=alone,
-        )
-        if vehicle is None and self.policy.unregistered == "refuse":
-            raise V2GPKIError(
-                "provisioning.unknown_vehicle",
-                f"no vehicle with the PCID {pcid or _common_name(request.leaf)!r} is registered for {request.edition}",
-                hint="the OEM registers it: v2gpki pcp register --chain FILE",
-                clause="ISO 15118-2 8.4.3.10",
-                facts={"pcid": pcid, "edition": request.edition},
-            )
-        if vehicle is not None and not registered:
-            raise V2GPKIError(
-                "provisioning.certificate_differs",
-                f"the vehicle {pcid} asks with another provisioning certificate than the registered one",
-                hint="the OEM registers the new one: v2gpki pcp register --chain FILE",
-                clause="ISO 15118-2 8.4.3.10",
-                facts={"pcid": pcid, "registered": vehicle.fingerprint.hex()},
-            )
-        return recipient
+    def _agreed(self, request: Request, wanted: _Wanted, now: datetime) -> list[Bundle]:
+        """Admission and bundles; once more from the beginning when something changed in the middle."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                recipient = self._admission.recipient(request, wanted.crls, wanted.ocsps, now)
+                return self._bundles(request, recipient, wanted, now)
+            except V2GPKIError as problem:
+                if problem.code != "store.conflict" or attempt + 1 == _ATTEMPTS:
+                    raise
+        raise V2GPKIError("internal.bug", "a request was neither answered nor refused")
 
-    def _examine_update(
-        self, request: Request, crls: Sequence[bytes], ocsps: Sequence[bytes], now: datetime
-    ) -> Recipient:
-        """A vehicle that shows the contract that it has; the successor's key is wrapped for that one's."""
-        contract = self._pools.contract_of(request.emaid)
-        ours = self._trust.record(request.leaf) is not None
-        if contract is not None and ours:
-            # Its certificates are revoked with a contract; that it has ended is the better answer.
-            require_current(contract, now)
-        self._trust.judge(
-            request.chain,
-            role="contract",
-            edition=request.edition,
-            at=now,
-            crls=crls,
-            ocsps=ocsps,
-            require_evidence=self.policy.require_evidence,
-            ordered=True,
-        )
-        if contract is None or not ours:
-            raise V2GPKIError(
-                "provisioning.unknown_contract",
-                f"{request.emaid} is no contract of this operator",
-                hint="v2gpki contract list shows the contracts",
-                clause="ISO 15118-2 8.4.3.11",
-                facts={"emaid": request.emaid},
-            )
-        return recipient_of(request.edition, contract.pcid, request.leaf)
+    def _bundles(self, request: Request, recipient: Recipient, wanted: _Wanted, now: datetime) -> list[Bundle]:
+        """The bundles that answer a request, in the order of delivery.
 
-    def _bundles(
-        self,
-        request: Request,
-        recipient: Recipient,
-        maximum: int | None,
-        wished: Sequence[str],
-        *,
-        now: datetime,
-        caller: str,
-    ) -> list[Bundle]:
-        """The bundles that answer a request, in the order of delivery."""
-        digest = hashlib.sha256(f"{request.action}\0".encode() + request.octets).digest()
-        earlier = self._pools.answered(digest)
-        if earlier is not None and (again := self._still_good(earlier.bundles, now)):
-            return again
+        What it was answered with before comes first, whatever was wished for then and now: the same octets are the
+        same request.
+        """
+        limit = wanted.limit
+        if limit < 1:
+            raise V2GPKIError(
+                "provisioning.none_wanted",
+                "the vehicle asks for no contract: MaximumContractCertificateChains is 0",
+                clause="ISO 15118-20 8.3.4.3",
+                facts={"pcid": recipient.pcid},
+            )
         signer, unable = self._signer(request, recipient, now)
         if unable is not None and not self._stored_elsewhere(recipient.pcid):
             raise unable
-        limit = min(request.maximum_contracts, maximum or request.maximum_contracts)
-        bundles = []
-        for contract in self._chosen(request, recipient, wished, max(limit, 1), now):
-            if contract.issuer == ELSEWHERE:
-                bundles.append(self._stored(contract, request, recipient, now))
-            elif signer is not None:
-                bundles.append(self._maker.bundle(contract, recipient, signer, now, caller=caller))
-            elif unable is not None:
-                raise unable
+        digest = _digest(request)
+        earlier = self._pools.answered(digest)
+        if earlier is not None and (again := self._still_good(earlier.bundles, recipient, now)):
+            return again[:limit]
+        bundles: list[Bundle] = []
+        for contract in self._chosen(request, recipient, wanted.emaids, now):
+            if len(bundles) == limit:
+                break
+            try:
+                bundles.append(self._bundle(contract, request, recipient, signer, caller=wanted.caller, now=now))
+            except V2GPKIError as problem:
+                if not undeliverable(problem):
+                    raise
+                unable = unable or problem
+        if not bundles and unable is not None:
+            raise unable
         answer = Answered(digest, tuple(bundle.id for bundle in bundles), now, {"pcid": recipient.pcid})
-        kept = self._pools.record_answer(answer, caller)
+        kept = self._pools.record_answer(answer, wanted.caller)
         if kept.bundles != answer.bundles:
-            return self._still_good(kept.bundles, now) or bundles
+            return self._still_good(kept.bundles, recipient, now)[:limit] or bundles
         return bundles
+
+    def _bundle(
+        self,
+        contract: Contract,
+        request: Request,
+        recipient: Recipient,
+        signer: CpsSigner | None,
+        *,
+        caller: str,
+        now: datetime,
+    ) -> Bundle:
+        """One contract for the vehicle: what another house signed, or what is signed here."""
+        if contract.issuer == ELSEWHERE:
+            return self._stored(contract, request, recipient, now)
+        if signer is None:
+            raise elsewhere(contract)
+        return self._maker.bundle(contract, recipient, signer, now, caller=caller)
 
     def _signer(
         self, request: Request, recipient: Recipient, now: datetime
@@ -296,8 +255,9 @@ class Provisioning:
         raise no_common_root(request.roots)
 
     def _chosen(
-        self, request: Request, recipient: Recipient, wished: Sequence[str], limit: int, now: datetime
+        self, request: Request, recipient: Recipient, wishes: Sequence[str], now: datetime
     ) -> list[Contract]:
+        """The contracts that are due, in order; at least one."""
         if request.action == "update":
             contract = self._pools.contract_of(request.emaid)
             return [contract] if contract is not None else []
@@ -305,8 +265,7 @@ class Provisioning:
             recipient.pcid,
             recipient.edition,
             now,
-            prioritised=tuple(dict.fromkeys(_emaid(emaid) for emaid in wished)),
-            limit=limit,
+            prioritised=tuple(dict.fromkeys(wishes)),
             policy=self.policy.selection,
         )
         if not found:
@@ -325,11 +284,13 @@ class Provisioning:
             )
         return found
 
-    def _still_good(self, ids: Sequence[str], now: datetime) -> list[Bundle]:
-        """These bundles, or nothing when one of them must not be sent any more."""
+    def _still_good(self, ids: Sequence[str], recipient: Recipient, now: datetime) -> list[Bundle]:
+        """These bundles, or nothing when one of them must not be sent any more, or not to this key."""
         bundles = [bundle for bundle_id in ids if (bundle := self._pools.bundle(bundle_id)) is not None]
         good = len(bundles) == len(ids) and all(
-            self._maker.may_be_sent(bundle, self._pools.contract(bundle.contract_id), now) for bundle in bundles
+            bundle.receiver == recipient.receiver
+            and self._maker.may_be_sent(bundle, self._pools.contract(bundle.contract_id), now)
+            for bundle in bundles
         )
         return bundles if good else []
 
@@ -338,12 +299,16 @@ class Provisioning:
     def _position(
         self, request: Request, count: int, station: str, position: int | None, now: datetime
     ) -> int:
-        if position is not None:
-            return min(max(position, 0), count - 1)
-        if not station or count == 1:
-            return 0
-        digest = hashlib.sha256(f"{request.action}\0".encode() + request.octets).digest()
-        return self._pools.take_position(station, digest, count, now)
+        if position is None:
+            return 0 if count == 1 else self._pools.take_position(station, _digest(request), count, now)
+        if position >= count:
+            raise V2GPKIError(
+                "usage.invalid",
+                f"there is no contract at position {position}: {count} are due",
+                hint=f"give a position from 0 to {count - 1}, or none",
+                facts={"position": position, "contracts": count},
+            )
+        return position
 
     def _accepted(self, request: Request, bundles: Sequence[Bundle], number: int, now: datetime) -> ProvisioningAnswer:
         bundle = bundles[number]
@@ -365,32 +330,54 @@ class Provisioning:
             v2g_root=bundle.v2g_root,
         )
 
-    def _refused(
-        self, request: Request | None, schema: str, action: Action, problem: V2GPKIError, now: datetime
-    ) -> ProvisioningAnswer:
-        if request is not None:
-            edition, action, session_id = request.edition, request.action, request.session_id
-        else:
-            edition = installation.SCHEMAS.get(schema, "iso15118-2")
-            session_id = bytes.fromhex(str(problem.facts.get("session_id", ""))) or bytes(8)
-        code = installation.response_code(problem, edition, action)
-        exi = installation.refuse(
-            edition=edition,
-            action=action,
-            session_id=session_id,
-            response_code=code,
-            timestamp=now,
+
+def _refused(
+    edition: Edition, action: Action, session_id: bytes, problem: V2GPKIError, now: datetime
+) -> ProvisioningAnswer:
+    """The answer that delivers nothing and says why."""
+    code = installation.response_code(problem, edition, action)
+    exi = installation.refuse(
+        edition=edition, action=action, session_id=session_id, response_code=code, timestamp=now
+    )
+    fault: Literal["request", "home"] = "home" if problem.code.startswith(_OF_THE_HOME) else "request"
+    return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem, fault=fault)
+
+
+#: What is wrong with this home and not with the request.
+_OF_THE_HOME = ("authority.", "cps.none", "issuing.", "lint.", "profile.")
+#: What leaves nothing to answer with, or says something about the evidence that the caller gave.
+_RAISED = ("crl.", "ocsp.", "store.")
+_ATTEMPTS = 3
+_ACTIONS: dict[str, Action | None] = {"": None, "install": "install", "update": "update"}
+
+
+def _check_arguments(maximum_contracts: int | None, prioritised_emaids: Sequence[str], position: int | None) -> None:
+    wrong = ""
+    if maximum_contracts is not None and maximum_contracts < 1:
+        wrong = f"maximum_contracts is {maximum_contracts}: at least 1, or None for what the vehicle wants"
+    elif isinstance(prioritised_emaids, str):
+        wrong = "prioritised_emaids is a text; it is a sequence of EMAIDs"
+    elif position is not None and position < 0:
+        wrong = f"position is {position}; the first contract is at 0"
+    if wrong:
+        raise V2GPKIError("usage.invalid", wrong, hint="see Provisioning.answer")
+
+
+def _action(said: str) -> Action | None:
+    if said.lower() not in _ACTIONS:
+        raise V2GPKIError(
+            "installation.wrong_action",
+            f"there is no action {said[:40]!r}",
+            hint="Install or Update",
+            clause="OCPP 2.0.1 M01, M02",
+            facts={"action": said[:40]},
         )
-        return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem)
+    return _ACTIONS[said.lower()]
 
 
-#: What says something about this home and not about the request.
-_OURS = frozenset({"cps.none", "store.conflict"})
-
-
-def _octets(exi_request: str | bytes) -> bytes:
-    if isinstance(exi_request, bytes):
-        return exi_request
+def _octets(exi_request: str | bytes | bytearray | memoryview) -> bytes:
+    if not isinstance(exi_request, str):
+        return bytes(exi_request)
     try:
         return base64.b64decode("".join(exi_request.split()), validate=True)
     except (binascii.Error, ValueError) as problem:
@@ -402,21 +389,13 @@ def _octets(exi_request: str | bytes) -> bytes:
         ) from problem
 
 
-def _common_name(certificate: bytes) -> str:
-    return common_name(view(certificate))
-
-
-def _pcid(certificate: bytes) -> str:
-    """The PCID of a provisioning certificate in normal form, "" when its common name is none."""
+def _readable(exi_request: str | bytes | bytearray | memoryview) -> bytes:
+    """The octets of a request, none when they cannot be read."""
     try:
-        return recognise(["pcid"], _common_name(certificate)).normal
+        return _octets(exi_request)
     except V2GPKIError:
-        return ""
+        return b""
 
 
-def _emaid(text: str) -> str:
-    """An EMAID in normal form; what is none stays as it is, and will match nothing."""
-    try:
-        return recognise(["emaid"], text).normal
-    except V2GPKIError:
-        return text
+def _digest(request: Request) -> bytes:
+    return hashlib.sha256(f"{request.action}\0".encode() + request.octets).digest()

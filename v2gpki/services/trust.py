@@ -127,11 +127,14 @@ def judge(
     ocsps: Sequence[bytes] = (),
     require_evidence: bool = False,
     ordered: bool = False,
+    leaf: bytes | None = None,
     depth: int | None = None,
     tolerate: Collection[str] = (),
 ) -> TrustedChain:
     """Judge a chain (DER, any order) for a role; raises ``path.*`` or ``role.*`` with all findings.
 
+    A chain that came in a message is judged with ``ordered`` (the order of the wire: the path begins with its first
+    certificate), or with ``leaf``, the certificate whose key is relied on; else the leaf is whichever fits best.
     ``suite`` is the key family, by default the one that signed the leaf. ``depth`` overrides the profile's
     number of certificates below the root, ``tolerate`` names ``role.*`` or lint codes that are only noted.
     Further parameters are those of ``certs.path.validate``; unknown names raise ``profile.*``.
@@ -148,6 +151,7 @@ def judge(
         evidence=Evidence(crls, ocsps),
         require_evidence=require_evidence,
         ordered=ordered,
+        leaf=leaf,
         depth=depth,
         tolerate=tolerate,
     )
@@ -169,6 +173,7 @@ def assess(
     evidence: Evidence | None = None,
     require_evidence: bool = False,
     ordered: bool = False,
+    leaf: bytes | None = None,
     depth: int | None = None,
     tolerate: Collection[str] = (),
 ) -> Assessment:
@@ -180,7 +185,13 @@ def assess(
 
     def look(trusted: Sequence[bytes]) -> PathReport:
         return examine(
-            chain, trusted, at=at, evidence=evidence, require_evidence=require_evidence, ordered=ordered
+            chain,
+            trusted,
+            at=at,
+            evidence=evidence,
+            require_evidence=require_evidence,
+            ordered=ordered,
+            leaf=leaf,
         )
 
     report = look(fitting)

@@ -1,13 +1,13 @@
 """Whether a vehicle's chain may be relied on: path, role and revocation, under the roots that the pool trusts.
 
 What this home issued is looked up in its own store: revoked there is revoked, whatever else is known. About others
-the caller's evidence speaks; without it their status is unknown, and the caller says whether that is enough.
+the caller's evidence speaks; without it their status is unknown, and the caller says whether that is enough. A chain
+is judged in the order in which it was sent: the certificate whose key signed is the one that is judged.
 Clauses: [V2G2-884], [V2G2-885], [V2G2-924]; ISO 15118-20 [V2G20-2331], [V2G20-2333].
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,18 +17,19 @@ from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
+from v2gpki.services.standing import Standing
 from v2gpki.services.trust import judge
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import CertificateRecord
 
 
 class VehicleTrust:
     """Judges chains of vehicles: OEM provisioning and contract."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, roots: RootPool) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, roots: RootPool, standing: Standing) -> None:
         self._store = store
         self._catalogue = catalogue
         self._roots = roots
+        self._standing = standing
 
     def judge(
         self,
@@ -41,7 +42,6 @@ class VehicleTrust:
         ocsps: Sequence[bytes] = (),
         require_evidence: bool = False,
         known: bool = False,
-        ordered: bool = False,
         complete: bool = False,
     ) -> None:
         """Raise ``path.*`` or ``role.*`` when a chain (leaf first, no root) is not good for its role.
@@ -52,17 +52,8 @@ class VehicleTrust:
         """
         whole = self._completed(chain) if complete else tuple(chain)
         anchors = self._roots.trusted(self._catalogue.profile(edition, role, None).anchors, edition)
-        own = [self.record(certificate) for certificate in whole]
-        for record in own:
-            if record is not None and record.state == "revoked":
-                raise V2GPKIError(
-                    "path.revoked",
-                    f"{record.subject} was revoked at {rfc3339(record.revoked_at or at)} ({record.reason})",
-                    hint="use another certificate; a revoked one never comes back",
-                    clause="RFC 5280 6.1.3 (a)(3)",
-                    facts={"serial": f"{record.serial:x}", "reason": record.reason},
-                )
-        required = require_evidence and not all(own)
+        ours = self.require_standing(whole, at)
+        required = require_evidence and not ours
         if known:
             path.validate(
                 whole,
@@ -71,6 +62,7 @@ class VehicleTrust:
                 crls=crls,
                 ocsps=ocsps,
                 require_evidence=required,
+                ordered=True,
             )
             return
         judge(
@@ -83,16 +75,31 @@ class VehicleTrust:
             crls=crls,
             ocsps=ocsps,
             require_evidence=required,
-            ordered=ordered,
+            ordered=True,
         )
 
     def roots(self, edition: str) -> tuple[bytes, ...]:
         """The V2G roots (DER) that are trusted in an edition."""
         return tuple(anchor.der for anchor in self._roots.trusted("v2g-root", edition))
 
-    def record(self, certificate: bytes) -> CertificateRecord | None:
-        """The certificate as this home issued it; None when it did not."""
-        return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())
+    def require_standing(self, chain: Sequence[bytes], at: datetime) -> bool:
+        """Raise ``path.revoked`` for what this home issued and revoked; returns whether it issued all of them."""
+        ours = True
+        for certificate in chain:
+            record = self._standing.issued(certificate)
+            if record is None:
+                ours = False
+            elif self._standing.revoked(record):
+                when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
+                reason = f" ({record.reason})" if record.reason else ""
+                raise V2GPKIError(
+                    "path.revoked",
+                    f"{record.subject}, or an authority above it, was revoked{when}{reason}",
+                    hint="use another certificate; a revoked one never comes back",
+                    clause="RFC 5280 6.1.3 (a)(3)",
+                    facts={"serial": f"{record.serial:x}", "reason": record.reason, "at": rfc3339(at)},
+                )
+        return ours
 
     def _completed(self, chain: Sequence[bytes]) -> tuple[bytes, ...]:
         if len(chain) != 1:

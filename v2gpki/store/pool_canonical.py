@@ -103,6 +103,10 @@ def bundle_digest(bundle: Bundle) -> str:
         seconds(bundle.not_after),
         bundle.state,
         bundle.replaces,
+        bundle.aad,
+        bundle.cps_issuer_id,
+        f"{bundle.cps_serial:x}",
+        int(bundle.registered),
     ).hex()
 
 

@@ -75,12 +75,14 @@ class PoolStore(Protocol):
         """Vehicles in the order of registration."""
         ...
 
-    def delete_vehicle(self, pcid: str, at: datetime, caller: str, *, edition: str = "") -> tuple[Contract, ...]:
+    def delete_vehicle(
+        self, pcid: str, at: datetime, caller: str, *, edition: str = "", revoke: str = ""
+    ) -> tuple[Contract, ...]:
         """Take a vehicle out of the pool (one edition, or all) and purge what was made for it, in one transaction.
 
         When no row of the PCID is left its active contracts become ``purged``; bundles made for a deleted row are
-        withdrawn. Certificates are not revoked by this. Returns the contracts that were purged. Unknown:
-        ``store.unknown_vehicle``.
+        withdrawn. Certificates of the purged contracts stay valid, unless ``revoke`` gives the reason (RFC 5280 5.3.1)
+        for which they are revoked. Returns the contracts that were purged. Unknown: ``store.unknown_vehicle``.
         """
         ...
 
@@ -122,8 +124,9 @@ class PoolStore(Protocol):
         """End a contract: withdraw its bundles and, with ``revoke``, revoke its certificates that are still valid, in
         one transaction.
 
-        ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). Ended or
-        purged already: no change. Unknown: ``store.unknown_contract``.
+        ``reason`` as in RFC 5280 5.3.1. Another active contract of the vehicle becomes default (the oldest). One
+        that ended or was purged before stays as it is; what is still valid of its certificates is revoked. Unknown:
+        ``store.unknown_contract``.
         """
         ...
 
@@ -139,9 +142,10 @@ class PoolStore(Protocol):
     # -- signed contract data ------------------------------------------------------------------
     # Bundles are written by ``Store.commit_results(.., bundles=)``, with the certificates that they deliver, and
     # those that deliver an older certificate or a foreign one by ``add_bundle``. Both compare and swap: when the
-    # newest ready bundle of the same (contract, edition, suite, receiver, root) is not the one that ``replaces`` names
-    # ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is
-    # withdrawn. A bundle of a contract that is not active raises ``store.conflict``.
+    # newest ready bundle of the same (contract, edition, suite, receiver, root, aad) is not the one that ``replaces``
+    # names ("" for none), somebody else was faster: ``store.conflict``, and nothing is written. The replaced one is
+    # withdrawn. A bundle of a contract that is not active raises ``store.conflict``, and so does one that says
+    # ``registered`` when no vehicle of its PCID and edition has its receiver (any more): ``which`` is "vehicle".
     def add_bundle(self, bundle: Bundle, caller: str) -> None:
         """Keep signed contract data for a certificate that exists already, or that was issued elsewhere."""
         ...
@@ -151,10 +155,10 @@ class PoolStore(Protocol):
         ...
 
     def ready_bundle(
-        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes
+        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes, aad: str = ""
     ) -> Bundle | None:
-        """The newest bundle that is ready for this contract, key and root; whether it is still fresh is the caller's
-        to judge."""
+        """The newest bundle that is ready for this contract, key, root and form of the additional data; whether it is
+        still fresh is the caller's to judge."""
         ...
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:

@@ -91,8 +91,12 @@ class Bundle:
     or for an update the contract key before), ``v2g_root`` the SHA-256 of the root above the CPS chain, ``issuer_id``
     and ``serial`` the contract certificate's. ``exi`` is a CertificateInstallationRes with session id 0. ``not_after``
     is the end of the shorter of contract certificate and CPS chain. ``replaces`` is the id of the ready bundle for the
-    same contract, edition, suite, receiver and root that its maker saw, "" when there was none: see
+    same contract, edition, suite, receiver, root and ``aad`` that its maker saw, "" when there was none: see
     ``Store.commit_results``.
+
+    ``aad`` is the form of the additional authenticated data, "" in -2; ``cps_issuer_id`` and ``cps_serial`` are the CPS
+    leaf that signed, "" and 0 when this home did not issue it. ``registered``: the receiver is the key of a vehicle in
+    the pool, whose row must still be there when the bundle is written.
     """
 
     id: str
@@ -110,6 +114,10 @@ class Bundle:
     not_after: datetime
     state: BundleState = "ready"
     replaces: str = ""
+    aad: str = ""
+    cps_issuer_id: str = ""
+    cps_serial: int = 0
+    registered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ CONTRACT = (
 )
 BUNDLE = (
     "id, contract_id, emaid, pcid, edition, suite, receiver, v2g_root, issuer_id, serial, exi, made_at, not_after, "
-    "state, replaces"
+    "state, replaces, aad, cps_issuer_id, cps_serial, registered"
 )
 ANSWER = "digest, bundles, answered_at, details"
 
@@ -96,6 +96,10 @@ def bundle_row(bundle: Bundle) -> tuple[Value, ...]:
         seconds(bundle.not_after),
         bundle.state,
         bundle.replaces,
+        bundle.aad,
+        bundle.cps_issuer_id,
+        f"{bundle.cps_serial:x}",
+        int(bundle.registered),
     )
 
 
@@ -157,7 +161,7 @@ def contract_of(row: Row) -> Contract:
 def bundle_of(row: Row) -> Bundle:
     """From the columns of ``BUNDLE``."""
     (bundle_id, contract_id, emaid, pcid, edition, suite, receiver, v2g_root, issuer_id, serial) = row[:10]
-    (exi, made_at, not_after, state, replaces) = row[10:15]
+    (exi, made_at, not_after, state, replaces, aad, cps_issuer_id, cps_serial, registered) = row[10:19]
     return Bundle(
         bundle_id,
         contract_id,
@@ -174,6 +178,10 @@ def bundle_of(row: Row) -> Bundle:
         moment(not_after),
         state,
         replaces,
+        aad,
+        cps_issuer_id,
+        serial_of(cps_serial),
+        bool(registered),
     )
 
 

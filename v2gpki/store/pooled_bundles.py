@@ -12,55 +12,109 @@ from v2gpki.store import auditlog, pool_rows, rows
 from v2gpki.store.canonical import seconds
 from v2gpki.store.pool_canonical import answer_details, bundle_details
 from v2gpki.store.pool_records import Answered, Bundle
-from v2gpki.store.pooled_contracts import require_active
+from v2gpki.store.pooled_contracts import active
 from v2gpki.store.records import CertificateRecord
 
-_SAME = "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND state = 'ready'"
+_SAME = (
+    "contract_id = ? AND receiver = ? AND v2g_root = ? AND edition = ? AND suite = ? AND aad = ? AND state = 'ready'"
+)
 
 
 def add(connection: sqlite3.Connection, bundle: Bundle, caller: str) -> None:
     """Write a bundle in place of the one that it replaces; ``store.conflict`` when another one is ready."""
-    if bundle.state != "ready":
-        raise ValueError("a new bundle is ready")
-    contract = require_active(connection, bundle.contract_id)
-    if (contract.emaid, contract.pcid) != (bundle.emaid, bundle.pcid):
-        raise ValueError("EMAID and PCID of a bundle are those of its contract")
-    present = connection.execute(
-        f"SELECT id FROM bundles WHERE {_SAME}",
-        (bundle.contract_id, bundle.receiver, bundle.v2g_root, bundle.edition, bundle.suite),
-    ).fetchone()
-    found = "" if present is None else str(present[0])
-    if found != bundle.replaces:
-        raise V2GPKIError(
-            "store.conflict",
-            f"somebody else has made signed contract data for {bundle.emaid} meanwhile",
-            hint="use what is ready now",
-            facts={"which": "bundle", "contract_id": bundle.contract_id, "ready": found, "replaces": bundle.replaces},
-        )
-    if found:
-        withdraw(connection, [found], bundle.made_at, caller)
-    if one(connection, bundle.id) is not None:
-        raise V2GPKIError(
-            "store.conflict",
-            f"there is a bundle with the id {bundle.id} already",
-            hint="draw another id",
-            facts={"which": "bundle_id", "bundle_id": bundle.id},
-        )
-    connection.execute(rows.insertion("bundles", pool_rows.BUNDLE), pool_rows.bundle_row(bundle))
-    entry = (seconds(bundle.made_at), "bundle.made", caller, bundle.id, bundle_details(bundle))
-    auditlog.append(connection, [entry])
+    _write(connection, [bundle], [caller])
 
 
 def deliver(
     connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
 ) -> None:
     """Write bundles that deliver certificates of the same commit; whoever asked for those made these."""
-    issued = {(certificate.issuer_id, certificate.serial): certificate for certificate in certificates}
+    issued = {(certificate.issuer_id, certificate.serial): certificate.caller for certificate in certificates}
+    callers = [issued.get((bundle.issuer_id, bundle.serial)) for bundle in bundles]
+    known = [caller for caller in callers if caller is not None]
+    if len(known) != len(bundles):
+        raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
+    _write(connection, bundles, known)
+
+
+def _write(connection: sqlite3.Connection, bundles: Sequence[Bundle], callers: Sequence[str]) -> None:
+    """Compare and swap, for all of them: few statements, because a factory writes a hundred at once."""
+    contracts = active(connection, (bundle.contract_id for bundle in bundles))
+    entries: list[auditlog.Entry] = []
+    for bundle, caller in zip(bundles, callers, strict=True):
+        if bundle.state != "ready":
+            raise ValueError("a new bundle is ready")
+        if contracts[bundle.contract_id] != (bundle.emaid, bundle.pcid):
+            raise ValueError("EMAID and PCID of a bundle are those of its contract")
+        if bundle.registered:
+            _require_vehicle(connection, bundle)
+        if bundle.replaces:
+            if _present(connection, bundle) != bundle.replaces:
+                raise _faster(connection, bundle)
+            withdraw(connection, [bundle.replaces], bundle.made_at, caller)
+        entries.append((seconds(bundle.made_at), "bundle.made", caller, bundle.id, bundle_details(bundle)))
+    try:
+        # Where nothing is replaced, the index of what is ready is what compares.
+        connection.executemany(
+            rows.insertion("bundles", pool_rows.BUNDLE), [pool_rows.bundle_row(bundle) for bundle in bundles]
+        )
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise
+        raise _collision(connection, bundles) from error
+    auditlog.append(connection, entries)
+
+
+def _require_vehicle(connection: sqlite3.Connection, bundle: Bundle) -> None:
+    """A vehicle that was deleted or renewed while its bundle was made gets nothing for the key that it had."""
+    found = connection.execute(
+        "SELECT 1 FROM vehicles WHERE pcid = ? AND edition = ? AND receiver = ?",
+        (bundle.pcid, bundle.edition, bundle.receiver),
+    ).fetchone()
+    if found is None:
+        raise V2GPKIError(
+            "store.conflict",
+            f"the provisioning certificate of {bundle.pcid} was deleted or renewed meanwhile",
+            hint="ask for the vehicle again",
+            facts={"which": "vehicle", "pcid": bundle.pcid, "edition": bundle.edition},
+        )
+
+
+def _present(connection: sqlite3.Connection, bundle: Bundle) -> str:
+    """The id of what is ready in the bundle's place, "" when nothing is."""
+    row = connection.execute(
+        f"SELECT id FROM bundles WHERE {_SAME}",
+        (bundle.contract_id, bundle.receiver, bundle.v2g_root, bundle.edition, bundle.suite, bundle.aad),
+    ).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def _faster(connection: sqlite3.Connection, bundle: Bundle) -> V2GPKIError:
+    return V2GPKIError(
+        "store.conflict",
+        f"somebody else has made signed contract data for {bundle.emaid} meanwhile",
+        hint="use what is ready now",
+        facts={
+            "which": "bundle",
+            "contract_id": bundle.contract_id,
+            "ready": _present(connection, bundle),
+            "replaces": bundle.replaces,
+        },
+    )
+
+
+def _collision(connection: sqlite3.Connection, bundles: Sequence[Bundle]) -> V2GPKIError:
+    """Which of them the table stands against; those before it are in the table by now."""
     for bundle in bundles:
-        own = issued.get((bundle.issuer_id, bundle.serial))
-        if own is None:
-            raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
-        add(connection, bundle, own.caller)
+        if _present(connection, bundle) not in ("", bundle.id):
+            return _faster(connection, bundle)
+    taken = next((bundle.id for bundle in bundles if not _present(connection, bundle)), bundles[0].id)
+    return V2GPKIError(
+        "store.conflict",
+        f"there is a bundle with the id {taken} already",
+        hint="draw another id",
+        facts={"which": "bundle_id", "bundle_id": taken},
+    )
 
 
 def one(connection: sqlite3.Connection, bundle_id: str) -> Bundle | None:
@@ -69,8 +123,8 @@ def one(connection: sqlite3.Connection, bundle_id: str) -> Bundle | None:
     return None if row is None else pool_rows.bundle_of(row)
 
 
-def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, str]) -> Bundle | None:
-    """The bundle that is ready for (contract id, receiver, V2G root, edition, suite); there is one at most."""
+def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, str, str]) -> Bundle | None:
+    """The bundle that is ready for (contract id, receiver, V2G root, edition, suite, aad); there is one at most."""
     row = connection.execute(f"SELECT {pool_rows.BUNDLE} FROM bundles WHERE {_SAME}", place).fetchone()
     return None if row is None else pool_rows.bundle_of(row)
 

@@ -7,7 +7,7 @@ contract, so a default that moves from one contract to another is two rows.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from v2gpki.store.pool_canonical import contract_details
 from v2gpki.store.pool_records import Contract, ContractState
 from v2gpki.store.records import CertificateRecord
 
+#: So many are asked for in one statement; SQLite of old takes 999 values.
+_AT_ONCE = 500
 _OF_EMAID = "substr(emaid, 1, 14) = substr(?, 1, 14)"
 
 
@@ -40,9 +42,8 @@ class ContractFilter:
             terms.append(_OF_EMAID)
             values.append(self.emaid)
         if self.state is not None:
-            # Written out, so that the indexes of the active ones serve.
-            known = {"active": "state = 'active'", "ended": "state = 'ended'", "purged": "state = 'purged'"}
-            terms.append(known.get(self.state, "0"))
+            terms.append("state = ?")
+            values.append(self.state)
         if self.ending_before is not None:
             terms.append("ends < ?")
             values.append(seconds(self.ending_before))
@@ -110,6 +111,23 @@ def require_active(connection: sqlite3.Connection, contract_id: str) -> Contract
             facts={"which": "contract", "contract_id": contract.id, "state": contract.state},
         )
     return contract
+
+
+def active(connection: sqlite3.Connection, contract_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """(EMAID, PCID) of each of these contracts; one that is not active refuses it, as ``require_active``."""
+    wanted = list(dict.fromkeys(contract_ids))
+    found: dict[str, tuple[str, str]] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(part))
+        rows_found = connection.execute(
+            f"SELECT id, emaid, pcid FROM contracts WHERE state = 'active' AND id IN ({marks})", part
+        )
+        found.update((row[0], (row[1], row[2])) for row in rows_found)
+    for contract_id in wanted:
+        if contract_id not in found:
+            require_active(connection, contract_id)
+    return found
 
 
 def of_emaid(connection: sqlite3.Connection, emaid: str) -> Contract | None:
@@ -182,8 +200,7 @@ def link(
         for contract_id, certificate in zip(contracts, certificates, strict=False)
         if contract_id
     ]
-    for contract_id in dict.fromkeys(contract_id for contract_id, _, _ in links):
-        require_active(connection, contract_id)
+    active(connection, (contract_id for contract_id, _, _ in links))
     connection.executemany(
         "INSERT INTO contract_certificates (contract_id, issuer_id, serial) VALUES (?, ?, ?)", links
     )

@@ -74,9 +74,11 @@ def page(
 
 
 def delete(
-    connection: sqlite3.Connection, pcid: str, edition: str, at: datetime, caller: str
+    connection: sqlite3.Connection, pcid: str, at: datetime, caller: str, *, edition: str, revoke: str
 ) -> tuple[Contract, ...]:
-    """Take a vehicle out of the pool; without a row left, its active contracts are purged."""
+    """Take a vehicle out of the pool; without a row left, its active contracts are purged, and their certificates
+    revoked when ``revoke`` gives a reason."""
+    _require_reason(revoke or REASONS[0])
     # An empty PCID means any to ``page`` and must delete nothing.
     leaving = page(connection, 0, -1, pcid=pcid, edition=edition, owner=None)[1] if pcid else []
     if not leaving:
@@ -96,30 +98,45 @@ def delete(
         return ()
     _withdraw(connection, "pcid = ?", (pcid,), at, caller)
     active = pooled_contracts.active_of_vehicle(connection, pcid)
-    return tuple(pooled_contracts.purge(connection, contract, at, caller) for contract in active)
+    purged = tuple(pooled_contracts.purge(connection, contract, at, caller) for contract in active)
+    for contract in purged if revoke else ():
+        _revoke(connection, contract.id, at, revoke, caller)
+    return purged
 
 
 def end_contract(
     connection: sqlite3.Connection, contract_id: str, at: datetime, reason: str, caller: str, *, revoke: bool
 ) -> Contract:
-    """End a contract, withdraw its bundles, revoke its certificates if asked to, appoint another default."""
+    """End a contract, withdraw its bundles, revoke its certificates if asked to, appoint another default. Of one that
+    ended or was purged before, certificates that are still valid are revoked."""
+    _require_reason(reason)
+    contract = pooled_contracts.require(connection, contract_id)
+    ended = contract
+    if contract.state == "active":
+        ended = pooled_contracts.end(connection, contract, at, reason, caller)
+        _withdraw(connection, "contract_id = ?", (contract_id,), at, caller)
+    if revoke:
+        _revoke(connection, contract_id, at, reason, caller)
+    if contract.state == "active":
+        pooled_contracts.appoint_default(connection, contract.pcid, at, caller)
+    return ended
+
+
+def _require_reason(reason: str) -> None:
     if reason not in REASONS:
         raise ValueError(f"{reason!r} is no revocation reason")
-    contract = pooled_contracts.require(connection, contract_id)
-    if contract.state != "active":
-        return contract
-    ended = pooled_contracts.end(connection, contract, at, reason, caller)
-    _withdraw(connection, "contract_id = ?", (contract_id,), at, caller)
+
+
+def _revoke(connection: sqlite3.Connection, contract_id: str, at: datetime, reason: str, caller: str) -> None:
+    """Revoke a contract's certificates that are still valid."""
     valid = connection.execute(
         "SELECT c.issuer_id, c.serial FROM contract_certificates AS l JOIN certificates AS c "
         "ON c.serial = l.serial AND c.issuer_id = l.issuer_id "
         "WHERE l.contract_id = ? AND c.state = 'valid' AND c.not_after >= ? ORDER BY l.number",
         (contract_id, seconds(at)),
     ).fetchall()
-    for issuer_id, serial in valid if revoke else ():
+    for issuer_id, serial in valid:
         revoking.revoke(connection, issuer_id, rows.serial_of(serial), at=at, reason=reason, caller=caller)
-    pooled_contracts.appoint_default(connection, contract.pcid, at, caller)
-    return ended
 
 
 def _withdraw(

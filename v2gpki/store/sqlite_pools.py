@@ -96,10 +96,12 @@ class SqlitePools:
             )
         )
 
-    def delete_vehicle(self, pcid: str, at: datetime, caller: str, *, edition: str = "") -> tuple[Contract, ...]:
+    def delete_vehicle(
+        self, pcid: str, at: datetime, caller: str, *, edition: str = "", revoke: str = ""
+    ) -> tuple[Contract, ...]:
         """One transaction; see the protocol."""
         with self._writing() as connection:
-            return pooled_vehicles.delete(connection, pcid, edition, at, caller)
+            return pooled_vehicles.delete(connection, pcid, at, caller, edition=edition, revoke=revoke)
 
     # -- contracts (CCP) ---------------------------------------------------------------------
     def add_contract(self, contract: Contract) -> Contract:
@@ -162,11 +164,11 @@ class SqlitePools:
             return pooled_bundles.one(connection, bundle_id)
 
     def ready_bundle(
-        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes
+        self, contract_id: str, *, edition: str, suite: str, receiver: bytes, v2g_root: bytes, aad: str = ""
     ) -> Bundle | None:
         """There is one at most."""
         with self._reading() as connection:
-            return pooled_bundles.ready(connection, (contract_id, receiver, v2g_root, edition, suite))
+            return pooled_bundles.ready(connection, (contract_id, receiver, v2g_root, edition, suite, aad))
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:
         """In the order of making, read page by page."""

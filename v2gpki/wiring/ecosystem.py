@@ -17,6 +17,7 @@ from v2gpki.services.ecosystem import (
 )
 from v2gpki.services.pools.writing import Writing
 from v2gpki.services.revocation import Revocation
+from v2gpki.services.standing import Standing
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.records import CertificateRecord
 from v2gpki.wiring.authority import CertificateAuthority
@@ -36,7 +37,7 @@ class Ecosystem:
 def ecosystem_of(ca: CertificateAuthority, *, publish: Publish = unheard) -> Ecosystem:
     """The desks of an opened home; what signs or writes needs it unlocked. ``publish`` hears what happens."""
     pnc = ca.plug_and_charge
-    trust = VehicleTrust(ca.store, ca.catalogue, pnc.roots)
+    trust = VehicleTrust(ca.store, ca.catalogue, pnc.roots, Standing(ca.store))
     bundles = pnc.bundles_with()
     contracts = ContractDesk(
         ca.store,

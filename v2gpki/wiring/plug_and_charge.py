@@ -12,14 +12,17 @@ from functools import cached_property
 from v2gpki.clock import Clock
 from v2gpki.keys.signer import Signer
 from v2gpki.profile.load import Catalogue
+from v2gpki.services.admission import Admission
 from v2gpki.services.bundles import BundleMaker
 from v2gpki.services.cps import CertificateProvisioningService
 from v2gpki.services.issuance import Issuance
 from v2gpki.services.mo import MobilityOperator
 from v2gpki.services.oem import OemService
+from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ContractPool, ProvisioningPool, RootPool
-from v2gpki.services.provisioning import Policy, Provisioning
+from v2gpki.services.provisioning import Provisioning
 from v2gpki.services.routing import Routing
+from v2gpki.services.standing import Standing
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.protocol import Store
 
@@ -51,6 +54,7 @@ class PlugAndCharge:
         self._seal = seal
         self._ready = ready
         self._caller = caller
+        self._standing = Standing(store)
 
     @cached_property
     def roots(self) -> RootPool:
@@ -75,7 +79,9 @@ class PlugAndCharge:
     @cached_property
     def cps(self) -> CertificateProvisioningService:
         """Signs contract data."""
-        return CertificateProvisioningService(self._store, self._signer)
+        return CertificateProvisioningService(
+            self._store, self._catalogue, self.roots, self._standing, self._signer
+        )
 
     @cached_property
     def oem(self) -> OemService:
@@ -89,11 +95,12 @@ class PlugAndCharge:
 
     def provisioning_with(self, policy: Policy) -> Provisioning:
         """Answers vehicles under a policy of one's own."""
+        trust = VehicleTrust(self._store, self._catalogue, self.roots, self._standing)
         return Provisioning(
             self._store,
             self._clock,
-            trust=VehicleTrust(self._store, self._catalogue, self.roots),
-            vehicles=self.vehicles,
+            admission=Admission(self._store, self.vehicles, trust, self._standing, policy),
+            trust=trust,
             contracts=self.contracts,
             cps=self.cps,
             bundles=self.bundles_with(policy),
@@ -103,7 +110,6 @@ class PlugAndCharge:
 
     def bundles_with(self, policy: Policy | None = None) -> BundleMaker:
         """Makes signed contract data, also ahead of any request."""
-        policy = policy or Policy()
         return BundleMaker(
             self._store,
             self._clock,
@@ -111,7 +117,7 @@ class PlugAndCharge:
             contracts=self.contracts,
             mo=self.mo,
             cps=self.cps,
+            standing=self._standing,
             caller=self._caller,
-            aad=policy.aad,
-            reissue_after=policy.reissue_after,
+            policy=policy or Policy(),
         )

@@ -186,9 +186,19 @@ def oid_with_spare_octet() -> Made:
     return changed(change)
 
 
-@defect("der.not_canonical")
+@defect("der.trailing_zero_bits")
 def key_usage_with_zero_bits() -> Made:
     return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x02\x00\x80", critical=True)}))
+
+
+@defect("der.trailing_zero_bits")
+def key_usage_of_two_octets() -> Made:
+    return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x03\x00\x80\x00", critical=True)}))
+
+
+@defect("extensions.malformed")
+def key_usage_with_a_tenth_bit() -> Made:
+    return changed(lambda parts: parts.extensions.update({KU: extension(KU, b"\x03\x03\x06\x80\x40", critical=True)}))
 
 
 @defect("der.not_canonical")

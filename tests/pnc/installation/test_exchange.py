@@ -14,6 +14,7 @@ from tests.chains import mint
 from tests.pnc.installation.parties import NOW, SESSION, Holder, Parties, Recorder, corpus, made, parties_2
 from v2gpki import identifiers
 from v2gpki.errors import CODES, V2GPKIError
+from v2gpki.identifiers.emaid import check_digit
 from v2gpki.keys.software import SoftwareAgreement
 from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
 from v2gpki.messages import codec, iso2, iso20_common
@@ -143,6 +144,24 @@ def test_an_emaid_is_compared_without_hyphens_and_case(name: str) -> None:
     installation.verify_response(response, trust=who.trust, emaid="DEABCC123ABC56")
     wrong = refusal(lambda: installation.verify_response(response, trust=who.trust, emaid="DEABCC999999999"))
     assert wrong.code == "installation.wrong_emaid"
+
+
+def test_a_check_digit_is_no_part_of_the_identity() -> None:
+    who = parties_2()
+    emaid = who.emaid + check_digit(who.emaid)
+    assert len(emaid) == 15
+    data = contract(who, emaid=emaid)
+    # A vehicle may compare octets: the answer has the certificate's own form.
+    assert data.emaid == who.emaid
+    signed = installation.sign_contract(data, cps_chain=who.cps.chain, signer=who.cps.signer)
+    response = installation.read_response(installation.respond(signed, session_id=SESSION))
+    assert installation.verify_response(response, trust=who.trust, emaid=emaid).emaid == who.emaid
+    message = installation.build_update_request(
+        chain=who.contract.chain, emaid=emaid, signer=who.contract.signer, roots=[who.v2g]
+    )
+    request = installation.read_request(codec.encode(message))
+    assert request.emaid == emaid
+    installation.verify_request(request)
 
 
 def test_ed448_contracts_are_refused_but_for_laboratories(everything: v2gpki.CertificateAuthority) -> None:
@@ -414,11 +433,53 @@ def test_what_is_said_about_a_message_must_fit_it(parties_20: Parties) -> None:
     assert (error.code, error.facts["session_id"]) == ("installation.wrong_message", SESSION.hex())
     assert error.facts["found"] == "CertificateInstallationRes"
     assert refusal(lambda: installation.read_response(answer, action="update")).code == "installation.wrong_action"
-    for schema in ("urn:iso:std:iso:15118:-20:CommonMessages", "iso15118-20", "lab-ecog-20"):
-        assert refusal(lambda schema=schema: installation.read_request(update, schema=schema)).code.startswith("exi.")
+    assert refusal(lambda: installation.read_response(answer, action="Delete")).code == "installation.wrong_action"
+    later = installation.respond(parties_20.signed(), session_id=SESSION, timestamp=NOW)
+    assert refusal(lambda: installation.read_response(later, action="Delete")).code == "installation.wrong_action"
+    assert installation.read_response(later, action="update").action == "install"
     empty = iso2.V2G_Message(Header=iso2.MessageHeaderType(SessionID=SESSION), Body=iso2.BodyType())
     error = refusal(lambda: installation.read_request(codec.encode(empty)))
     assert (error.code, error.facts["found"]) == ("installation.wrong_message", "V2G_Message")
+
+
+def test_a_message_under_the_schema_of_the_other_edition(parties_20: Parties) -> None:
+    two, twenty = "urn:iso:15118:2:2013:MsgDef", "urn:iso:std:iso:15118:-20:CommonMessages"
+    for who, fitting, others in (
+        (parties_2(), two, (twenty, "iso15118-20", "lab-ecog-20")),
+        (parties_20, twenty, (two, "iso15118-2")),
+    ):
+        message = installation.build_request(
+            edition=who.edition, chain=who.oem.chain, signer=who.oem.signer, roots=[who.v2g], timestamp=NOW,
+            session_id=SESSION,
+        )  # fmt: skip
+        request = codec.encode(message)
+        answer = installation.respond(who.signed(), session_id=SESSION, timestamp=NOW)
+        for schema in others:
+            for read, octets in ((installation.read_request, request), (installation.read_response, answer)):
+                error = refusal(lambda read=read, octets=octets, schema=schema: read(octets, schema=schema))
+                assert error.code == "installation.wrong_schema"
+                assert (error.facts["fitting"], error.facts["session_id"]) == (fitting, SESSION.hex())
+                assert fitting in error.hint
+        assert installation.read_request(request, schema=fitting).edition == who.edition
+        # What is nobody's installation stays what it is under the schema that was named.
+        with pytest.raises(V2GPKIError) as refused:
+            installation.read_request(request[:-9], schema=others[0])
+        assert refused.value.code.startswith("exi.")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_octets_come_as_any_of_pythons_kinds(kind: Callable[[bytes], bytes]) -> None:
+    who = parties_2()
+    message = installation.build_request(
+        edition="iso15118-2", chain=who.oem.chain, signer=who.oem.signer, roots=[who.v2g]
+    )
+    request, answer = codec.encode(message), installation.respond(who.signed(), session_id=SESSION)
+    for schema in ("", "iso15118-2"):
+        asked = installation.read_request(kind(request), schema=schema)
+        assert (asked, type(asked.octets)) == (installation.read_request(request), bytes)
+        installation.verify_request(asked)
+        told = installation.read_response(kind(answer), schema=schema)
+        assert (told, type(told.octets)) == (installation.read_response(answer), bytes)
 
 
 def test_ecogs_way_in_iso_20_is_read_where_it_is_named() -> None:

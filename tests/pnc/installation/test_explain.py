@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -32,9 +33,9 @@ from tests.pnc.installation.exchanges import (
 )
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.agreement import shared_secret
+from v2gpki.keys.agreement import KeyAgreement, shared_secret
 from v2gpki.keys.software import SoftwareAgreement, SoftwareSigner
-from v2gpki.keys.suites import SUITES, load_public_key
+from v2gpki.keys.suites import SUITES, PublicKey, load_public_key
 from v2gpki.messages import codec
 from v2gpki.messages.schema import Message
 from v2gpki.pnc import envelope
@@ -43,6 +44,7 @@ from v2gpki.pnc.installation.answers import wait
 from v2gpki.pnc.installation.explain import explain_installation
 from v2gpki.pnc.installation.vehicle import open_response
 from v2gpki.pnc.signature import attach, sign
+from v2gpki.render.installation import installation_lines
 
 BODY = "Body.BodyElement."
 DATA = "SignedInstallationData."
@@ -426,6 +428,62 @@ def test_the_key_of_another_vehicle(iso2_exchange: Exchange) -> None:
     assert "envelope.wrong_curve" in codes(explained(iso2_exchange, iso2_exchange.response, receiver=wrong_suite))
 
 
+class Used:
+    """A vehicle's key that counts how often it was used."""
+
+    def __init__(self, agreement: KeyAgreement) -> None:
+        self._agreement = agreement
+        self.suite, self.spki = agreement.suite, agreement.spki
+        self.used = 0
+
+    def agree(self, peer: PublicKey) -> bytes:
+        self.used += 1
+        return self._agreement.agree(peer)
+
+
+@pytest.mark.parametrize("which", ["iso2_exchange", "iso20_exchange", "update_exchange"])
+def test_the_vehicles_key_is_not_used_before_signature_and_chain_are_good(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    """Opening cannot be asked for half: no key agreement, no step, for whoever made the answer or changed it."""
+    found: Exchange = request.getfixturevalue(which)
+    stranger = signed_by(found, SoftwareSigner(SUITES[found.receiver.suite.name].generate()))
+    kinds = ALTERED if found.edition == "iso15118-2" else ALTERED_20
+    bad: list[tuple[bytes, dict[str, Any]]] = [
+        (stranger, {}),
+        (found.coded(attach(found.message(), None)), {}),
+        (found.response, {"trust": refusing("path.no_anchor")}),
+        (found.response, {"trust": None}),
+        (found.response, {"trust": lambda _role, _edition, chain: chain[1:]}),
+        *((broken(found, kind.path, kind.change), {}) for name, kind in kinds.items() if name != "SessionID"),
+    ]
+    for octets, options in bad:
+        vehicle = Used(found.receiver)
+        value = explained(found, octets, receiver=vehicle, **options)
+        assert vehicle.used == 0
+        assert value["envelope"] is None or ("steps" not in value["envelope"] and not value["envelope"]["insecure"])
+    notes = [check["note"] for check in value["checks"] if check["check"] == "envelope"]
+    assert all("stays closed" in note for note in notes)
+    vehicle = Used(found.receiver)
+    opened = explained(found, found.response, receiver=vehicle)["envelope"]
+    assert (vehicle.used, opened["insecure"]) == (1, False)
+    assert opened["steps"]["z"]
+
+
+@pytest.mark.parametrize("options", [{"trust": None}, {"trust": refusing("path.no_anchor")}], ids=["none", "bad"])
+def test_laboratories_open_all_the_same_and_it_is_said(options: dict[str, Any], iso2_exchange: Exchange) -> None:
+    found = iso2_exchange
+    value = explained(found, found.response, despite_signature=True, **options)
+    assert value["envelope"]["insecure"] is True
+    assert value["envelope"]["steps"] == value_of_steps(found)
+    assert any("INSECURE" in span.text for line in installation_lines(value) for span in line)
+    unsigned = explained(found, found.coded(attach(found.message(), None)), despite_signature=True)
+    assert unsigned["envelope"]["insecure"] is True
+    good = explained(found, found.response, despite_signature=True)
+    assert good["envelope"]["insecure"] is False
+    assert not any("INSECURE" in span.text for line in installation_lines(good) for span in line)
+
+
 # --- signatures -----------------------------------------------------------------------------------------------------
 
 
@@ -547,6 +605,41 @@ def test_octets_that_are_no_installation(iso2_exchange: Exchange) -> None:
     with pytest.raises(V2GPKIError) as caught:
         explain_installation(iso2_exchange.response, aad="pcid")
     assert caught.value.code == "envelope.unknown_aad"
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@pytest.mark.parametrize("which", ["iso2_exchange", "iso20_exchange", "update_exchange"])
+def test_any_octets_are_explained_or_refused(which: str, request: pytest.FixtureRequest) -> None:
+    """Bits flipped, octets exchanged, cut off: an explanation or an error of ours, never anything else."""
+    found: Exchange = request.getfixturevalue(which)
+    chance = Random(15118)
+    for number in range(45):
+        octets = bytearray(found.request if number % 2 else found.response)
+        place = chance.randrange(len(octets))
+        if number % 3 == 0:
+            del octets[place:]
+        elif number % 3 == 1:
+            octets[place : place + chance.randrange(4)] = chance.randbytes(chance.randrange(5))
+        else:
+            octets[place] ^= 1 << chance.randrange(8)
+        known = {"good", "bad", "unchecked", "refusal", "waiting", "exi", "installation"}
+        assert outcome(found, bytes(octets)) in known
+
+
+def outcome(found: Exchange, octets: bytes) -> str:
+    """The verdict, or the room of the refusal."""
+    try:
+        return str(explained(found, octets)["verdict"])
+    except V2GPKIError as problem:
+        return problem.code.partition(".")[0]
+
+
+def test_a_certificate_of_no_known_version_is_named(iso2_exchange: Exchange) -> None:
+    leaf = iso2_exchange.cps_chain[0]
+    version = leaf.index(bytes.fromhex("a003020102")) + 4
+    octets = broken(iso2_exchange, BODY + "SAProvisioningCertificateChain.Certificate", flip(version, 5))
+    value = explained(iso2_exchange, octets)
+    assert value["cause"]["text"] == "the CPS leaf was changed: it cannot be read any more"
 
 
 @pytest.mark.parametrize("which", ["iso2_exchange", "iso20_exchange"])

@@ -16,7 +16,7 @@ from v2gpki.messages import codec, iso2
 from v2gpki.messages.schema import NamedValue
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.contract import elements_2
-from v2gpki.pnc.installation.holes import Hole
+from v2gpki.pnc.installation.holes import Holes
 from v2gpki.pnc.installation.outline import confirms
 from v2gpki.pnc.installation.signing import NAMES, Elements2, fragments_2, sign_2
 from v2gpki.pnc.signature import sign
@@ -61,7 +61,10 @@ def test_fragments_that_the_schema_forbids_are_refused() -> None:
 
 def test_a_hole_that_is_none_is_noticed() -> None:
     with pytest.raises(RuntimeError):
-        Hole(4, lambda value: value if value == b"0000" else value[::-1] + b"x")
+        Holes([4], lambda values: values[0] if values[0] == b"0000" else values[0] + b"x")
+    with pytest.raises(RuntimeError):
+        Holes([2, 2], lambda values: b"".join(values) if b"OO" not in values else b"OOOO")
+    assert Holes([2, 3], lambda values: b"a" + values[1] + b"b" + values[0]).fill(b"xy", b"\0\1z") == b"a\0\1zbxy"
 
 
 def test_the_signature_is_that_of_the_general_way_but_for_its_random_value() -> None:

@@ -63,6 +63,8 @@ class Values:
 
     basic_constraints: BasicConstraints | None = None
     key_usage: tuple[str, ...] | None = None
+    #: Zero bits at the end of keyUsage, which DER removes from a list of named bits.
+    key_usage_padded: bool = False
     extended_key_usage: tuple[bytes, ...] | None = None
     subject_key_identifier: bytes | None = None
     authority_key_identifier: AuthorityKey | None = None
@@ -96,11 +98,11 @@ def _key_usage(reader: Reader, values: Values) -> None:
     octets, unused, stop = reader.bit_string(0, len(reader.data), KEY_USAGE)
     reader.close(stop, len(reader.data), KEY_USAGE)
     width = 8 * len(octets) - unused
-    if width > len(KEY_USAGE_BITS):
-        raise MalformedError(f"keyUsage has {width} bits, nine are defined")
     bits = int.from_bytes(octets, "big") >> unused
-    if width and not bits & 1:
-        reader.flaws.append("keyUsage is a named bit list that ends in zero bits")
+    values.key_usage_padded = bool(width) and not bits & 1
+    surplus = max(width - len(KEY_USAGE_BITS), 0)
+    if bits & ((1 << surplus) - 1):
+        raise MalformedError(f"keyUsage has {width} bits, nine are defined")
     values.key_usage = tuple(name for at, name in enumerate(KEY_USAGE_BITS[:width]) if bits >> (width - 1 - at) & 1)
 
 

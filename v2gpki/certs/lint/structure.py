@@ -51,6 +51,9 @@ def _check_der(case: Case) -> None:
     for name in facts.defaults:
         message = f"{name} is written although it has its default value"
         case.report.add("lint.der.default_written", message, "certificate", "X.690 11.5")
+    if facts.values.key_usage_padded:
+        message = "keyUsage ends in zero bits, which DER removes"
+        case.report.add("lint.der.trailing_zero_bits", message, "extensions.keyUsage", "X.690 11.2.2")
     if facts.trailing:
         case.report.add(
             "lint.der.trailing",

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cryptography import x509
+
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import pcid as pcids
@@ -84,10 +86,25 @@ def aad(form: str = DEFAULT_AAD, *, pcid: str = "", contract: bytes = b"") -> by
     start = pcids.parse(pcid).parts["key"].encode("ascii") if chosen.pcid else b""
     if chosen.ski_size < 0:
         return start
-    identifier = view(contract).key_identifier
+    identifier = _key_identifier(contract)
     if not identifier or (chosen.ski_size and len(identifier) != chosen.ski_size):
         raise _unfit(chosen, identifier)
     return start + (identifier.hex().upper().encode("ascii") if chosen.ski_hex else identifier)
+
+
+def _key_identifier(certificate: bytes) -> bytes:
+    """The subject key identifier, empty when there is none.
+
+    A freshly issued certificate was never viewed, and a view costs ten times as much as this one extension; what
+    cannot be read so is looked at in full, with its tolerance and its error.
+    """
+    try:
+        extensions = x509.load_der_x509_certificate(certificate).extensions
+        return extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return b""
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion):
+        return view(certificate).key_identifier
 
 
 def _unfit(form: AadForm, identifier: bytes) -> V2GPKIError:

@@ -22,6 +22,7 @@ from v2gpki.pnc.installation.requests import (
     build_request,
     build_update_request,
     read_request,
+    sender_of,
     verify_request,
 )
 from v2gpki.pnc.installation.roots import root_id, root_matches
@@ -54,6 +55,7 @@ __all__ = [
     "response_code",
     "root_id",
     "root_matches",
+    "sender_of",
     "sign_contract",
     "sizes",
     "verify_request",

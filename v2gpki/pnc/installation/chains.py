@@ -1,7 +1,8 @@
 """Chains as messages carry them: leaf first, each issued by the next, without the root, no certificate too large.
 
-Nothing is verified here but names: `services.trust` judges chains. Refuses what a message cannot carry or a receiver
-could not use. Clauses: ISO 15118-2 8.5.2.5, [V2G2-876]; the schemas' certificateType (800 octets, -20: 1600).
+Each link is verified, by name and signature, and nothing else: `services.trust` judges chains. Refuses what a message
+cannot carry or a receiver could not use. Clauses: ISO 15118-2 8.5.2.5, [V2G2-876]; RFC 5280 6.1.3; the schemas'
+certificateType (800 octets, -20: 1600).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from v2gpki import identifiers
-from v2gpki.certs.view import CertificateView, view
+from v2gpki.certs.view import CertificateView, flaw_of_signature, view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import PublicKey, load_public_key
@@ -41,20 +42,81 @@ def check_sizes(edition: Edition, chain: Sequence[bytes], whose: str) -> None:
 
 
 def check_order(chain: Sequence[bytes], whose: str) -> None:
-    """Each certificate names the next as its issuer, and none is self-issued; raises `installation.bad_chain`."""
+    """A leaf, then its issuers: the first certificate is no CA, each of the others is one and signed the one before it,
+    and none is a root. Raises `installation.bad_chain`, `path.bad_signature`.
+
+    A chain of which only some certificates were looked at says nothing about the key that signed a message, which is
+    the first one's: a stranger's certificate in front of somebody's good chain ends here.
+    """
+    check_leaf(chain, whose)
+    check_links(chain, whose)
+
+
+def check_leaf(chain: Sequence[bytes], whose: str) -> None:
+    """The certificate whose key signs is no CA; raises `installation.bad_chain`."""
+    if view(chain[0]).ca:
+        raise bad_chain(
+            f"the {whose} chain begins with a CA ({view(chain[0]).subject_text}), not with a leaf",
+            hint="a chain stands in the order leaf, Sub-CA 2, Sub-CA 1",
+            place=1,
+        )
+
+
+def check_links(chain: Sequence[bytes], whose: str) -> None:
+    """Each certificate is issued by the next, which is a CA, and the last is no root. Verdicts on signatures are kept
+    by certificate and issuer, so one's own chains cost nothing. Raises `installation.bad_chain`, `path.bad_signature`.
+    """
     for place, (child, issuer) in enumerate(pairwise(chain), 1):
-        if not view(issuer).named_by(view(child)):
+        check_named(child, issuer, whose, place)
+        if not view(issuer).ca:
             raise bad_chain(
-                f"certificate {place + 1} of the {whose} chain ({view(issuer).subject_text}) did not issue "
-                f"the one before it ({view(child).subject_text})",
+                f"certificate {place + 1} of the {whose} chain ({view(issuer).subject_text}) is no CA",
                 hint="a chain stands in the order leaf, Sub-CA 2, Sub-CA 1",
                 place=place + 1,
+            )
+        if flaw := flaw_of_signature(child, issuer):
+            raise V2GPKIError(
+                "path.bad_signature",
+                f"certificate {place} of the {whose} chain ({view(child).subject_text}) names the next as its issuer, "
+                f"but {flaw}",
+                hint="the certificate was changed, or it is not of this chain",
+                clause="RFC 5280 6.1.3 (a)(1)",
+                facts={"place": place, "chain": whose},
             )
     if len(chain) > 1 and view(chain[-1]).self_issued:
         raise bad_chain(
             f"the {whose} chain ends with a root ({view(chain[-1]).subject_text})",
             hint="leave the root out: a receiver takes its own",
             place=len(chain),
+        )
+
+
+def check_named(child: bytes, issuer: bytes, whose: str, place: int = 1) -> None:
+    """A certificate names the other as its issuer (`place` is that of the first); raises `installation.bad_chain`."""
+    if not view(issuer).named_by(view(child)):
+        raise bad_chain(
+            f"certificate {place + 1} of the {whose} chain ({view(issuer).subject_text}) did not issue "
+            f"the one before it ({view(child).subject_text})",
+            hint="a chain stands in the order leaf, Sub-CA 2, Sub-CA 1",
+            place=place + 1,
+        )
+
+
+def check_judged(trusted: object, leaf: bytes, whose: str) -> None:
+    """What a caller's judge returned is about the certificate whose key signed; raises `installation.bad_chain`.
+
+    A judge may return the trusted path: its certificates (DER, leaf first), or what has them as `certificates` or
+    `path.certificates` (`certs.path.ValidPath`, `services.trust.TrustedChain`). Anything else says nothing here.
+    """
+    path = getattr(trusted, "path", trusted)
+    certificates = getattr(path, "certificates", path)
+    if not isinstance(certificates, tuple | list):
+        return
+    if not certificates or certificates[0] != leaf:
+        raise bad_chain(
+            f"judged was another chain than that of the {whose} leaf, by whose key the message is signed",
+            hint="judge the chain in the order in which it came (services.trust.judge: ordered=True)",
+            place=1,
         )
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from v2gpki import identifiers
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
-from v2gpki.keys.suites import PrivateKey, PublicKey, load_public_key, spki_of, suite_of
+from v2gpki.keys.suites import SUITES, PrivateKey, PublicKey, load_public_key, spki_of, suite_of
 from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
@@ -59,6 +62,11 @@ class SignedContract:
         return signed_contract(octets)
 
 
+#: An uncompressed P-256 point has one form, which needs no second look.
+_P256_START = SUITES["p256"].spki_prefix + b"\x04"
+_P256_SIZE = len(SUITES["p256"].spki_prefix) + SUITES["p256"].point_size
+
+
 def contract_data(
     *,
     edition: Edition,
@@ -80,8 +88,8 @@ def contract_data(
     """
     chains.check_sizes(edition, chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
-    _check_contract(chain, normal, spki_of(contract_key.public_key()))
-    key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
+    certified = _checked(chain, normal, spki_of(contract_key.public_key()))
+    key = _public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
         sealed = envelope.seal(contract_key, key, curve=chosen)
@@ -90,15 +98,29 @@ def contract_data(
         sealed = envelope.seal(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
-    return ContractData(edition, tuple(chain), sealed, normal)
+    return ContractData(edition, tuple(chain), sealed, certified)
 
 
-def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
-    """The chain's order, its leaf's EMAID, and whether the leaf's key is the one that is to be delivered."""
-    chains.check_order(chain[1:], "contract")
+def _public_key(spki: bytes) -> PublicKey:
+    """A vehicle's key from its SubjectPublicKeyInfo: the point is on its curve, the form the usual one."""
+    if spki.startswith(_P256_START) and len(spki) == _P256_SIZE:
+        try:
+            key = serialization.load_der_public_key(spki)
+        except ValueError:
+            return load_public_key(spki)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            return key
+    return load_public_key(spki)
+
+
+def _checked(chain: Sequence[bytes], emaid: str, spki: bytes) -> str:
+    """The EMAID as the leaf has it; refused are another one, a chain out of order, and a leaf with another key."""
+    # The leaf was issued a moment ago: that it names its issuer is enough, the rest is verified once per issuer.
+    chains.check_links(chain[1:], "contract")
     if confirms(chain, emaid, spki):
-        return
-    chains.check_order(chain, "contract")
+        return emaid
+    chains.check_leaf(chain, "contract")
+    chains.check_links(chain, "contract")
     chains.check_emaid(emaid, chain[0], "the EMAID")
     if view(chain[0]).spki != spki:
         raise V2GPKIError(
@@ -108,6 +130,7 @@ def _check_contract(chain: Sequence[bytes], emaid: str, spki: bytes) -> None:
             clause="[V2G2-823]",
             facts={"chain": "contract"},
         )
+    return chains.emaid_of(chain[0])
 
 
 def curve_for(edition: Edition, suite: str) -> Curve:

@@ -13,13 +13,17 @@ from cryptography import x509
 from v2gpki.certs.view import view
 
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
+_BASIC_CONSTRAINTS = b"\x06\x03\x55\x1d\x13"
+#: BasicConstraints of a leaf, behind its OID: an empty SEQUENCE, with and without the mark of criticality.
+_NO_CA = (b"\x01\x01\xff\x04\x02\x30\x00", b"\x04\x02\x30\x00")
 _VERSION = 0xA0
 _SUB_CAS_KNOWN = 2
 
 
 def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
     """Whether the chain's leaf names the next certificate (name and key identifier) as its issuer, has this EMAID as
-    its only CN, letter for letter, and this key. False says nothing: look at it with `certs.view`."""
+    its only CN, letter for letter, this key, and says that it is no CA. False says nothing: look at it
+    with `certs.view`."""
     if len(chain) < _SUB_CAS_KNOWN:
         return False
     leaf, issuer = chain[0], view(chain[1])
@@ -37,6 +41,7 @@ def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
         and bool(identifier)
         and leaf.count(b"\x80" + len(identifier).to_bytes(1, "big") + identifier) == 1
         and common_names == [emaid.encode()]
+        and leaf.partition(_BASIC_CONSTRAINTS)[2].startswith(_NO_CA)
     )
 
 

@@ -29,6 +29,8 @@ from v2gpki.pnc.signature import SignatureCheck, attach, sign, verify
 SCHEMAS: dict[str, Edition] = {
     "urn:iso:15118:2:2013:MsgDef": "iso15118-2",
     "urn:iso:std:iso:15118:-20:CommonMessages": "iso15118-20",
+    # How a public pool's description calls -20.
+    "urn:iso:15118:20:2020:MsgDef": "iso15118-20",
     "iso15118-2": "iso15118-2",
     "iso15118-20": "iso15118-20",
     "lab-ecog-20": "lab-ecog-20",
@@ -152,20 +154,16 @@ def _signed(message: Message, edition: Edition, signer: Signer, algorithm: str) 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def read_request(octets: bytes, *, schema: str = "", action: Action | None = None) -> Request:
+def read_request(octets: bytes | bytearray | memoryview, *, schema: str = "", action: Action | None = None) -> Request:
     """A request as it came, decoded and looked at; nothing is judged.
 
     `schema` is a namespace or an edition (`SCHEMAS`), "" recognises it; `action` is what the station says it is. Raises
-    `installation.wrong_schema`, `installation.wrong_message` for another message, `installation.wrong_action` for an
-    update that is said to be an installation or the reverse (facts: `session_id` in hexadecimal), and `exi.*`.
+    `installation.wrong_schema` for an unknown one and for that of another edition (facts: `fitting`),
+    `installation.wrong_message` for another message, `installation.wrong_action` for an update that is said to be an
+    installation or the reverse (facts: `session_id` in hexadecimal) and for what is neither, and `exi.*`.
     """
-    if action is not None and action not in ACTIONS:
-        raise V2GPKIError(
-            "installation.wrong_action",
-            f"there is no action {action!r}",
-            hint="install or update",
-            facts={"action": str(action)},
-        )
+    check_action(action)
+    octets = bytes(octets)
     edition, message = decoded(octets, schema)
     body, session_id = opened(message)
     if isinstance(body, iso2.CertificateInstallationReq):
@@ -184,8 +182,9 @@ def read_request(octets: bytes, *, schema: str = "", action: Action | None = Non
 def verify_request(request: Request) -> SignatureCheck:
     """Check a request's signature by its leaf, then the order of its chain, then an update's EMAID.
 
-    Raises `signature.*`, `key.*`, `chain.malformed`, `installation.bad_chain`, `installation.wrong_emaid`,
-    `identifier.invalid`.
+    The chain is looked at link by link (`chains.check_order`): whoever judges it afterwards must judge the certificate
+    that signed (`services.trust.judge` with `ordered=True` or `leaf=request.leaf`). Raises `signature.*`, `key.*`,
+    `chain.malformed`, `installation.bad_chain`, `path.bad_signature`, `installation.wrong_emaid`, `identifier.invalid`.
     """
     check = verify(request.message, chains.key_of(request.leaf), edition=request.edition)
     whose = "contract" if request.action == "update" else "OEM provisioning"
@@ -195,30 +194,87 @@ def verify_request(request: Request) -> SignatureCheck:
     return check
 
 
+def check_action(action: Action | None) -> None:
+    """Raises `installation.wrong_action` for what is neither "install" nor "update"."""
+    if action is not None and action not in ACTIONS:
+        raise V2GPKIError(
+            "installation.wrong_action",
+            f"there is no action {str(action)[:60]!r}",
+            hint="install or update",
+            facts={"action": str(action)[:60]},
+        )
+
+
 def decoded(octets: bytes, schema: str) -> tuple[Edition, Message | NamedValue]:
     """Octets as a message under a schema by namespace or edition; "" takes what fits."""
     if schema:
-        edition = SCHEMAS.get(schema)
-        if edition is None:
-            raise V2GPKIError(
-                "installation.wrong_schema",
-                f"contracts are not installed under the schema {schema[:80]!r}",
-                hint="known are " + ", ".join(SCHEMAS),
-                facts={"schema": schema[:200]},
-            )
-        return edition, codec.decode(octets, CODED[edition])
+        return _decoded_as(octets, schema)
     found: list[tuple[Edition, Message | NamedValue]] = []
     for candidate in (SCHEMAS["iso15118-2"], SCHEMAS["iso15118-20"]):
         try:
             found.append((candidate, codec.decode(octets, CODED[candidate])))
         except V2GPKIError:
             continue
-        if name_of(opened(found[-1][1])[0]).name.startswith(("CertificateInstallation", "CertificateUpdate")):
+        if _installs(found[-1][1]):
             return found[-1]
     if found:
         return found[0]
     closest = nearest(octets, (CODED["iso15118-2"], CODED["iso15118-20"]))
     return ("iso15118-2" if closest == "iso15118-2" else "iso15118-20"), codec.decode(octets, closest)
+
+
+def sender_of(octets: bytes, schema: str = "") -> tuple[Edition, bytes]:
+    """Which edition a message that was refused is of, and its session id (zeros where that cannot be read): what its
+    sender needs to understand the refusal. Never raises."""
+    try:
+        edition, message = decoded(octets, "")
+        return edition, opened(message)[1]
+    except V2GPKIError:
+        pass
+    closest = nearest(octets, (CODED["iso15118-2"], CODED["iso15118-20"])) if octets else ""
+    return SCHEMAS.get(schema) or ("iso15118-20" if closest == CODED["iso15118-20"] else "iso15118-2"), bytes(8)
+
+
+def _decoded_as(octets: bytes, schema: str) -> tuple[Edition, Message | NamedValue]:
+    """Octets as a message under a named schema; those of another edition are refused by its name."""
+    edition = SCHEMAS.get(schema)
+    if edition is None:
+        raise V2GPKIError(
+            "installation.wrong_schema",
+            f"contracts are not installed under the schema {schema[:80]!r}",
+            hint="known are " + ", ".join(SCHEMAS),
+            facts={"schema": schema[:200]},
+        )
+    try:
+        message = codec.decode(octets, CODED[edition])
+    except V2GPKIError:
+        _refuse_other_edition(octets, schema, edition)
+        raise
+    if not _installs(message):
+        _refuse_other_edition(octets, schema, edition)
+    return edition, message
+
+
+def _refuse_other_edition(octets: bytes, schema: str, edition: Edition) -> None:
+    """Raises `installation.wrong_schema` if the octets install a contract under the other edition's schema."""
+    other: Edition = "iso15118-20" if edition == "iso15118-2" else "iso15118-2"
+    try:
+        message = codec.decode(octets, CODED[other])
+    except V2GPKIError:
+        return
+    if _installs(message):
+        name = name_of(opened(message)[0]).name
+        fitting = next(namespace for namespace, named in SCHEMAS.items() if named == other)
+        raise V2GPKIError(
+            "installation.wrong_schema",
+            f"this is a {name} of {other}, it came under the schema {schema}",
+            hint=f"its schema is {fitting}",
+            facts={"schema": schema, "fitting": fitting, "found": name, "session_id": opened(message)[1].hex()},
+        )
+
+
+def _installs(message: Message | NamedValue) -> bool:
+    return name_of(opened(message)[0]).name.startswith(("CertificateInstallation", "CertificateUpdate"))
 
 
 def opened(message: Message | NamedValue) -> tuple[Message | NamedValue, bytes]:
@@ -274,7 +330,7 @@ def _installation_2(
     assert isinstance(message, Message)
     chain = (body.OEMProvisioningCert,)
     roots = _roots_of(body.ListOfRootCertificateIDs)
-    return Request("iso15118-2", "install", session_id, chain, "", roots, 1, (), message, bytes(octets))
+    return Request("iso15118-2", "install", session_id, chain, "", roots, 1, (), message, octets)
 
 
 def _update_2(
@@ -284,7 +340,7 @@ def _update_2(
     chain = chain_of(body.ContractSignatureCertChain)
     roots = _roots_of(body.ListOfRootCertificateIDs)
     emaid = chains.normal_or_same(body.eMAID)
-    return Request("iso15118-2", "update", session_id, chain, emaid, roots, 1, (), message, bytes(octets))
+    return Request("iso15118-2", "update", session_id, chain, emaid, roots, 1, (), message, octets)
 
 
 def _installation_20(
@@ -301,5 +357,5 @@ def _installation_20(
         message.MaximumContractCertificateChains,
         tuple(chains.normal_or_same(emaid) for emaid in emaids.EMAID) if emaids is not None else (),
         message,
-        bytes(octets),
+        octets,
     )

@@ -2,17 +2,16 @@
 
 Senders write distinguished names in many ways: RFC 4514 or its reverse, `/C=DE/O=..`, spaces around everything, OIDs or
 several sorts of short names. They are compared as names, not as text; the serial must be equal. A name that cannot be
-read equals nothing. Sources: XML Signature 4.5.4.1, RFC 4514, RFC 4518 (spaces and case).
+read equals nothing. Vehicles write these names unsigned: reading one takes time in proportion to its length.
+Sources: XML Signature 4.5.4.1, RFC 4514, RFC 4518 (spaces and case).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from asn1crypto import core
 from cryptography import x509
 
 from v2gpki.certs.view import view
@@ -53,14 +52,29 @@ _TYPES = {
     "e": "1.2.840.113549.1.9.1",
 }
 _OID = re.compile(r"(?:oid\.)?([0-2](?:\.(?:0|[1-9][0-9]*))+)")
-#: An attribute: its type, `=`, and a value that is quoted or runs to the next separator that is not escaped.
-_ATTRIBUTE = re.compile(r'\s*([A-Za-z0-9.\- ]+?)\s*=\s*("(?:[^"\\]|\\.)*"|(?:[^,;+"\\]|\\.)*)\s*([,;+]|$)', re.DOTALL)
+#: A value up to the next separator that is not escaped, and one in quotation marks. Nothing is given back (`*+`): a
+#: part that does not fit is no reason to look at it again.
+_VALUE = re.compile(r'(?:[^,;+"\\]|\\.)*+', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"\s*+', re.DOTALL)
+_SPACE = re.compile(r"\s*+")
+_SEPARATORS = ",;+"
 _ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 #: How Python's cryptography shows a name, and EcoG's vehicle sends one.
-_SHOWN = re.compile(r"\s*<Name\((.*)\)>\s*", re.DOTALL)
+_SHOWN = "<Name(", ")>"
 _SLASHES = re.compile(r"/(?=[A-Za-z0-9.]+=)")
 #: No vehicle sends more; a name is read at most this long.
-_LONGEST = 2048
+LONGEST = 512
+#: String types of X.520 that a value in hexadecimal may have, by their DER tag (RFC 4514 2.4).
+_STRINGS = {
+    0x0C: "utf-8",
+    0x12: "ascii",
+    0x13: "ascii",
+    0x14: "latin-1",
+    0x16: "ascii",
+    0x1A: "ascii",
+    0x1C: "utf-32-be",
+    0x1E: "utf-16-be",
+}
 
 #: An RDN as the set of its (type, value).
 _Rdn: TypeAlias = frozenset[tuple[str, str]]
@@ -86,57 +100,95 @@ def root_matches(issuer: str, serial: int, root: bytes) -> bool:
 @lru_cache(maxsize=1024)
 def parse_name(text: str) -> tuple[_Rdn, ...] | None:
     """The RDNs of a distinguished name in the order of the text; None if it cannot be read."""
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return None
-    if shown := _SHOWN.fullmatch(text):
-        text = shown[1]
-    if text.lstrip().startswith("/"):
-        parts: Sequence[str] = _SLASHES.split(text.strip())[1:]
-        rdns = [[_attribute(*part.split("=", 1))] for part in parts if "=" in part]
-        if len(rdns) != len(parts):
+    text = text.strip()
+    if text.startswith(_SHOWN[0]) and text.endswith(_SHOWN[1]):
+        text = text[len(_SHOWN[0]) : -len(_SHOWN[1])].strip()
+    rdns = _of_slashes(text) if text.startswith("/") else _of_commas(text)
+    return tuple(frozenset(rdn) for rdn in rdns) if rdns else None
+
+
+def _of_slashes(text: str) -> list[list[tuple[str, str]]] | None:
+    """`/C=DE/O=..`, as OpenSSL once wrote names."""
+    rdns = []
+    before, *parts = _SLASHES.split(text)
+    if before:
+        return None
+    for part in parts:
+        kind, equals, value = part.partition("=")
+        attribute = _attribute(kind, _plain(value.strip())) if equals else None
+        if attribute is None:
             return None
-    else:
-        rdns, current, at = [], [], 0
-        while True:
-            match = _ATTRIBUTE.match(text, at)
-            if match is None:
-                return None
-            current.append(_attribute(match[1], match[2]))
-            if match[3] != "+":
-                rdns.append(current)
-                current = []
-            at = match.end()
-            if not match[3]:
-                break
-    found = [[attribute for attribute in rdn if attribute is not None] for rdn in rdns]
-    if not rdns or any(len(known) != len(all_) for known, all_ in zip(found, rdns, strict=True)):
-        return None
-    return tuple(frozenset(rdn) for rdn in found)
+        rdns.append([attribute])
+    return rdns
 
 
-def _attribute(kind: str, value: str) -> tuple[str, str] | None:
+def _of_commas(text: str) -> list[list[tuple[str, str]]] | None:
+    """`CN=..,O=..` of RFC 4514, read once from left to right."""
+    rdns: list[list[tuple[str, str]]] = [[]]
+    at = 0
+    while True:
+        equals = text.find("=", at)
+        if equals < 0:
+            return None
+        kind = text[at:equals]
+        value, at = _value(text, equals + 1)
+        attribute = _attribute(kind, value)
+        if attribute is None:
+            return None
+        rdns[-1].append(attribute)
+        if at == len(text):
+            return rdns
+        if text[at] not in _SEPARATORS:
+            return None
+        if text[at] != "+":
+            rdns.append([])
+        at += 1
+
+
+def _value(text: str, at: int) -> tuple[str | None, int]:
+    """The value that begins at a position (None if it is none), and where it ends."""
+    at = _end(_SPACE.match(text, at), at)
+    if quoted := _QUOTED.match(text, at):
+        return _unescaped(quoted[1]), quoted.end()
+    end = _end(_VALUE.match(text, at), at)
+    return _plain(text[at:end]), end
+
+
+def _end(match: re.Match[str] | None, at: int) -> int:
+    return at if match is None else match.end()
+
+
+def _attribute(kind: str, value: str | None) -> tuple[str, str] | None:
     """Type as OID and value prepared for comparison; None if either is not understood."""
     name = kind.strip().lower()
     match = _OID.fullmatch(name)
     oid = match[1] if match else _TYPES.get(name.replace(" ", ""))
-    value = value.strip()
-    if oid is None:
-        return None
+    return None if oid is None or value is None else (oid, prepared(value))
+
+
+def _plain(value: str) -> str | None:
+    """A value without quotation marks around it that count: escaped, in hexadecimal, or (`/`) quoted all the same."""
     if value.startswith("#"):
-        text = _of_der(value[1:])
-    elif len(value) > 1 and value[0] == value[-1] == '"':
-        text = _unescaped(value[1:-1])
-    else:
-        text = _unescaped(value)
-    return None if text is None else (oid, prepared(text))
+        return _of_der(value[1:].strip())
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    return _unescaped(value)
 
 
 def _of_der(digits: str) -> str | None:
+    """The text in a DER string; None for what is none."""
     try:
-        value = core.load(bytes.fromhex(digits)).native
-    except (ValueError, TypeError):
+        octets = bytes.fromhex(digits)
+        encoding = _STRINGS.get(octets[0])
+        start = 2 if octets[1] < 0x80 else 3
+        whole = octets[1] < 0x80 or octets[1] == 0x81
+        if encoding is None or not whole or octets[start - 1] != len(octets) - start:
+            return None
+        return octets[start:].decode(encoding)
+    except (ValueError, IndexError):
         return None
-    return value if isinstance(value, str) else None
 
 
 def _unescaped(text: str) -> str | None:

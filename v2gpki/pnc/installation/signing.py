@@ -7,7 +7,7 @@ Clauses: ISO 15118-2 7.9.2.4, 8.4.3.10.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeAlias
 
@@ -26,7 +26,7 @@ from v2gpki.messages.xmldsig import (
     Transforms,
 )
 from v2gpki.pnc.algorithms import CANONICAL_EXI, ECDSA_P256_SHA256, raw_from_signer
-from v2gpki.pnc.installation.holes import Hole
+from v2gpki.pnc.installation.holes import Holes
 
 Elements2: TypeAlias = tuple[
     iso2.CertificateChainType,
@@ -51,16 +51,12 @@ _DIGEST = DigestMethod(Algorithm=ECDSA_P256_SHA256.digest_method)
 
 def sign_2(elements: Elements2, signer: Signer) -> Signature:
     """The Signature of a CPS (P-256) over the four elements, whose Ids are `IDS`. Raises `signature.bad_signer`."""
-    info = SignedInfo(
-        CanonicalizationMethod=_CANONICAL,
-        SignatureMethod=_METHOD,
-        Reference=tuple(
-            Reference(URI=uri, Transforms=_TRANSFORMS, DigestMethod=_DIGEST, DigestValue=digest)
-            for uri, digest in zip(_URIS, map(_digest, fragments_2(elements)), strict=True)
-        ),
+    digests = [hashlib.sha256(octets).digest() for octets in fragments_2(elements)]
+    value = signer.sign(_signed_info().fill(*digests))
+    return Signature(
+        SignedInfo=_info(digests),
+        SignatureValue=SignatureValue(value=raw_from_signer(value, ECDSA_P256_SHA256)),
     )
-    value = signer.sign(codec.encode(info, schema="xmldsig", fragment=True))
-    return Signature(SignedInfo=info, SignatureValue=SignatureValue(value=raw_from_signer(value, ECDSA_P256_SHA256)))
 
 
 def fragments_2(elements: Elements2) -> tuple[bytes, bytes, bytes, bytes]:
@@ -74,28 +70,41 @@ def fragments_2(elements: Elements2) -> tuple[bytes, bytes, bytes, bytes]:
     )
 
 
-def _digest(octets: bytes) -> bytes:
-    return hashlib.sha256(octets).digest()
+def _info(digests: Sequence[bytes]) -> SignedInfo:
+    return SignedInfo(
+        CanonicalizationMethod=_CANONICAL,
+        SignatureMethod=_METHOD,
+        Reference=tuple(
+            Reference(URI=uri, Transforms=_TRANSFORMS, DigestMethod=_DIGEST, DigestValue=digest)
+            for uri, digest in zip(_URIS, digests, strict=True)
+        ),
+    )
 
 
 def _coded(place: int, element: Message) -> bytes:
     return codec.encode(NamedValue(NAMES[place], element), "iso15118-2", fragment=True)
 
 
-def _hole(place: int, size: int, element: Callable[[bytes], Message]) -> Hole:
-    return Hole(size, lambda value: _coded(place, element(value)))
+def _hole(place: int, size: int, element: Callable[[bytes], Message]) -> Holes:
+    return Holes([size], lambda values: _coded(place, element(values[0])))
 
 
 @cache
-def _key_hole(size: int) -> Hole:
+def _signed_info() -> Holes:
+    size = hashlib.sha256().digest_size
+    return Holes([size] * len(IDS), lambda digests: codec.encode(_info(digests), schema="xmldsig", fragment=True))
+
+
+@cache
+def _key_hole(size: int) -> Holes:
     return _hole(1, size, lambda value: iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=value))
 
 
 @cache
-def _point_hole(size: int) -> Hole:
+def _point_hole(size: int) -> Holes:
     return _hole(2, size, lambda value: iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=value))
 
 
 @cache
-def _emaid_hole(size: int) -> Hole:
+def _emaid_hole(size: int) -> Holes:
     return _hole(3, size, lambda value: iso2.EMAIDType(Id=IDS[3], value=value.decode("ascii")))

@@ -2,7 +2,9 @@
 
 `open_response` is the only way to the private key: it verifies first, always, and unwraps what the signature covers,
 never what merely stands in the message. Whom to trust is the caller's: `trust` judges the CPS chain (role `cps`,
-DC=CPS) and raises. Clauses: ISO 15118-2 8.4.3.10, 7.9.2.4, [V2G2-818], [V2G2-823]; ISO 15118-20 8.3.4.3, 7.9.2.3.
+DC=CPS) in the order in which it came, raises, and returns the path that it trusts, which must begin with the
+certificate whose key signed. Clauses: ISO 15118-2 8.4.3.10, 7.9.2.4, [V2G2-818], [V2G2-823]; ISO 15118-20 8.3.4.3,
+7.9.2.3.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.codes import delivers
 from v2gpki.pnc.installation.contract import SignedContract, sealed_20
 from v2gpki.pnc.installation.model import Action, ContractData, OpenedContract, VerifiedResponse
-from v2gpki.pnc.installation.requests import chain_of, decoded, opened, wrong_action, wrong_message
+from v2gpki.pnc.installation.requests import chain_of, check_action, decoded, opened, wrong_action, wrong_message
 from v2gpki.pnc.installation.signing import Elements2
 from v2gpki.pnc.signature import SignatureCheck, signature_of, verify
 
-#: Judges the CPS chain (leaf first, without root); returns anything, raises when it is not good.
+#: Judges the CPS chain (as it came: leaf first, without root); raises when it is not good, returns the path that it
+#: trusts: `services.trust.judge(.., ordered=True)` does. Its first certificate must be that of the chain.
 Trust: TypeAlias = Callable[[tuple[bytes, ...]], object]
 
 
@@ -58,11 +61,15 @@ class Response:
         return _data_of(self.edition, _elements_of(self.message))
 
 
-def read_response(octets: bytes, *, action: Action | None = None, schema: str = "") -> Response:
+def read_response(
+    octets: bytes | bytearray | memoryview, *, action: Action | None = None, schema: str = ""
+) -> Response:
     """An answer as it came, decoded and looked at; nothing is judged, and a refusal raises nothing.
 
     Raises `installation.wrong_schema`, `installation.wrong_message`, `installation.wrong_action`, `exi.*`.
     """
+    check_action(action)
+    octets = bytes(octets)
     edition, message = decoded(octets, schema)
     body, session_id = opened(message)
     if isinstance(body, iso20_common.CertificateInstallationRes):
@@ -76,7 +83,7 @@ def read_response(octets: bytes, *, action: Action | None = None, schema: str = 
             None,
             body.EVSEProcessing,
             body,
-            bytes(octets),
+            octets,
         )
     if not isinstance(body, iso2.CertificateInstallationRes | iso2.CertificateUpdateRes) or not isinstance(
         message, Message
@@ -96,7 +103,7 @@ def read_response(octets: bytes, *, action: Action | None = None, schema: str = 
         body.RetryCounter if isinstance(body, iso2.CertificateUpdateRes) else None,
         "Finished",
         message,
-        bytes(octets),
+        octets,
     )
 
 
@@ -104,9 +111,14 @@ def verify_response(response: Response, *, trust: Trust, emaid: str = "") -> Ver
     """Everything that a vehicle must check before it opens an answer.
 
     In order: the ResponseCode, sizes, the signature by the CPS leaf over every element that must be signed, the CPS
-    chain (`trust`), the order of both chains, the contract's EMAID against its certificate and, if given, against
-    `emaid`. Raises `installation.refused` (facts: `response_code`), `installation.*`, `signature.*`, `envelope.*`, and
-    what `trust` raises.
+    chain link by link (a leaf that is no CA, each certificate signed by the next), the same chain by `trust`, the
+    contract's chain link by link, its EMAID against its certificate and, if given, against `emaid`.
+
+    `trust` gets the chain as it came and returns the path that it trusts (`TrustedChain`, `ValidPath`, or a tuple of
+    DER): one that does not begin with the certificate whose key signed is refused. If it returns anything else, say
+    None, then it must itself judge the chain's first certificate; links have been verified before. Raises
+    `installation.refused` (facts: `response_code`), `installation.*`, `path.bad_signature`, `signature.*`,
+    `envelope.*`, and what `trust` raises.
     """
     if not response.delivers:
         raise _refused(response)
@@ -115,6 +127,7 @@ def verify_response(response: Response, *, trust: Trust, emaid: str = "") -> Ver
     data = _data_of(response.edition, _signed_elements(check))
     chains.check_order(response.cps_chain, "CPS")
     trusted = trust(response.cps_chain)
+    chains.check_judged(trusted, response.cps_chain[0], "CPS")
     chains.check_sizes(response.edition, data.chain, "contract")
     chains.check_order(data.chain, "contract")
     chains.check_emaid(data.emaid, data.chain[0], "the answer's eMAID")

@@ -134,7 +134,7 @@ class ForeignContracts:
 
     def _judge(self, edition: Edition, chain: Sequence[bytes]) -> None:
         now = self._clock.now().replace(microsecond=0)
-        self._trust.judge(chain, role="contract", edition=edition, at=now, ordered=True)
+        self._trust.judge(chain, role="contract", edition=edition, at=now)
 
     def _judge_cps(self, edition: Edition, chain: tuple[bytes, ...]) -> bytes:
         """The SHA-256 of the V2G root above a CPS chain that is good."""
@@ -146,7 +146,6 @@ class ForeignContracts:
             role="cps",
             edition=edition,
             at=now,
-            ordered=True,
         )
         return view(trusted.path.certificates[-1]).fingerprint
 

@@ -28,8 +28,8 @@ from v2gpki.services.ecosystem.names import edition_of, names_root, namespace_of
 from v2gpki.services.ecosystem.parties import Party, admit_contract
 from v2gpki.services.mo import MobilityOperator
 from v2gpki.services.pools import ContractPool, ProvisioningPool
-from v2gpki.services.pools.contract_pool import checked_period
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
+from v2gpki.services.pools.terms import period as checked_period
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 

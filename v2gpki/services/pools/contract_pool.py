@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from v2gpki.clock import rfc3339
@@ -20,13 +20,18 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import Identifier, parse
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.directory import Directory
+from v2gpki.services.pools.pcid import pcid_key
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
+from v2gpki.services.pools.standing import valid_certificates
+from v2gpki.services.pools.terms import period, require_lasting
 from v2gpki.services.pools.writing import Writing
-from v2gpki.store.pool_records import Contract, ContractState
+from v2gpki.store.pool_records import Contract, ContractState, PooledVehicle
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import REASONS
 
 _CLAUSE = "VDE-AR-E 2802-100-1; OPCP contract pool"
+#: The role of a contract's certificates.
+CONTRACT = "contract"
 #: The characters of an EMAID that are the account; a check digit may follow.
 _ACCOUNT = 14
 #: The issuer of contracts whose certificates another house makes: this one only delivers what it was given.
@@ -68,8 +73,8 @@ class ContractPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A contract that ended, whether this call ended it, the certificates that were revoked with it, and the contract
-    that is its vehicle's default now (None: the vehicle has none)."""
+    """A contract that ended, whether this call ended it or revoked anything of it, the certificates that were revoked,
+    and the contract that is its vehicle's default now (None: the vehicle has none)."""
 
     contract: Contract
     changed: bool
@@ -108,23 +113,28 @@ class ContractPool:
         default: bool = False,
         issuer: str = "",
         unregistered_vehicle: bool = False,
+        short: bool = False,
         at: datetime,
         caller: str,
     ) -> Contract:
         """Make a contract; the vehicle's first one becomes its default, and so does one that asks for it.
 
         ``issuer`` names the mobility operator's authority, "" takes the one that fits, ``ELSEWHERE`` says that
-        certificates come from outside. ``unregistered_vehicle`` makes it for a PCID that is not in the pool. A contract
-        of this EMAID whose end has come is ended by this.
+        certificates come from outside. ``unregistered_vehicle`` makes it for a PCID that is not in the pool, ``short``
+        for a time in which no certificate can be issued for it, for laboratories. A contract of this EMAID whose end
+        has come is ended by this.
         Raises ``contract.exists`` (with the contract's id in the facts), ``contract.check_digit``,
         ``contract.bad_period``, ``contract.wrong_issuer``, ``pool.unknown_vehicle``, ``identifier.invalid``.
         """
         account = self._emaid(emaid)
-        vehicle = _parsed("pcid", pcid).parts["key"]
-        first, last = checked_period(begins, ends, at)
-        if not (unregistered_vehicle or self.policy.unregistered_vehicle == "accept") and not self._registered(vehicle):
+        vehicle = pcid_key(pcid)
+        first, last = period(begins, ends, at)
+        rows = tuple(self._store.pools.vehicles(pcid=vehicle))
+        if not (rows or unregistered_vehicle or self.policy.unregistered_vehicle == "accept"):
             raise unknown_vehicle(vehicle)
-        signing = self._issuer(issuer)
+        signing = self._issuer(issuer, rows)
+        if not short:
+            require_lasting(self.shortest(vehicle), last - first)
         before = self._store.pools.contract_of(account)
         if before is not None and before.state == "active":
             if before.ends > at:
@@ -175,10 +185,23 @@ class ContractPool:
         ending_before: datetime | None = None,
     ) -> Iterator[Contract]:
         """Contracts in the order of creation; raises ``identifier.invalid`` for an EMAID that is none."""
-        account = _parsed("emaid", emaid).normal if emaid else ""
+        account = _parsed(emaid).normal if emaid else ""
         return self._store.pools.contracts(
             pcid=pcid.upper(), emaid=account, state=state, ending_before=ending_before
         )
+
+    def shortest(self, pcid: str) -> tuple[timedelta, str]:
+        """The shortest time for which all keys of a vehicle can get a contract certificate, and the edition that says
+        so; for one that is not registered, for which every edition of the home issues one."""
+        vehicles = tuple(self._store.pools.vehicles(pcid=pcid_key(pcid)))
+        families = {(one.edition, one.suite) for one in vehicles or self._store.authorities()}
+        least = [
+            (minimum, edition)
+            for edition, suite in sorted(families)
+            if CONTRACT in self._catalogue.roles(edition) and suite in self._catalogue.suites(edition, CONTRACT)
+            and (minimum := self._catalogue.profile(edition, CONTRACT, suite).validity.minimum) is not None
+        ]
+        return max(least, default=(timedelta(0), ""))
 
     def window(self, edition: str) -> timedelta:
         """How long before its end a contract certificate of this edition expires soon: 21 days in -2, 14 in -20."""
@@ -207,13 +230,13 @@ class ContractPool:
 
         Only active contracts that have begun and are not over. ``prioritised`` are EMAIDs in any writing, the most
         wanted first; those that are no EMAID, or of no contract of this vehicle, say nothing. Contracts are of no
-        edition: ``edition`` is who asks, for errors only (``profile.unknown_edition``).
+        edition: ``edition`` is who asks, for errors only (``profile.unknown_edition``, ``identifier.invalid``).
         """
         self._catalogue.edition(edition)
         rule = policy or Selection()
         current = [
             contract
-            for contract in self._store.pools.contracts(pcid=pcid.upper(), state="active")
+            for contract in self._store.pools.contracts(pcid=pcid_key(pcid), state="active")
             if contract.begins <= at < contract.ends
         ]
         chosen = ordered(current, () if rule.prioritised == "ignore" else prioritised, rule)
@@ -244,8 +267,9 @@ class ContractPool:
         self, name: str, reason: str = "cessationOfOperation", *, revoke: bool = True, at: datetime, caller: str
     ) -> Ended:
         """End a contract (EMAID or id): its certificates are revoked for ``reason`` (RFC 5280 5.3.1), what was made for
-        it is withdrawn, and the vehicle's oldest other contract becomes its default. Ended already: no change.
-        ``revoke`` False leaves the certificates valid, which only a test should want.
+        it is withdrawn, and the vehicle's oldest other contract becomes its default. One that ended or was purged
+        before stays as it is; certificates of it that are still valid are revoked. ``revoke`` False leaves the
+        certificates valid, which only a test should want.
 
         Raises ``revocation.unknown_reason``, ``contract.unknown``.
         """
@@ -258,47 +282,48 @@ class ContractPool:
                 facts={"reason": reason[:40]},
             )
         contract = self.find(name)
-        if contract.state != "active":
+        valid = valid_certificates(self._store, contract.id, at)
+        if contract.state != "active" and not valid:
             return Ended(contract, changed=False, default=self.default_of(contract.pcid))
-        valid = {pair for pair in self._store.pools.certificates_of(contract.id) if self._valid(*pair)}
         with self._writing():
             ended = self._store.pools.end_contract(contract.id, at, reason, caller, revoke=revoke)
-        revoked = tuple(
-            pair for pair in self._store.pools.certificates_of(contract.id) if pair in valid and not self._valid(*pair)
-        )
+        left = valid_certificates(self._store, contract.id, at)
+        revoked = tuple(pair for pair in valid if pair not in left)
         return Ended(ended, changed=True, revoked=revoked, default=self.default_of(contract.pcid))
 
+    def valid_certificates(self, contract_id: str, at: datetime) -> tuple[tuple[str, int], ...]:
+        """(issuer id, serial) of every certificate of a contract that is neither revoked nor over at ``at``."""
+        return valid_certificates(self._store, contract_id, at)
+
     def default_of(self, pcid: str) -> Contract | None:
-        """A vehicle's default contract."""
-        active = self._store.pools.contracts(pcid=pcid.upper(), state="active")
+        """A vehicle's default contract; raises ``identifier.invalid``."""
+        active = self._store.pools.contracts(pcid=pcid_key(pcid), state="active")
         return next((contract for contract in active if contract.default), None)
 
     # -- helpers -------------------------------------------------------------------------------
 
     def _emaid(self, text: str) -> str:
         """The EMAID as it is kept; a wrong check digit is refused where the policy says so."""
-        identifier = _parsed("emaid", text)
+        identifier = _parsed(text)
         wrong = [warning for warning in identifier.warnings if warning.code == "identifier.check_digit"]
         if wrong and self.policy.wrong_check_digit == "refuse":
             raise V2GPKIError(
                 "contract.check_digit",
                 f"{text[:40]!a}: {wrong[0].message}",
-                hint="correct the EMAID, or leave the check digit out; v2gpki id make computes it",
+                hint=f"correct the EMAID, or leave the check digit out; {_make(identifier.normal)} computes it",
                 clause=wrong[0].clause,
                 facts={"emaid": identifier.normal},
                 findings=wrong,
             )
         return identifier.normal
 
-    def _registered(self, pcid: str) -> bool:
-        return next(iter(self._store.pools.vehicles(pcid=pcid)), None) is not None
-
-    def _issuer(self, name: str) -> str:
-        """The authority as the contract names it: a generation when one was named, else the slug."""
+    def _issuer(self, name: str, vehicles: Sequence[PooledVehicle]) -> str:
+        """The authority as the contract names it: a generation when one was named, else the slug. It must be able to
+        serve one of the vehicle's keys."""
         if name in ("", ELSEWHERE):
             return name
         authority = self._directory.find(name)
-        profile = self._catalogue.profile(authority.edition, "contract", authority.suite)
+        profile = self._catalogue.profile(authority.edition, CONTRACT, authority.suite)
         if authority.role not in profile.issuers:
             raise V2GPKIError(
                 "contract.wrong_issuer",
@@ -306,6 +331,17 @@ class ContractPool:
                 hint=f"name an authority of one of these roles: {', '.join(profile.issuers)}",
                 clause=profile.clause,
                 facts={"issuer": authority.id, "role": authority.role},
+            )
+        served = (authority.edition, authority.suite)
+        if vehicles and served not in [(one.edition, one.suite) for one in vehicles]:
+            known = ", ".join(f"{one.edition} in {one.suite}" for one in vehicles)
+            raise V2GPKIError(
+                "contract.wrong_issuer",
+                f"{authority.id} issues for {authority.edition} in {authority.suite}; {vehicles[0].pcid} is registered "
+                f"for {known}",
+                hint="leave --issuer out, or name an authority of an edition for which the vehicle is registered",
+                clause=profile.clause,
+                facts={"issuer": authority.id, "edition": authority.edition, "pcid": vehicles[0].pcid},
             )
         return authority.id if "@" in name else authority.slug
 
@@ -327,10 +363,6 @@ class ContractPool:
             )
         return found[0] if found else None
 
-    def _valid(self, issuer_id: str, serial: int) -> bool:
-        record = self._store.certificate(issuer_id, serial)
-        return record is not None and record.state == "valid"
-
 
 def ordered(contracts: Sequence[Contract], prioritised: Sequence[str], rule: Selection) -> list[Contract]:
     """Contracts of one vehicle, given in the order of creation, in the order of delivery."""
@@ -350,13 +382,18 @@ def ordered(contracts: Sequence[Contract], prioritised: Sequence[str], rule: Sel
     return wished + others
 
 
-def _parsed(kind: str, text: str) -> Identifier:
-    """An identifier, or its refusal with a hint."""
+def _parsed(text: str) -> Identifier:
+    """An EMAID, or its refusal with a hint."""
     try:
-        return parse(kind, text)
+        return parse("emaid", text)
     except V2GPKIError as problem:
-        problem.hint = problem.hint or f"v2gpki id make {kind} builds one from its parts"
+        problem.hint = problem.hint or f"{_make('DEABCC12345678')} builds one from its parts"
         raise
+
+
+def _make(emaid: str) -> str:
+    """What to type for an EMAID with its check digit."""
+    return f"v2gpki id make emaid --country {emaid[:2]} --provider {emaid[2:5]} --instance {emaid[5:_ACCOUNT]}"
 
 
 def _account(emaid: str) -> str:
@@ -365,27 +402,6 @@ def _account(emaid: str) -> str:
         return parse("emaid", emaid).normal[:_ACCOUNT]
     except V2GPKIError:
         return ""
-
-
-def checked_period(begins: datetime, ends: datetime, at: datetime) -> tuple[datetime, datetime]:
-    """A contract's period in whole seconds of UTC. Raises ``contract.bad_period``, ``usage.invalid``."""
-    if begins.tzinfo is None or ends.tzinfo is None:
-        raise V2GPKIError(
-            "usage.invalid",
-            "the begin or the end of a contract has no time zone",
-            hint="give aware datetimes, such as datetime(2027, 1, 1, tzinfo=UTC)",
-        )
-    first, last = (moment.astimezone(UTC).replace(microsecond=0) for moment in (begins, ends))
-    if last <= max(first, at):
-        what = "before it begins" if last <= first else "in the past"
-        raise V2GPKIError(
-            "contract.bad_period",
-            f"the contract would end {what}: from {rfc3339(first)} to {rfc3339(last)}",
-            hint="give an end (--until) after the begin and after now",
-            clause=_CLAUSE,
-            facts={"begins": rfc3339(first), "ends": rfc3339(last)},
-        )
-    return first, last
 
 
 def _exists(contract: Contract) -> V2GPKIError:

@@ -8,6 +8,7 @@ Sources: VDE-AR-E 2802-100-1; the OPCP rules for registration authorities.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,10 +117,11 @@ def _owner(text: str) -> str:
 
 def _taken(prefix: Prefix) -> V2GPKIError:
     _, name = PREFIXES[prefix.kind]
+    release = f"v2gpki pcp owner release --wmi {prefix.prefix}" if prefix.kind == "wmi" else f"release {prefix.prefix}"
     return V2GPKIError(
         "pool.prefix_taken",
         f"{prefix.prefix} ({name}) belongs to {prefix.owner}",
-        hint=f"name that party, or release {prefix.prefix} first",
+        hint=f"name that party (--owner {shlex.quote(prefix.owner)}), or take it from there first: {release}",
         clause="VDE-AR-E 2802-100-1",
         facts={"kind": prefix.kind, "prefix": prefix.prefix, "owner": prefix.owner},
     )

@@ -9,6 +9,7 @@ Clauses: [V2G2-933], [V2G2-925], [V2G20-2333], [V2G20-2342]; VDE-AR-E 2802-100-1
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,12 +23,14 @@ from v2gpki.certs.path import refusal
 from v2gpki.certs.view import CertificateView, view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding, V2GPKIError
-from v2gpki.identifiers import Identifier, parse
+from v2gpki.identifiers import Identifier
 from v2gpki.keys.suites import SUITES
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools.ownership import Ownership
+from v2gpki.services.pools.pcid import parsed_pcid, pcid_key
 from v2gpki.services.pools.root_pool import RootPool
-from v2gpki.services.pools.standing import revoked_here
+from v2gpki.services.pools.standing import revoked_here, valid_certificates
+from v2gpki.services.pools.takeover import other_root
 from v2gpki.services.pools.writing import Writing
 from v2gpki.services.trust import TrustedChain, judge
 from v2gpki.store.pool_records import Contract, PooledVehicle
@@ -71,10 +74,13 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a deletion took out of the pool, and the contracts that it purged."""
+    """What a deletion took out of the pool, and the contracts that it purged. ``revoked`` are the certificates
+    (issuer id, serial) of those that it revoked, ``valid`` those that stay valid."""
 
     vehicles: tuple[PooledVehicle, ...]
     purged: tuple[Contract, ...]
+    revoked: tuple[tuple[str, int], ...] = ()
+    valid: tuple[tuple[str, int], ...] = ()
 
 
 class ProvisioningPool:
@@ -112,6 +118,9 @@ class ProvisioningPool:
         crls: Sequence[bytes] = (),
         ocsps: Sequence[bytes] = (),
         tolerate: Collection[str] = (),
+        require_evidence: bool = False,
+        bind_on_first_use: bool = False,
+        accept_other_root: bool = False,
         at: datetime,
         caller: str,
     ) -> Registered:
@@ -119,10 +128,11 @@ class ProvisioningPool:
 
         ``edition`` None recognises it by the leaf's key. ``owner`` is the registering party, "" the home itself.
         ``v2g_roots`` are key identifiers of the V2G roots that the vehicle holds, ``previous_pcid`` the PCID that the
-        vehicle had before. ``crls`` and ``ocsps`` are evidence, ``tolerate`` adds to the policy's.
+        vehicle had before. ``crls`` and ``ocsps`` are evidence; ``tolerate``, ``require_evidence`` and
+        ``bind_on_first_use`` add to the policy's. ``accept_other_root`` lets a PCID change to another root.
 
         Registering the same again changes nothing and says so. Raises ``path.*`` and ``role.*`` with all findings,
-        ``pool.wrong_family``, ``pool.needs_edition``, ``pool.foreign_wmi``, ``pool.unbound_wmi``,
+        ``pool.wrong_family``, ``pool.needs_edition``, ``pool.foreign_wmi``, ``pool.unbound_wmi``, ``pool.other_root``,
         ``pool.bad_key_identifier``, ``identifier.invalid``, ``chain.*``.
         """
         leaf = leaf_of([view(der) for der in dict.fromkeys(chain)])
@@ -137,7 +147,7 @@ class ProvisioningPool:
             at=at,
             crls=crls,
             ocsps=ocsps,
-            require_evidence=self.policy.require_evidence,
+            require_evidence=require_evidence or self.policy.require_evidence,
             tolerate=self.policy.tolerate | frozenset(tolerate),
         )
         if revoked := revoked_here(self._store, trusted.path.certificates):
@@ -145,7 +155,7 @@ class ProvisioningPool:
         identifier = _pcid_of(leaf)
         pcid = identifier.parts["key"]
         previous = _previous(previous_pcid, pcid)
-        self.admit(pcid, owner)
+        self.admit(pcid, owner, bind_on_first_use=bind_on_first_use)
         vehicle = PooledVehicle(
             pcid=pcid,
             edition=named,
@@ -162,22 +172,25 @@ class ProvisioningPool:
         )
         before = self._store.pools.vehicle(pcid, named, vehicle.suite)
         notes = (*identifier.warnings, *trusted.notes, *_noticed(trusted, leaf, vehicle, before))
+        if before is None or before.fingerprint != leaf.fingerprint:
+            root = trusted.path.certificates[-1]
+            notes += other_root(self._store, pcid, named, vehicle.suite, root, accepted=accept_other_root)
         return self._written(Registered(vehicle, role, "new", notes=notes), before)
 
-    def admit(self, pcid: str, owner: str = "") -> None:
+    def admit(self, pcid: str, owner: str = "", *, bind_on_first_use: bool = False) -> None:
         """Whether this party may register this PCID; raises ``pool.foreign_wmi``, ``pool.unbound_wmi``.
 
         A WMI that belongs to a party is for that party alone. One that belongs to nobody may be used by the home
-        itself, and by a named party only if the policy binds it on first use.
+        itself, and by a named party only if it is bound on first use.
         """
-        wmi = _parsed(pcid, "a PCID begins with the manufacturer's WMI").parts["key"][:3]
+        wmi = pcid_key(pcid)[:3]
         bound = self.owners.of("wmi", wmi)
         facts = {"wmi": wmi, "owner": owner}
-        if bound is None and owner and not self.policy.bind_on_first_use:
+        if bound is None and owner and not (bind_on_first_use or self.policy.bind_on_first_use):
             raise V2GPKIError(
                 "pool.unbound_wmi",
                 f"the WMI {wmi} belongs to nobody yet, so {owner} may not register {pcid}",
-                hint=f"bind it first: v2gpki pcp owner bind --wmi {wmi} --owner NAME",
+                hint=f"give it to that party first: v2gpki pcp owner bind --wmi {wmi} --owner {shlex.quote(owner)}",
                 clause=_CLAUSE,
                 facts=facts,
             )
@@ -186,10 +199,21 @@ class ProvisioningPool:
             raise V2GPKIError(
                 "pool.foreign_wmi",
                 f"the WMI {wmi} belongs to {bound.owner}: {who} may not touch {pcid}",
-                hint="act as that party (--owner), or release the WMI: v2gpki pcp owner release",
+                hint=f"act as that party (--owner {shlex.quote(bound.owner)}), or take the WMI from it: "
+                f"v2gpki pcp owner release --wmi {wmi}",
                 clause=_CLAUSE,
                 facts={**facts, "bound_to": bound.owner},
             )
+
+    def admit_below(
+        self, issuer_id: str, pcid: str, edition: str, suite: str, *, accept_other_root: bool = False
+    ) -> None:
+        """Whether what this authority of the home issues may be registered for a PCID; raises ``pool.other_root`` when
+        the PCID is registered under another root and that is not accepted."""
+        issuer = self._store.authority(issuer_id)
+        if issuer is not None:
+            root = (issuer.der, *issuer.chain)[-1]
+            other_root(self._store, pcid_key(pcid), edition, suite, root, accepted=accept_other_root)
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -199,12 +223,13 @@ class ProvisioningPool:
         return () if branch is None else branch.leafs
 
     def find(self, pcid: str, edition: str, suite: str = "") -> PooledVehicle | None:
-        """One vehicle by its PCID in any writing; ``suite`` "" takes the newest of the edition. None: unknown."""
-        return self._store.pools.vehicle(pcid.upper(), edition, suite)
+        """One vehicle by its PCID in any writing; ``suite`` "" takes the newest of the edition. None: unknown. Raises
+        ``identifier.invalid``, as everything does here that takes one PCID."""
+        return self._store.pools.vehicle(pcid_key(pcid), edition, suite)
 
     def find_all(self, pcid: str, edition: str = "") -> tuple[PooledVehicle, ...]:
         """What is registered for one PCID in any writing, in one edition or in all: a row for each key family."""
-        return tuple(self._store.pools.vehicles(pcid=pcid.upper(), edition=edition))
+        return tuple(self._store.pools.vehicles(pcid=pcid_key(pcid), edition=edition))
 
     def all_of(self, pcid: str) -> tuple[PooledVehicle, ...]:
         """Like ``find_all``, but ``pool.unknown_vehicle`` when it is nothing."""
@@ -214,28 +239,41 @@ class ProvisioningPool:
         return found
 
     def list(self, *, pcid: str = "", edition: str = "", owner: str | None = None) -> Iterator[PooledVehicle]:
-        """Vehicles in the order of registration; ``owner`` "" are the home's own."""
+        """Vehicles in the order of registration; ``pcid`` "" is any, ``owner`` "" are the home's own."""
         return self._store.pools.vehicles(pcid=pcid.upper(), edition=edition, owner=owner)
 
     # -- deleting ------------------------------------------------------------------------------
 
     def delete(
-        self, pcid: str, *, edition: str = "", owner: str | None = None, at: datetime, caller: str
+        self,
+        pcid: str,
+        *,
+        edition: str = "",
+        owner: str | None = None,
+        revoke: bool = False,
+        at: datetime,
+        caller: str,
     ) -> Deleted:
         """Take a vehicle out of the pool, in one edition or in all, and purge what was made for it.
 
-        When nothing of the PCID is left its contracts are purged. Certificates are not revoked by this. ``owner``
-        None is the administrator of the home, who may delete anything; a party deletes only under its own WMI.
-        Raises ``pool.unknown_vehicle``, ``pool.foreign_wmi``, ``pool.unbound_wmi``.
+        When nothing of the PCID is left its contracts are purged; their certificates stay valid, unless ``revoke``
+        revokes them (cessationOfOperation). The vehicle's own certificates are not revoked by this. ``owner`` None is
+        the administrator of the home, who may delete anything; a party deletes only under its own WMI. Raises
+        ``pool.unknown_vehicle``, ``pool.foreign_wmi``, ``pool.unbound_wmi``, ``identifier.invalid``.
         """
         found = tuple(one for one in self.all_of(pcid) if edition in ("", one.edition))
         if not found:
             raise unknown_vehicle(pcid, edition)
         if owner is not None:
             self.admit(found[0].pcid, owner)
+        reason = "cessationOfOperation" if revoke else ""
+        key = found[0].pcid
+        before = [one.id for one in self._store.pools.contracts(pcid=key, state="active")]
+        valid = [pair for one in before for pair in valid_certificates(self._store, one, at)]
         with self._writing():
-            purged = self._store.pools.delete_vehicle(found[0].pcid, at, caller, edition=edition)
-        return Deleted(found, purged)
+            purged = self._store.pools.delete_vehicle(key, at, caller, edition=edition, revoke=reason)
+        left = tuple(pair for contract in purged for pair in valid_certificates(self._store, contract.id, at))
+        return Deleted(found, purged, tuple(pair for pair in valid if purged and pair not in left), left)
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -324,22 +362,14 @@ def _suite_of(leaf: CertificateView) -> str:
 def _pcid_of(leaf: CertificateView) -> Identifier:
     """The PCID in the leaf's one common name."""
     names = [str(name.value) for name in leaf.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return _parsed(names[0] if len(names) == 1 else "", f"the subject of the leaf ({leaf.subject_text}) holds it as CN")
-
-
-def _parsed(text: str, hint: str) -> Identifier:
-    """A PCID, or the refusal with a hint where it stands."""
-    try:
-        return parse("pcid", text)
-    except V2GPKIError as problem:
-        problem.hint = problem.hint or hint
-        raise
+    hint = f"the subject of the leaf ({leaf.subject_text}) holds it as CN"
+    return parsed_pcid(names[0] if len(names) == 1 else "", hint)
 
 
 def _previous(given: str, pcid: str) -> str:
     if not given:
         return ""
-    previous = _parsed(given, "leave the previous PCID out when there was none").parts["key"]
+    previous = parsed_pcid(given, "leave the previous PCID out when there was none").parts["key"]
     if previous == pcid:
         raise V2GPKIError(
             "pool.bad_previous",

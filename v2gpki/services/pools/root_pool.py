@@ -387,7 +387,7 @@ def _require_root(seen: CertificateView, at: datetime) -> None:
 def _guessed(seen: CertificateView, role: str) -> Finding:
     return Finding(
         "pool.role_recognised",
-        "info",
+        "warning",
         f"{seen.subject_text} is taken for a {role} by its DC; a root in the field may carry another's DC, so check it",
         clause="[V2G2-925]",
         where="subject.DC",

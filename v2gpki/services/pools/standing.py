@@ -7,12 +7,23 @@ store knows more, and sooner. A certificate that the home never issued is unknow
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from v2gpki.certs.path_building import about
 from v2gpki.certs.view import view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding
 from v2gpki.store.protocol import Store
+
+
+def valid_certificates(store: Store, contract_id: str, at: datetime) -> tuple[tuple[str, int], ...]:
+    """(issuer id, serial) of every certificate of a contract that is neither revoked nor over, oldest first."""
+    valid = []
+    for issuer_id, serial in store.pools.certificates_of(contract_id):
+        record = store.certificate(issuer_id, serial)
+        if record is not None and record.state == "valid" and record.not_after >= at:
+            valid.append((issuer_id, serial))
+    return tuple(valid)
 
 
 def revoked_here(store: Store, certificates: Sequence[bytes]) -> tuple[Finding, ...]:

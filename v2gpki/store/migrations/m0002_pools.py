@@ -91,6 +91,10 @@ TABLES = (
         not_after INTEGER NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('ready', 'withdrawn')),
         replaces TEXT NOT NULL,
+        aad TEXT NOT NULL,
+        cps_issuer_id TEXT NOT NULL,
+        cps_serial TEXT NOT NULL,
+        registered INTEGER NOT NULL CHECK (registered IN (0, 1)),
         exi BLOB NOT NULL,
         FOREIGN KEY (contract_id) REFERENCES contracts (id)
     ) {STRICT}""",
@@ -116,9 +120,8 @@ INDEXES = (
     "CREATE UNIQUE INDEX contracts_default ON contracts (pcid) WHERE is_default = 1",
     "CREATE INDEX contracts_of_emaid ON contracts (substr(emaid, 1, 14))",
     "CREATE INDEX contracts_of_vehicle ON contracts (pcid)",
-    "CREATE INDEX contracts_ending ON contracts (ends) WHERE state = 'active'",
     "CREATE INDEX certificates_of_contract ON contract_certificates (contract_id)",
-    "CREATE UNIQUE INDEX bundles_ready ON bundles (contract_id, receiver, v2g_root, edition, suite) "
+    "CREATE UNIQUE INDEX bundles_ready ON bundles (contract_id, receiver, v2g_root, edition, suite, aad) "
     "WHERE state = 'ready'",
     "CREATE INDEX bundles_of_contract ON bundles (contract_id)",
     "CREATE INDEX bundles_of_vehicle ON bundles (pcid)",

@@ -44,13 +44,16 @@ def explain_installation(
     elapsed_ms: int | None = None,
     accept_document_digest: bool = False,
     lab_ed448: bool = False,
+    despite_signature: bool = False,
 ) -> dict[str, Json]:
     """Everything about one message of an installation.
 
     `octets` are its EXI; `request` those of the request that it answers, `elapsed_ms` the milliseconds between the two.
     `schema` names the EXI schema ("" tries both), `edition` is the message's or `lab-ecog-20`. `receiver` is the
     vehicle's private key, `pcid` its PCID (default: from the request) and `aad` the form of additional data, for the
-    envelope. `trust` judges the signing chain: called with role, edition and chain, it raises. `keys` are further keys
+    envelope: it is opened only where `open_response` would, behind a good signature and a chain that `trust` takes.
+    `despite_signature` opens it all the same, for laboratories: the result says `insecure`. `trust` judges the signing
+    chain: called with role, edition and chain, it raises, and returns the path that it trusts. `keys` are further keys
     that may have signed. Raises `installation.wrong_message`, `exi.*`, `envelope.unknown_aad`,
     `signature.wrong_edition`.
     """
@@ -65,7 +68,7 @@ def explain_installation(
     asked = read(request) if request else None
     if asked is not None and not pcid and asked.action == "install":
         pcid = _pcid_of(asked)
-    given = Given(asked, receiver, pcid, aad, trust, tuple(keys), accept_document_digest, lab_ed448)
+    given = Given(asked, receiver, pcid, aad, trust, tuple(keys), accept_document_digest, lab_ed448, despite_signature)
     inquiry = inspect(contents, edition or contents.edition, given)
     first = inquiry.first
     return {
@@ -76,7 +79,9 @@ def explain_installation(
         "cause": _cause(inquiry),
         "message": _message(inquiry),
         "checks": [_check(check) for check in inquiry.checks],
-        "certificates": [*_certificates(inquiry.signing, contents), *_certificates(inquiry.contract, contents)],
+        "certificates": [] if inquiry.empty else [
+            one for look in (inquiry.signing, inquiry.contract) for one in _certificates(look, contents)
+        ],
         "signature": _signature(inquiry, given),
         "envelope": _envelope(inquiry, given),
         "sizes": _sizes(inquiry),
@@ -207,7 +212,7 @@ def _message(inquiry: Inquiry) -> Json:
         value |= {
             "response_code": contents.response_code,
             "processing": contents.processing or None,
-            "emaid": contents.emaid or None,
+            "emaid": None if inquiry.empty else contents.emaid or None,
             "remaining_contracts": contents.remaining,
             "retry_counter": contents.retry_counter,
             "unsigned": list(_unsigned(contents)),
@@ -288,6 +293,7 @@ def _envelope(inquiry: Inquiry, given: Given) -> Json:
         "ephemeral_spki": look.ephemeral.hex(),
         "aad_form": look.aad_form or None,
         "because": look.because,
+        "insecure": inquiry.insecure,
     }
     if look.steps is not None and given.receiver is not None:
         # The contract's key itself is for `installation open`, which verifies first.

@@ -55,6 +55,7 @@ def look(certificates: Sequence[bytes], *, branch: str, path: str) -> ChainLook:
             found.findings.append(_finding(found, "chain.malformed", text, place, "RFC 5280 4.1"))
             found.altered = found.altered or place
     _links(found)
+    _constraints(found)
     _domain_component(found)
     return found
 
@@ -114,6 +115,15 @@ def _links(found: ChainLook) -> None:
     ]
     if altered and not found.altered:
         found.altered = found.places[max(altered)]
+
+
+def _constraints(found: ChainLook) -> None:
+    """The first is no CA, the others are: only then is the key that signs the one that the chain speaks for."""
+    for index, seen in enumerate(found.views):
+        if seen is not None and seen.ca != (index > 0) and not found.misordered:
+            place = found.places[index]
+            text = f"the {place} is {'a' if seen.ca else 'no'} CA ({seen.subject_text})"
+            found.findings.append(_finding(found, "installation.bad_chain", text, place, "ISO 15118-2 8.5.2.5"))
 
 
 def _signed_by_another(child: CertificateView, issuer: CertificateView) -> bool:

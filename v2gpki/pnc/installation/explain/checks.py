@@ -27,7 +27,8 @@ from v2gpki.pnc.installation.explain.signer import Cause, NamedKey, cause_of, wh
 from v2gpki.pnc.installation.explain.unsealing import EnvelopeLook
 from v2gpki.pnc.signature import examination_of, public_key_of
 
-#: Judges a chain (leaf first) for a role of an edition; raises what is wrong.
+#: Judges a chain (leaf first) for a role of an edition; raises what is wrong, returns the path that it trusts (as for
+#: `installation.verify_response`).
 Trust: TypeAlias = Callable[[str, str, tuple[bytes, ...]], object]
 Verdict: TypeAlias = Literal["passed", "failed", "unchecked"]
 
@@ -60,6 +61,10 @@ class Inquiry:
     envelope: EnvelopeLook | None = None
     checks: list[Check] = field(default_factory=list)
     cause: Cause | None = None
+    #: Whether the mandatory fields hold nothing, as they do beside a refusal ([V2G2-736]).
+    empty: bool = False
+    #: Whether the envelope was opened although nothing says that whom the caller trusts has sealed it.
+    insecure: bool = False
 
     @property
     def delivers(self) -> bool:
@@ -89,6 +94,7 @@ class Given:
     keys: tuple[NamedKey, ...] = ()
     accept_document_digest: bool = False
     lab_ed448: bool = False
+    despite_signature: bool = False
 
 
 def inspect(contents: Contents, edition: Edition, given: Given) -> Inquiry:
@@ -108,7 +114,7 @@ def inspect(contents: Contents, edition: Edition, given: Given) -> Inquiry:
     _sizes(inquiry)
     _signature(inquiry, given)
     if not inquiry.delivers and _are_dummies(inquiry):
-        inquiry.contract = None
+        inquiry.empty, inquiry.contract = True, None
         return inquiry
     _chain(inquiry, inquiry.signing, f"{branch}_chain")
     _trust(inquiry, given.trust, branch)
@@ -201,11 +207,13 @@ def _signature(inquiry: Inquiry, given: Given) -> None:
     inquiry.signed_by = who_signed(examination, keys)
     if of_form:  # what is missing or forbidden speaks for itself, and makes the value another one
         return
-    altered = inquiry.signing.altered
-    inquiry.cause = cause_of(examination, keys, altered_leaf=altered if altered == leaf else "")
-    if inquiry.cause is not None and inquiry.cause.what == "element" and inquiry.cause.altered is None:
-        # More than one bit: what can be seen of the chain itself says more.
-        inquiry.cause = _of_chains(inquiry) or inquiry.cause
+    readable = inquiry.signing.leaf is not None
+    altered = readable and inquiry.signing.altered == leaf
+    cause = cause_of(examination, keys, altered_leaf=leaf if altered else "")
+    changed_widely = cause is not None and cause.what == "element" and cause.altered is None
+    if changed_widely or (cause is not None and cause.what == "unknown_key" and not readable):
+        cause = _of_chains(inquiry) or cause  # what can be seen of the chain itself says more
+    inquiry.cause = cause
 
 
 def _keys(inquiry: Inquiry, given: Given) -> list[NamedKey]:
@@ -238,7 +246,8 @@ def _trust(inquiry: Inquiry, trust: Trust | None, role: str) -> None:
         inquiry.note("trust", title, note="a certificate of the chain cannot be read")
         return
     try:
-        trust(role, inquiry.edition, inquiry.signing.certificates)
+        trusted = trust(role, inquiry.edition, inquiry.signing.certificates)
+        chains.check_judged(trusted, inquiry.signing.certificates[0], inquiry.signing.places[0])
     except V2GPKIError as problem:
         found = problem.findings or (Finding(problem.code, "error", problem.message, problem.clause),)
         inquiry.note("trust", title, [finding for finding in found if finding.severity == "error"])
@@ -281,16 +290,32 @@ def _envelope(inquiry: Inquiry, given: Given) -> None:
     if contract is None or contract.leaf is None:
         inquiry.note("envelope", title, note="the contract certificate cannot be read")
         return
+    receiver, withheld = given.receiver, ""
+    if receiver is not None and (withheld := _why_not_opened(inquiry, given)):
+        inquiry.insecure = given.despite_signature
+        receiver = receiver if inquiry.insecure else None
     look = unsealing.look(
-        inquiry.contents, given.receiver, pcid=given.pcid, aad_form=given.aad_form, lab_ed448=given.lab_ed448
+        inquiry.contents, receiver, pcid=given.pcid, aad_form=given.aad_form, lab_ed448=given.lab_ed448
     )
     inquiry.envelope = look
     if look.findings and _for_another(given):
         look.because = "the key that was given is not that of the vehicle in the request, for which it was sealed"
     note = ""
     if look.steps is None and not look.findings:
-        note = look.because or ("a TPM opens it" if look.curve == "TPM" else "the vehicle's key was not given")
+        closed = f"it stays closed: {withheld}" if withheld else "the vehicle's key was not given"
+        note = look.because or ("a TPM opens it" if look.curve == "TPM" else closed)
     inquiry.note("envelope", title, look.findings, note)
+
+
+def _why_not_opened(inquiry: Inquiry, given: Given) -> str:
+    """Why a vehicle would not use its key yet; "" when everything that `open_response` asks for first is good.
+
+    Else this would be its other half: whoever makes answers could have the vehicle's key applied to points of his.
+    """
+    if given.trust is None:
+        return "no anchor was given, by which the chain of the signer could be judged"
+    before = [check for check in inquiry.checks if check.name != "exchange" and check.verdict != "passed"]
+    return f"not found good was: {before[0].title}" if before else ""
 
 
 def _for_another(given: Given) -> bool:

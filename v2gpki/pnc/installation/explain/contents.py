@@ -93,6 +93,9 @@ def read(octets: bytes, schema: str = "") -> Contents:
             reading = codec.read(octets, name)
         except V2GPKIError:
             continue
+        missing = [finding for finding in reading.findings if finding.code == "exi.missing"]
+        if missing:  # a message without a mandatory part has nothing to stand in for it
+            continue
         found = _contents(octets, reading.value, reading.findings)
         if found is not None:
             return found
@@ -103,9 +106,14 @@ def read(octets: bytes, schema: str = "") -> Contents:
 
 def _unreadable(octets: bytes, names: Sequence[str]) -> V2GPKIError:
     """The error of the schema that comes furthest."""
-    errors = [run.error for run in (codec.trace(octets, name) for name in names) if run.error is not None]
+    runs = [codec.trace(octets, name) for name in names]
+    errors = [run.error for run in runs if run.error is not None]
     if not errors:
-        return _wrong_message("another message")
+        lacking = [finding for run in runs if run.reading for finding in run.reading.findings]
+        found = next((finding for finding in lacking if finding.code == "exi.missing"), None)
+        if found is None:
+            return _wrong_message("another message")
+        return V2GPKIError(found.code, found.message, clause=found.clause, facts=found.facts, findings=lacking)
 
     def reached(error: V2GPKIError) -> int:
         bit = error.facts.get("bit")

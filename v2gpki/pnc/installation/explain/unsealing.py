@@ -1,6 +1,6 @@
 """The envelope of a response for explanations: its form, and with the vehicle's key every step of its opening.
 
-Unlike `open_response` this goes on behind a broken signature, and gives nobody the contract's key: what it computes is
+Whether the key may be used at all is decided before (`checks`). Nobody gets the contract's key: what is computed is
 shown to whoever gave the vehicle's key, and why the envelope does not open is named where it is a known mistake
 (another form of the additional data, another key derivation) or one changed bit. Clauses: as `pnc.envelope`.
 """
