@@ -126,7 +126,8 @@ class OpcpClient(PoolClient):
         if session_id:
             params["sessionID"] = session_id.hex()
         path = f"{_CCP}/provideSignedContractData/{quote(emaid, safe='')}/{quote(pcid, safe='')}"
-        return RemoteDelivery(self._call("GET", path, params=params).object().octets("certificateInstallationRes"), emaid)
+        found = self._call("GET", path, params=params).object()
+        return RemoteDelivery(found.octets("certificateInstallationRes"), emaid)
 
     def contract(self, emaid: str, *, edition: Edition = "iso15118-2") -> RemoteContract | None:
         """The contract of an EMAID."""

@@ -1,7 +1,7 @@
 """What the clients of remote pools share: values in nobody's dialect, calls over an exchange, answers read strictly.
 
-`OpcpClient` and `OpncClient` have the same methods, `PoolProvider`'s. Refusals carry what the provider said, with its trace
-id. Answers are not trusted: fields have their types, octets are base64; whom to trust is judged by whoever asked.
+`OpcpClient` and `OpncClient` have the same methods, `PoolProvider`'s. Refusals carry what the provider said, with its
+trace id. Answers are not trusted: fields have their types, octets are base64; whom to trust is judged by whoever asked.
 Sources: OPCP 1.0, OPNC v1.
 """
 
