@@ -146,6 +146,10 @@ def test_what_is_to_be_renewed_comes_first(site: Site) -> None:
     ended = sum(one.not_after - site.ca.clock.moment < (one.not_after - one.not_before) / 10 for one in held)
     assert site.value("/")["counts"]["renew"] == ended + 1
     assert "to renew" in site.page("/").words
+    # What a revoked authority signed is renewed by nobody.
+    site.ca.revoke(f"{site.ca.authority(CPO2).serial:x}", "superseded")
+    places = {(one["authority"], one["issuer"]) for one in site.value("/")["next"]}
+    assert places.isdisjoint({(CPO2, ""), ("", CPO2)})
 
 
 def test_a_home_without_authorities_says_what_to_do(tmp_path: Path) -> None:
@@ -391,6 +395,14 @@ def test_a_role_that_no_profile_knows_counts_as_a_persons(site: Site) -> None:
     assert leaks(site.client.get(place).text, "somebody") == []
     assert site.client.get(f"{place}/certificate.der").status_code == 403
     assert "somebody" in site.page(f"{place}?id=somebody").words
+
+
+def test_an_evccid_belongs_to_a_person_too(everything: v2gpki.CertificateAuthority) -> None:
+    for site in _site(everything):
+        record = everything.issue("vehicle", id="WACMEEVCC00000001", edition="iso15118-20", suite="p521").record
+        assert leaks(site.client.get(at(record)).text, record.identifier) == []
+        assert site.client.get(at(record, "chain.pem")).status_code == 403
+        assert record.identifier in site.page(f"{at(record)}?id={record.identifier}").words
 
 
 def test_answers_about_persons_are_stored_by_nobody(site: Site) -> None:

@@ -8,7 +8,7 @@ given. Nothing here writes, signs or needs a key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -266,14 +266,17 @@ class Sights:
         except V2GPKIError:
             return edition
 
-    def _ends(self, authorities: Iterable[TreeNode], now: datetime) -> list[dict[str, object]]:
+    def _ends(self, authorities: Sequence[TreeNode], now: datetime) -> list[dict[str, object]]:
         """What this home itself uses, by its end: active authorities and the newest of each held certificate."""
         # Of the generations of an authority the newest counts: those before it end by themselves.
         newest = {node.label.rpartition("@")[0]: node for node in authorities if node.state == "active"}
         ends = [
             (node.not_after, {"authority": node.label, "issuer": "", "serial": ""}, node) for node in newest.values()
         ]
+        active = {node.label for node in authorities if node.state == "active"}
         for record in self._held({node.edition for node in authorities}):
+            if record.issuer_id not in active:  # nothing renews what a revoked or retired authority signed
+                continue
             place = {"authority": "", "issuer": record.issuer_id, "serial": f"{record.serial:x}"}
             ends.append((record.not_after, place, self._nodes.leaf(record)))
         ends.sort(key=lambda entry: entry[0])
