@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -19,7 +19,6 @@ import httpx
 import pytest
 
 import v2gpki
-from tests.servers.running import received
 from v2gpki.cli import run
 
 PASSPHRASE = "a passphrase of the tests"
@@ -204,15 +203,14 @@ def test_workers_share_the_work_and_are_replaced(
 
 def test_workers_end_with_their_parent(home: Path, tmp_path: Path) -> None:
     with program("--workers", "2", cwd=tmp_path) as served:
-        host, _, port = served.url.partition("://")[2].rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=60) as idle:
-            idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
-            answer = b""
-            while not answer.endswith(b"}\n"):
-                answer += idle.recv(4096)
-            served.process.kill()
-            served.process.wait(60)
-            assert received(idle) == b""
+        handles = [os.pidfd_open(child) for child in workers_of(served.process.pid)]
+        assert len(handles) == 2
+        served.process.kill()
+        served.process.wait(60)
+        for handle in handles:
+            # Readable when the process has ended.
+            assert select.select([handle], [], [], 60)[0] == [handle]
+            os.close(handle)
 
 
 def test_workers_that_cannot_start_end_the_server(home: Path, tmp_path: Path) -> None:

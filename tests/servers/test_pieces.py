@@ -176,6 +176,24 @@ def test_what_workers_count_is_added_up() -> None:
     assert tally.events()["failed"] == 2
 
 
+def test_workers_do_not_count_in_each_others_rows() -> None:
+    """Adding is no single step: in one row, two at once would lose some."""
+    tally, each = Tally(["ocsp"], workers=2), 100_000
+    children = []
+    for worker in range(2):
+        child = os.fork()
+        if not child:
+            try:
+                tally.use_row(worker)
+                for _ in range(each):
+                    tally.ocsp("good")
+            finally:
+                os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert tally.ocsp_answers()["good"] == 2 * each
+
+
 # -- log lines -----------------------------------------------------------------------------------
 def test_log_lines_are_json_without_secrets() -> None:
     stream = io.StringIO()
