@@ -35,6 +35,8 @@ HOST = "pki.acme.example"
 def example(folder: Path) -> Iterator[v2gpki.CertificateAuthority]:
     """An operator's ISO 15118-2 home with stations and a vehicle; one station and one Sub-CA are revoked."""
     clock = v2gpki.FixedClock(MADE)
+    folder.mkdir(mode=0o700)
+    (folder / "v2gpki.toml").write_text(f'ocsp_url = "http://{HOST}/ocsp"\n')
     with v2gpki.open_authority(folder, passphrase=PASSPHRASE, create=True, clock=clock, caller="example") as ca:
         ca.initialise(ca.plan(["iso15118-2"]), org="Acme Mobility")
         clock.moment = SEEN - timedelta(days=5)
