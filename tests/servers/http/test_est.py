@@ -20,11 +20,12 @@ from starlette.routing import Route
 
 from tests.servers.http.bridge import AsgiBridge
 from tests.services.est.desk import csr, key, service_of
+from tests.services.est.test_enrolment import under_way_elsewhere
 from v2gpki import CertificateAuthority
 from v2gpki.servers.http.access import Identity
 from v2gpki.servers.http.est import est_routes
 from v2gpki.servers.http.exchange import Receive, Scope, Send
-from v2gpki.services.est import LabelOptions
+from v2gpki.services.est import EnrolRequest, LabelOptions
 
 PASSWORDS = {"cpo-a": "secret", "mo-a": "secret", "oem-a": "secret", "csms-a": "secret"}
 BASIC = ("cpo-a", "secret")
@@ -357,6 +358,16 @@ def test_a_locked_home_is_503_with_an_advice(desk: Desk) -> None:
     answer = desk.http.post(ENROL_URLS[0], content=bare(csr(key())), auth=BASIC)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_request_that_is_being_answered_is_202_with_an_advice(desk: Desk) -> None:
+    request = csr(key(), "DE*ICE*E1001")
+    desk.ca.issuance  # noqa: B018  # opened once, so that the intent is not taken for one that was left behind
+    service = service_of(desk.ca)
+    asked = EnrolRequest("cpo-a", request, service.labels.target("cpo"))
+    under_way_elsewhere(desk.ca, service, asked)
+    answer = desk.http.post("/.well-known/est/cpo/simpleenroll", content=bare(request), auth=BASIC)
+    assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (202, True)
 
 
 @pytest.mark.parametrize("url", ["/.well-known/est", "/.well-known/est/cpo", "/.well-known/est/cpo/other", "/x.ico"])

@@ -15,7 +15,8 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import BIRTH
 from tests.services.est.desk import common_name, csr, csr_with, key, service_of
 from v2gpki import CertificateAuthority, FixedClock, V2GPKIError
-from v2gpki.services.est import Enrolled, EnrolRequest, LabelOptions, Registration
+from v2gpki.services.est import Enrolled, EnrolRequest, EstService, LabelOptions, Registration
+from v2gpki.store.records import IntentRecord
 
 
 def refused(code: str) -> pytest.RaisesExc[V2GPKIError]:
@@ -269,6 +270,37 @@ def test_the_same_request_from_many_threads_gives_one_certificate(iso2: Certific
     assert len(seen) == 4
     assert iso2.store.count_certificates(role="secc") == 1
     assert len(set(seen) - {"est.pending"}) == 1
+
+
+def under_way_elsewhere(ca: CertificateAuthority, service: EstService, request: EnrolRequest) -> None:
+    """Another process has recorded the intent for this request and has not signed yet."""
+    order = service._prepare(request, BIRTH).order
+    intent = IntentRecord(
+        "f" * 32,
+        order.issuer_id,
+        1,
+        bytes(32),
+        "iso15118-2",
+        "secc",
+        "DE*ICE*E1001",
+        request.identity,
+        BIRTH,
+        order.idempotence_key,
+    )
+    ca.store.record_intents([intent])
+
+
+def test_a_request_that_another_process_is_answering_waits_alone(iso2: CertificateAuthority) -> None:
+    service = service_of(iso2)
+    target = service.labels.target("cpo")
+    iso2.issuance  # noqa: B018  # opened once, so that the intent is not taken for one that was left behind
+    requests = [EnrolRequest("cpo-a", csr(key(), name), target) for name in ("DE*ICE*E45B*78C", "DE*ICE*E1001")]
+    under_way_elsewhere(iso2, service, requests[1])
+    first, second = service.answer_many(requests)
+    assert isinstance(first, Enrolled)
+    assert isinstance(second, V2GPKIError)
+    assert (second.code, second.outcome.http) == ("est.pending", 202)
+    assert iso2.store.count_certificates(role="secc") == 1
 
 
 # -- renewals -------------------------------------------------------------------------------------
