@@ -377,6 +377,25 @@ def test_a_request_that_outlives_its_grace_is_ended() -> None:
         assert b"never" not in received(connection)
 
 
+def test_who_is_told_twice_to_end_waits_for_nothing() -> None:
+    begun = threading.Event()
+
+    async def endless(request: Request) -> Response:
+        begun.set()
+        await asyncio.Event().wait()
+        return PlainTextResponse("never")
+
+    with (
+        Own(Route("/", endless), conduct=Conduct(grace_seconds=3600)) as own,
+        socket.create_connection(own.address, timeout=20) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert begun.wait(20)
+        own.process.stop()
+        own.process.stop()
+        assert received(connection) == b""
+
+
 def test_a_client_that_does_not_read_is_left() -> None:
     async def large(request: Request) -> Response:
         return Response(b"x" * 50_000_000)

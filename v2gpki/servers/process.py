@@ -120,7 +120,8 @@ class Process:
 
     def _end(self) -> None:
         for server in self._servers:
-            server.force_exit = server.should_exit
+            if server.should_exit:
+                server.cut()
             server.should_exit = True
 
     async def _sweep(self) -> None:
@@ -183,6 +184,15 @@ class _DoorServer(Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Signals are the process's."""
         yield
+
+    def cut(self) -> None:
+        """Wait for nothing any more: cancel what runs, drop every connection."""
+        self.force_exit = True
+        for task in self.server_state.tasks:
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Open the door."""
