@@ -14,8 +14,11 @@ import pytest
 from tests.conftest import PASSPHRASE
 from tests.interop.minted import Minted, mint
 from tests.interop.needs import NeedMissingError, Needs, tolerated
+from tests.servers.http.conftest import foreign, foreign_home
 from v2gpki.services.export import export_layout
 from v2gpki.wiring import CertificateAuthority, open_authority
+
+__all__ = ["foreign", "foreign_home"]
 
 _NEEDS = Needs()
 

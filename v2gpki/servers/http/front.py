@@ -12,13 +12,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, respond
 from v2gpki.servers.http.limits import Meter
-from v2gpki.servers.http.part import App
+from v2gpki.servers.http.part import App, Prompt
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
@@ -56,6 +56,14 @@ class Front:
     unmetered: frozenset[str] = frozenset({"health"})
     #: Parts that limit their bodies themselves, and whose answers caches keep: no id, no line for each.
     lean: frozenset[str] = frozenset({"ocsp"})
+    #: Who answers a POST to a path at once, and counts it.
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+
+    def prompt(self, scope: Scope) -> Prompt | None:
+        """Who answers requests with this head without going through here; nobody when each must be metered."""
+        if scope["method"] != "POST" or self.limits.meter is not None:
+            return None
+        return self.prompts.get(scope["path"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

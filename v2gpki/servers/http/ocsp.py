@@ -98,6 +98,20 @@ class OcspApp:
             except Gone:
                 return
 
+    def prompt(self, body: bytes) -> bytes | None:
+        """The answer to a POST's body, from its header lines on, where nothing is waited for; otherwise None."""
+        if len(body) > LARGEST_REQUEST:
+            return None
+        now = self._clock.now()
+        try:
+            given = self.responder.ready(body, now) if self._executor else self.responder.answer(body, now)
+        except V2GPKIError as problem:
+            given = _broken(problem)
+        if given is None:
+            return None
+        self._observe(given.status)
+        return b"content-type: application/ocsp-response\r\ncontent-length: %d\r\n\r\n%b" % (len(given.der), given.der)
+
     async def upkeep(self) -> None:
         """Keep answers current until cancelled: revocations by other processes, pre-signing, signers that will end.
 

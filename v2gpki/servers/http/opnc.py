@@ -16,6 +16,7 @@ from v2gpki.servers.http.pool_values import (
     ROOT,
     ROOT_FIELD,
     as_found,
+    check_parties,
     emaid_of,
     key_identifiers,
     namespace_of,
@@ -36,7 +37,6 @@ _NONE = frozenset[int]()
 #: What OPNC calls the use of a root -> what OPCP does.
 _KINDS = {"emsp": "MO", "v2g": "V2G", "oem": "OEM", "pe": "PE"}
 _WRITTEN = {"MO": "eMSP", "V2G": "V2G", "OEM": "OEM", "PE": "PE"}
-_PARTY_TYPES = ("emsp", "cpo", "oem", "pki", "cps", "pcp", "ccp")
 
 
 def operations(ecosystem: Ecosystem) -> list[Operation]:
@@ -81,7 +81,7 @@ class _Roots:
         self._desk = ecosystem.roots
 
     def list(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         kind = call.parameter("pkiType")
         if (kind or "pkiType" in call.query) and kind.lower() not in _KINDS:
             raise bad_parameter("pkiType", f"must be one of {', '.join(_KINDS)}")
@@ -89,7 +89,7 @@ class _Roots:
         return Reply({"rootCertificateCollection": [_root(one) for one in found]})
 
     def one(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         value = _root(self._desk.one(call.party, call.path["rootCertificateId"]))
         # The description writes the name with three o; clients that were written by hand do not.
         return Reply({"roootCertificate": value, "rootCertificate": value})
@@ -112,7 +112,7 @@ class _Vehicles:
         self._desk = ecosystem.vehicles
 
     def publish(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         call.party.require("oem")
         body = call.body
         for informative in ("rootIssuerSerialNumber", "rootAuthorityKeyIdentifier", "fingerprint"):
@@ -127,17 +127,17 @@ class _Vehicles:
         return Reply({"provisioningCertificate": _vehicle(seen)})
 
     def one(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         call.flag("broadcast", False)
         return Reply({"provisioningCertificate": _vehicle(self._desk.one(call.party, pcid_of(call)))})
 
     def look_up(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         self._desk.look_up(call.party, pcid_of(call))
         return Reply()
 
     def delete(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         self._desk.delete(call.party, pcid_of(call))
         return Reply()
 
@@ -147,7 +147,7 @@ class _Signing:
         self._desk = ecosystem.cps
 
     def sign(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         call.party.require("mo")
         body = call.body
         given = body.inner("contractCertificateBundle")
@@ -172,7 +172,7 @@ class _Signing:
         return Reply({"signedContractData": value}, 201)
 
     def generate(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         call.party.require("mo")
         body = call.body
         for carried in ("subscriptionUrl", "metaData"):
@@ -190,7 +190,7 @@ class _Signing:
         return Reply(status=201)
 
     def signers(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         return Reply({"cpsCertificateDataCollection": [_signer(one) for one in self._desk.signers(call.party)]})
 
 
@@ -200,7 +200,7 @@ class _Contracts:
         self._cps = ecosystem.cps
 
     def answer(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         always = call.flag("alwaysReturnEXI", True)
         call.flag("broadcast", False)
         call.body.optional("metadata")
@@ -222,7 +222,7 @@ class _Contracts:
         return Reply({"signedContractDataCollection": found})
 
     def take_in(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         call.party.require("cps", "mo")
         body = call.body
         for carried in ("metaData", "cpsRootDistinguishedName"):
@@ -238,12 +238,12 @@ class _Contracts:
         return Reply(status=201)
 
     def delete(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         self._desk.delete(call.party, emaid_of(call), revoke=not call.flag("X-Skip-Revocation", False))
         return Reply()
 
     def provide(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         namespace = namespace_of(call)
         given = self._desk.provide(
             call.party,
@@ -263,18 +263,18 @@ class _Contracts:
         return Reply({"signedContractDataCollection": [value]})
 
     def of_emaid(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         root = call.parameter(ROOT_FIELD, pattern=ROOT)
         found = self._desk.of_emaid(call.party, emaid_of(call), namespace=namespace_of(call), root=root)
         return Reply({"contractDataCollection": [_contract(found)]})
 
     def of_pcid(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         found = self._desk.of_pcid(call.party, pcid_of(call), namespace=namespace_of(call))
         return Reply({"contractDataCollection": [_contract(one) for one in found]})
 
     def set_default(self, call: Call) -> Reply:
-        _check_parties(call)
+        check_parties(call)
         self._desk.set_default(call.party, emaid_of(call), pcid_of(call))
         return Reply()
 
@@ -287,14 +287,6 @@ class _Revocation:
         reason = call.body.choice("revocationReason", REASONS)
         self._desk.revoke(call.party, call.body.octets("certificate"), reason)
         return Reply()
-
-
-def _check_parties(call: Call) -> None:
-    """The party headers have one of OPNC's types where they are given."""
-    for name in ("OPNC-from-party-type", "OPNC-to-party-type"):
-        value = call.headers.get(name)
-        if value is not None and value.lower() not in _PARTY_TYPES:
-            raise bad_parameter(name, f"must be one of {', '.join(_PARTY_TYPES)}")
 
 
 def _namespace(namespace: str) -> str:

@@ -25,6 +25,7 @@ KEY_IDENTIFIER = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){0,63}")
 SESSION = re.compile(r"([0-9A-Fa-f]{2}){1,8}")
 ROOT_FIELD = "cpsV2GRootCertificateFingerprint"
 NAMESPACE = "xsdMsgDefNamespace"
+_PARTY_TYPES = ("emsp", "cpo", "oem", "pki", "cps", "pcp", "ccp")
 
 #: Refusals of a vehicle's request that mean: there is nothing for it here.
 _NOT_FOUND = frozenset(
@@ -66,6 +67,14 @@ def key_identifiers(body: Fields) -> list[bytes]:
     """Key identifiers of the V2G roots that a vehicle holds."""
     named = body.texts("v2gRootAuthorityKeyIdentifiers", pattern=KEY_IDENTIFIER, least=1)
     return [bytes.fromhex(one.replace(":", "")) for one in named]
+
+
+def check_parties(call: Call) -> None:
+    """OPNC's party headers have one of its types where they are given; raises ``ecosystem.bad_parameter``."""
+    for name in ("OPNC-from-party-type", "OPNC-to-party-type"):
+        value = call.headers.get(name)
+        if value is not None and value.lower() not in _PARTY_TYPES:
+            raise bad_parameter(name, f"must be one of {', '.join(_PARTY_TYPES)}")
 
 
 def as_found(refusal: V2GPKIError) -> V2GPKIError:

@@ -16,6 +16,7 @@ from v2gpki.clients.webhook_delivery import DeliveryWorker
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.fields import Json, as_json
 from v2gpki.servers.http.part import Job
+from v2gpki.servers.http.pool_values import check_parties
 from v2gpki.servers.http.pools import Call, Operation, Reply
 from v2gpki.services.ecosystem import Party
 from v2gpki.services.pools import Ownership
@@ -74,21 +75,28 @@ class _Endpoints:
         self._owners = owners
 
     def create(self, call: Call) -> Reply:
+        check_parties(call)
+        # OPNC's WMIs of an OEM are those that are bound to it; what it writes here is only read.
+        call.body.texts("wmi")
         wish = _wish(call)
         if wish.events is None:
             raise call.body.bad("enabledEvents", "is missing")
         return Reply(self._value(call.party, self._webhooks.create(call.party, wish)), 201)
 
     def list(self, call: Call) -> Reply:
+        check_parties(call)
         return Reply([self._value(call.party, one) for one in self._webhooks.endpoints(call.party)])
 
     def one(self, call: Call) -> Reply:
+        check_parties(call)
         return Reply(self._value(call.party, self._webhooks.one(call.party, call.path["id"])))
 
     def update(self, call: Call) -> Reply:
+        check_parties(call)
         return Reply(self._value(call.party, self._webhooks.update(call.party, call.path["id"], _wish(call))))
 
     def delete(self, call: Call) -> Reply:
+        check_parties(call)
         self._webhooks.delete(call.party, call.path["id"])
         return Reply()
 
