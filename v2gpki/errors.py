@@ -405,7 +405,6 @@ CODES: Mapping[str, Outcome] = {
     "est.wrong_key": _refused(),
     "est.needs_one_name": _refused(),
     "est.wrong_subject": _refused(),
-    "est.wrong_names": _refused(),
     "est.needs_certificate": _refused(403),
     "est.foreign_certificate": _refused(403),
     "est.certificate_over": _refused(403),

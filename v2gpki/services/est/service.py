@@ -52,8 +52,8 @@ class EnrolRequest(NamedTuple):
     """One request for a certificate, by an authenticated ``identity`` ("" only for a renewal by certificate).
 
     ``identity`` is the name that the registration table knows; ``caller`` the one for the audit log, "" for the same.
-    ``csr`` is PKCS#10 in PEM, DER or base64, or a request that ``certs.csr.load_csr`` has read; ``current`` the DER certificate that the client showed in TLS, if any;
-    ``tls_unique`` the channel binding of a TLS 1.2 connection, if it has one.
+    ``csr`` is PKCS#10 in PEM, DER or base64, or a request that ``certs.csr.load_csr`` has read; ``current`` the DER
+    certificate that the client showed in TLS, if any; ``tls_unique`` the channel binding of a TLS 1.2 connection.
     """
 
     identity: str
