@@ -223,6 +223,20 @@ def test_a_wmi_belongs_to_one_party(line: Line, chain: Path) -> None:
     assert line.told("pcp", "owner", "bind", "--wmi", "W", "--owner", "x", exit_code=1)["code"] == "pool.bad_prefix"
 
 
+def test_providers_and_operators_belong_to_parties_too(line: Line) -> None:
+    bound = line.told("pcp", "owner", "bind", "--provider", "de-8aa", "--owner", "acme-mobility")
+    assert (bound["kind"], bound["prefix"], bound["owner"]) == ("mo", "DE8AA", "acme-mobility")
+    bound = line.told("pcp", "owner", "bind", "--operator", "DE*ICE", "--owner", "acme-charging")
+    assert (bound["kind"], bound["prefix"]) == ("cpo", "DEICE")
+    listed = {(one["kind"], one["prefix"]) for one in line.stream("pcp", "owner", "list")}
+    assert listed == {("mo", "DE8AA"), ("cpo", "DEICE")}
+    taken = line.told("pcp", "owner", "bind", "--provider", "DE8AA", "--owner", "other", exit_code=1)
+    assert str(taken["hint"]).endswith("v2gpki pcp owner release --provider DE8AA")
+    assert line.told("pcp", "owner", "release", "--provider", "DE8AA")["changed"] is True
+    for wrong in ([], ["--wmi", "WVW", "--provider", "DE8AA"]):
+        line.said("pcp", "owner", "bind", *wrong, "--owner", "x", exit_code=2)
+
+
 def test_writing_needs_the_passphrase_and_reading_does_not(
     line: Line, chain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

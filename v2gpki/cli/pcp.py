@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from v2gpki.services.pools import Deleted, Registered
-    from v2gpki.store.pool_records import Contract, PooledVehicle, Prefix
+    from v2gpki.store.pool_records import Contract, PooledVehicle, Prefix, PrefixKind
 
 _SHOWN = (
     "edition",
@@ -176,36 +176,59 @@ def delete(frame: Frame, *, pcid: str, edition: str, revoke: bool, yes: bool) ->
 
 @pcp.group()
 def owner() -> None:
-    """Who owns which WMI, the first three characters of a PCID."""
+    """Who owns which identifiers: a WMI, the first three characters of a PCID; or the country and provider of EMAIDs,
+    or country and operator of stations."""
+
+
+def _prefix_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Whose beginning it is."""
+    for option in (
+        click.option("--operator", metavar="PREFIX", help="Country and operator of stations: DE8AA."),
+        click.option("--provider", metavar="PREFIX", help="Country and provider of EMAIDs: DE8AA."),
+        click.option("--wmi", metavar="WMI", help="Three letters or digits."),
+    ):
+        command = option(command)
+    return command
+
+
+def _named(wmi: str | None, provider: str | None, operator: str | None) -> tuple[PrefixKind, str]:
+    """The one that was given."""
+    kinds: tuple[tuple[PrefixKind, str | None], ...] = (("wmi", wmi), ("mo", provider), ("cpo", operator))
+    given = [(kind, prefix) for kind, prefix in kinds if prefix is not None]
+    if len(given) != 1:
+        raise click.UsageError("give one of --wmi, --provider and --operator")
+    return given[0]
 
 
 @owner.command()
-@click.option("--wmi", required=True, metavar="WMI", help="Three letters or digits.")
+@_prefix_options
 @click.option("--owner", "name", required=True, metavar="NAME", help="The party that registers under it.")
 @click.pass_obj
-def bind(frame: Frame, *, wmi: str, name: str) -> None:
-    """Give a WMI to a party: from now on it alone registers and deletes under it."""
+def bind(frame: Frame, *, wmi: str | None, provider: str | None, operator: str | None, name: str) -> None:
+    """Give a WMI, a provider or an operator to a party: from now on it alone registers and deletes under it."""
+    kind, text = _named(wmi, provider, operator)
     authority = frame.authority(unlock=True)
-    bound = authority.plug_and_charge.vehicles.owners.bind("wmi", wmi, name, at=frame.now(), caller=authority.caller)
+    bound = authority.plug_and_charge.vehicles.owners.bind(kind, text, name, at=frame.now(), caller=authority.caller)
     value = {**_prefix(bound.prefix), "changed": bound.changed}
     how = "belongs to" if bound.changed else "belonged already to"
     frame.emit(value, printable(f"{bound.prefix.prefix} {how} {bound.prefix.owner}"))
 
 
 @owner.command()
-@click.option("--wmi", required=True, metavar="WMI", help="Three letters or digits.")
+@_prefix_options
 @click.option("--owner", "name", default="", metavar="NAME", help="Only if it is this party's.")
 @click.pass_obj
-def release(frame: Frame, *, wmi: str, name: str) -> None:
-    """Take a WMI from its party; its vehicles stay registered."""
+def release(frame: Frame, *, wmi: str | None, provider: str | None, operator: str | None, name: str) -> None:
+    """Take a WMI, a provider or an operator from its party; what it registered stays."""
+    kind, text = _named(wmi, provider, operator)
     authority = frame.authority(unlock=True)
     released = authority.plug_and_charge.vehicles.owners.release(
-        "wmi", wmi, owner=name, at=frame.now(), caller=authority.caller
+        kind, text, owner=name, at=frame.now(), caller=authority.caller
     )
     if released is None:
         frame.emit(
-            {"schema": "v2gpki/prefix/1", "kind": "wmi", "prefix": wmi.upper(), "owner": "", "changed": False},
-            f"{wmi.upper()} belonged to nobody",
+            {"schema": "v2gpki/prefix/1", "kind": kind, "prefix": text.upper(), "owner": "", "changed": False},
+            printable(f"{text.upper()} belonged to nobody"),
         )
         return
     frame.emit(
@@ -217,13 +240,13 @@ def release(frame: Frame, *, wmi: str, name: str) -> None:
 @click.option("--owner", "name", metavar="NAME", help="Only this party's.")
 @click.pass_obj
 def list_owners(frame: Frame, *, name: str | None) -> None:
-    """List the WMIs that belong to somebody; with --json one object a line."""
+    """List the WMIs, providers and operators that belong to somebody; with --json one object a line."""
     found = frame.authority().plug_and_charge.vehicles.owners.list(owner=name)
-    prefixes = [_prefix(prefix) for prefix in found if prefix.kind == "wmi"]
+    prefixes = [_prefix(prefix) for prefix in found]
     if frame.json:
         frame.emit_lines(prefixes)
         return
-    _print_table(frame.console(), ("prefix", "owner", "bound_at", "bound_by"), prefixes)
+    _print_table(frame.console(), ("kind", "prefix", "owner", "bound_at", "bound_by"), prefixes)
     frame.console().print(f"{len(prefixes)} prefixes")
 
 

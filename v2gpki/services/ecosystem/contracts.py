@@ -31,7 +31,9 @@ from v2gpki.store.protocol import Store
 #: So many contracts are given to one request at most, whatever it asks for.
 MOST_CONTRACTS = 8
 _SESSION_OCTETS = 8
-_MISREAD = ("exi.", "installation.wrong_", "messages.")
+#: What a message of another edition looks like when it is read as one of this.
+_MISREAD = frozenset({"installation.wrong_schema", "installation.wrong_message"})
+_MISREAD_ROOMS = frozenset({"exi", "messages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,8 @@ class ContractDesk:
 
 
 def _misread(answer: ProvisioningAnswer) -> bool:
-    return answer.problem is not None and answer.problem.code.startswith(_MISREAD)
+    code = "" if answer.problem is None else answer.problem.code
+    return code in _MISREAD or code.partition(".")[0] in _MISREAD_ROOMS
 
 
 def _delivered(answer: ProvisioningAnswer) -> Delivered:

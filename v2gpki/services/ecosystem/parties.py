@@ -88,7 +88,7 @@ def _foreign(kind: str, identifier: str, what: str, prefix: str) -> V2GPKIError:
     return V2GPKIError(
         "ecosystem.foreign_identifier",
         f"the {kind} {identifier[:40]} is not this party's: its {what} {prefix[:5]} is not bound to it",
-        hint=f"the operator binds {prefix[:5]} to the party that it belongs to",
+        hint=f"the operator of the pools gives it to its party: v2gpki pcp owner bind, with {prefix[:5]}",
         clause="VDE-AR-E 2802-100-1",
         facts={"identifier": identifier[:40], "prefix": prefix[:5]},
     )

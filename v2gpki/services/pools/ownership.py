@@ -24,6 +24,8 @@ PREFIXES: Mapping[PrefixKind, tuple[int, str]] = {
     "mo": (5, "country and provider of an EMAID"),
     "cpo": (5, "country and operator of a station"),
 }
+#: What the command line calls them.
+_OPTIONS: Mapping[PrefixKind, str] = {"wmi": "wmi", "mo": "provider", "cpo": "operator"}
 _LONGEST_OWNER = 64
 
 
@@ -117,7 +119,7 @@ def _owner(text: str) -> str:
 
 def _taken(prefix: Prefix) -> V2GPKIError:
     _, name = PREFIXES[prefix.kind]
-    release = f"v2gpki pcp owner release --wmi {prefix.prefix}" if prefix.kind == "wmi" else f"release {prefix.prefix}"
+    release = f"v2gpki pcp owner release --{_OPTIONS[prefix.kind]} {prefix.prefix}"
     return V2GPKIError(
         "pool.prefix_taken",
         f"{prefix.prefix} ({name}) belongs to {prefix.owner}",
