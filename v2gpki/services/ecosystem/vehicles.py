@@ -97,24 +97,17 @@ class VehicleDesk:
         self._newest(party, pcid)
 
     def delete(self, party: Party, pcid: str) -> None:
-        """Take a vehicle out of the pool; its contracts end, and their certificates that this home issued are revoked.
+        """Take a vehicle out of the pool with its contracts; certificates that this home issued for them are revoked.
 
-        Contracts end first: killed in between, the vehicle is still there and the call can be repeated. Raises
-        ``pool.unknown_vehicle``, ``pool.foreign_wmi``, ``identifier.invalid``.
+        Raises ``pool.unknown_vehicle``, ``pool.foreign_wmi``, ``identifier.invalid``.
         """
         party.require("oem")
         found = self._newest(party, pcid)
         now = self._clock.now().replace(microsecond=0)
-        if not party.operator:
-            self._vehicles.admit(found.pcid, party.owner)
-        ended = self._active(found.pcid)
-        for contract in ended:
-            self._contracts.end(contract.id, at=now, caller=party.by)
-        self._vehicles.delete(
-            found.pcid, owner=None if party.operator else party.owner, at=now, caller=party.by
-        )
-        self._tell("mo.prov.cert.deleted", found, ended)
-        for contract in ended:
+        owner = None if party.operator else party.owner
+        deleted = self._vehicles.delete(found.pcid, owner=owner, revoke=True, at=now, caller=party.by)
+        self._tell("mo.prov.cert.deleted", found, deleted.purged)
+        for contract in deleted.purged:
             told = Told(contract.emaid, contract.pcid, namespace_of(found.edition))
             self._publish(of_contract("deleted", told, self._vehicles.owners, now))
 
