@@ -92,7 +92,7 @@ def clients(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Clients:
 def server(home: Path, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """https with a certificate of the home, and a plain address beside it."""
     copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("served") / "home"))
-    settings = with_settings(listen=("https://127.0.0.1:0", "http://127.0.0.1:0"), tls=True, tls_names=("localhost",))
+    settings = with_settings(listen=("https://127.0.0.1:0", "http://127.0.0.1:0"), tls=True, tls_name="localhost")
     with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as started:
         yield started
 

@@ -25,6 +25,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--page", is_flag=True, help="Serve the page for people.")
 @click.option("--listen", multiple=True, metavar="ADDRESS", help="[http://|https://]HOST:PORT; may be repeated.")
 @click.option("--tls", is_flag=True, help="TLS with a certificate that this home issues.")
+@click.option("--tls-name", default="", metavar="HOST", help="The host name in it (default: that of the address).")
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="TLS certificate chain, PEM, leaf first.")
 @click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key, PEM.")
 @click.option("--client-ca", type=_FILE, multiple=True, metavar="FILE", help="CAs of client certificates; repeatable.")
@@ -39,6 +40,7 @@ def serve(
     config: Path | None,
     listen: tuple[str, ...],
     tls: bool,
+    tls_name: str,
     tls_cert: Path | None,
     tls_key: Path | None,
     client_ca: tuple[Path, ...],
@@ -62,6 +64,7 @@ def serve(
         "listen": listen,
         "parts": tuple(name for name, wanted in chosen.items() if wanted),
         "tls": tls,
+        "tls_name": tls_name,
         "client_ca": tuple(map(str, client_ca)),
         "workers": workers,
         "tls_cert": str(tls_cert or ""),

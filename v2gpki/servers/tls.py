@@ -45,12 +45,12 @@ class Identity:
 
 
 def server_identity(ca: CertificateAuthority, settings: ServeSettings, host: str) -> Identity:
-    """Certificate and key as the settings say: files, or a certificate of the home for ``tls_names`` or ``host``.
+    """Certificate and key as the settings say: files, or a certificate of the home for ``tls_name`` or ``host``.
 
     Raises ``serving.bad_certificate``, ``serving.no_certificate``, and what issuing raises.
     """
     if not settings.tls_cert:
-        name = settings.tls_names[0] if settings.tls_names else host
+        name = settings.tls_name or host
         made = server_certificate(ca, "localhost" if name in ("127.0.0.1", "::1") else name)
         return Identity(made.chain, made.private_key, made.record.not_after, "this home")
     certificate, key = Path(settings.tls_cert), Path(settings.tls_key or settings.tls_cert)

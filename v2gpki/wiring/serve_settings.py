@@ -33,9 +33,9 @@ class ServeSettings:
 
     ``listen``: ``HOST:PORT``, or with ``http://`` or ``https://`` before it; port 0 takes a free one. ``parts``: what
     is served, empty for everything. TLS takes ``tls_cert`` and ``tls_key``, or with ``tls`` a certificate that this
-    home issues for ``tls_names``. ``client_ca``: files with CAs whose client certificates are accepted besides the
-    home's own. ``workers`` processes with ``threads`` threads each. ``presigned``: OCSP answers are kept once signed.
-    ``rate``: requests a second from one address, 0 for any number; ``burst`` at once (0: twice the rate).
+    home issues for the host ``tls_name``. ``client_ca``: files with CAs whose client certificates are accepted besides
+    the home's own. ``workers`` processes with ``threads`` threads each. ``presigned``: OCSP answers are kept once
+    signed. ``rate``: requests a second from one address, 0 for any number; ``burst`` at once (0: twice the rate).
     ``request_seconds``: how long a request may take to arrive, ``write_seconds`` how long a client may not read,
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
     ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
@@ -49,7 +49,7 @@ class ServeSettings:
     tls: bool = False
     tls_cert: str = ""
     tls_key: str = ""
-    tls_names: tuple[str, ...] = ()
+    tls_name: str = ""
     client_ca: tuple[str, ...] = ()
     workers: int = 1
     threads: int = 8
