@@ -39,20 +39,10 @@ from v2gpki.wiring import CertificateOrder
 from v2gpki.wiring.ocsp import ocsp_responder
 
 PASSPHRASE = "benchmark only"  # protects nothing
+os.environ["V2GPKI_PASSPHRASE"] = PASSPHRASE
 POPULATION = 10_000
 ISSUER = "iso2-mo-sub-ca-2@1"
 NONCE = bytes(range(32))
-
-SERVE = """
-import sys, uvicorn, v2gpki
-from v2gpki.servers.http.ocsp import OcspApp
-from v2gpki.wiring.ocsp import ocsp_responder
-home, passphrase, mode, port = sys.argv[1:]
-ca = v2gpki.open_authority(home, passphrase=passphrase)
-app = OcspApp(ocsp_responder(ca, presigned=mode == "presigned"), ca.clock)
-uvicorn.run(app, port=int(port), log_level="error", access_log=False, loop="uvloop", http="httptools")
-"""
-
 
 @dataclass(frozen=True)
 class Lab:
@@ -256,7 +246,8 @@ def ab(
     """A connection for each request: what openssl ocsp is made for, one after the other."""
     file = folder / "body"
     file.write_bytes(body)
-    command = ["taskset", "-c", "1", "ab", "-q", f"-c{at_once}", f"-n{count}", "-p", str(file), "-T", "application/ocsp-request"]
+    kind = "application/ocsp-request"
+    command = ["taskset", "-c", "1", "ab", "-q", f"-c{at_once}", f"-n{count}", "-p", str(file), "-T", kind]
     before = cpu_seconds(running.pid)
     text = subprocess.run(
         [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True
@@ -291,8 +282,9 @@ def ours(lab: Lab, folder: Path, seconds: int) -> tuple[list[Row], Load, Load]:
     single = Load(0, 0, 0, 0, 1)
     for mode in ("presigned", "live"):
         port = free_port()
-        command = [sys.executable, "-c", SERVE, str(lab.home), PASSPHRASE, mode, str(port)]
-        with server(command, port, folder / f"ours-{mode}.log") as running:
+        command = [sys.executable, "-m", "v2gpki", "--home", str(lab.home), "serve", "--ocsp"]
+        os.environ["V2GPKI_SERVE_PRESIGNED"] = str(mode == "presigned").lower()
+        with server([*command, "--listen", f"127.0.0.1:{port}"], port, folder / f"ours-{mode}.log") as running:
             verify(port, "/ocsp", requests[0])
             verify(port, "/ocsp", requests[1], get=True)
             if mode == "presigned":

@@ -40,6 +40,7 @@ def ocsp(premises: Premises) -> Part:
         "OCSP responder",
         ("/ocsp",),
         apps=((app.prefix, app),),
+        prompts=((app.prefix, app.prompt),),
         jobs=(app.upkeep,),
         plain=True,
         ends=signers.ends,

@@ -162,7 +162,7 @@ class _DoorServer(Server):
     def __init__(self, door: Door, conduct: Conduct) -> None:
         config = uvicorn.Config(
             door.app,
-            http=with_deadlines(conduct.deadlines, tls=door.context is not None),
+            http=with_deadlines(conduct.deadlines, tls=door.context is not None, find=door.app.prompt),
             ws="none",
             lifespan="off",
             interface="asgi3",

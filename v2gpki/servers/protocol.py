@@ -2,8 +2,10 @@
 
 A request (its head and its body) has to arrive within ``request_seconds`` of its first octet, a connection has to send
 that octet within as long, and an answer has to be taken within ``write_seconds`` of the moment when the client stopped
-reading. A sweep twice a second closes what is beyond: a timer for each request would cost more than the request. What
-the client showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
+reading. A sweep twice a second closes what is beyond: a timer for each request would cost more than the request.
+Requests that can be answered at once go the short way (``prompt``); what uvicorn needs for the long way is made when
+the first request has to go there, since for a connection with a single request it is most of the cost. What the client
+showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from v2gpki.servers.http.client_tls import extension_of
+from v2gpki.servers.http.exchange import Scope
+from v2gpki.servers.http.part import Prompt
+from v2gpki.servers.prompt import Heads
 
 _LATE_TEXT = b"the request did not arrive in time\n"
 _LATE = b"\r\n".join(
@@ -46,6 +52,7 @@ class Connection(HttpToolsProtocol):
     """One connection; ``with_deadlines`` makes the class for a server."""
 
     deadlines = Deadlines()
+    heads = Heads(lambda _scope: None)
 
     def __init__(
         self,
@@ -54,7 +61,15 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],  # uvicorn's signature
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        # The rest of uvicorn's is made by _grow.
+        self.loop = _loop or asyncio.get_running_loop()
+        self.config = config
+        self.server_state = server_state
+        self.app_state = app_state
+        self.scope = self.cycle = self.flow = None  # type: ignore[assignment]  # as uvicorn does it
+        self._grown = False
+        #: Since when the connection waits for another request after one that went the short way, 0 for others.
+        self._idle = 0.0
         #: Since when a request is expected or on its way, 0 when none is; which one; how long its head is so far.
         self._since = 0.0
         self._partial: object = None
@@ -63,17 +78,70 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """A client is there; with TLS, its handshake is done."""
-        super().connection_made(transport)
+        self.transport = transport
+        self.server_state.connections.add(self)
         self._since = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        if self._grown:
+            super().connection_lost(exc)
+        else:
+            self.server_state.connections.discard(self)
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Octets of a request."""
+        between = self._between()
+        if between and self._answer(data):
+            return
+        self._idle = 0.0
+        if not self._grown:
+            self._grow()
         super().data_received(data)
         cycle = self.cycle
         if cycle is not None and not cycle.more_body and cycle.scope is self.scope:
             self._since = 0.0
+            if between and not self.pipeline:
+                scope = dict(cycle.scope)
+                self.heads.learn(data, scope, bytes(cycle.body), keep_alive=cycle.keep_alive)
         else:
             self._note_partial(len(data))
+
+    def _between(self) -> bool:
+        """Whether a message begins with the next octet, and nothing is owed to the client before its answer."""
+        cycle = self.cycle
+        if cycle is None:
+            return self.scope is None and not self._stalled
+        whole = cycle.response_complete and not cycle.more_body and cycle.scope is self.scope
+        return whole and not self.pipeline and not self._stalled
+
+    def _answer(self, data: bytes) -> bool:
+        """Answer at once, if that is possible; not when there are too many connections, which the long way refuses."""
+        most = self.config.limit_concurrency
+        if most is not None and len(self.server_state.connections) >= most:
+            return False
+        found = self.heads.answer(data, self.server_state.default_headers)
+        if found is None:
+            return False
+        answer, last = found
+        self.transport.write(answer)
+        if self._grown:
+            self._unset_keepalive_if_required()
+        self._since = 0.0
+        self._idle = self.loop.time()
+        if last:
+            self.transport.close()
+        return True
+
+    def _grow(self) -> None:
+        """Become a connection that can go the long way."""
+        self._grown = True
+        transport = self.transport
+        super().__init__(self.config, self.server_state, self.app_state, self.loop)
+        super().connection_made(transport)
+        if self._stalled:
+            super().pause_writing()
 
     def _note_partial(self, octets: int) -> None:
         """A request is not whole yet: its time runs from its first octet, and its head must end somewhere."""
@@ -89,12 +157,14 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read."""
         self._stalled = self.loop.time()
-        super().pause_writing()
+        if self._grown:
+            super().pause_writing()
 
     def resume_writing(self) -> None:
         """It reads again."""
         self._stalled = 0.0
-        super().resume_writing()
+        if self._grown:
+            super().resume_writing()
 
     def _reset(self) -> None:
         """Close without handing over what the client did not take: the kernel would keep it for minutes."""
@@ -108,6 +178,9 @@ class Connection(HttpToolsProtocol):
         if self._stalled and now - self._stalled > self.deadlines.write:
             self._reset()
             return True
+        if self._idle and now - self._idle > self.config.timeout_keep_alive:
+            self.transport.close()
+            return False
         if not self._since or now - self._since <= self.deadlines.request or self.transport.is_closing():
             return False
         cycle = self.cycle
@@ -141,6 +214,9 @@ class SecureConnection(Connection):
             self.scope["extensions"] = {"tls": self._tls}
 
 
-def with_deadlines(deadlines: Deadlines, *, tls: bool) -> type[Connection]:
-    """The class of connections that have these deadlines."""
-    return type("Connection", (SecureConnection if tls else Connection,), {"deadlines": deadlines})
+def with_deadlines(
+    deadlines: Deadlines, *, tls: bool, find: Callable[[Scope], Prompt | None] = lambda _scope: None
+) -> type[Connection]:
+    """The class of one door's connections: these deadlines, and ``find`` tells who answers a request at once."""
+    shared: dict[str, object] = {"deadlines": deadlines, "heads": Heads(find)}
+    return type("Connection", (SecureConnection if tls else Connection,), shared)

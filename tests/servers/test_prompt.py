@@ -1,0 +1,275 @@
+"""The short way of a request: taken only for what the long way has read before, octet for octet, and never otherwise.
+
+Here the long way says "long" and the short one "short", so that each answer tells which one it went.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.running import received, running
+from v2gpki.servers import listeners
+from v2gpki.servers.http.application import build
+from v2gpki.servers.http.exchange import Receive, Scope, Send, body_of, respond
+from v2gpki.servers.http.front import Limits
+from v2gpki.servers.http.limits import Meter
+from v2gpki.servers.http.part import Part
+from v2gpki.servers.http.tally import Tally
+from v2gpki.servers.process import Conduct, Door, Process
+from v2gpki.servers.prompt import LONGEST_HEAD, MOST_HEADS, Heads
+from v2gpki.servers.protocol import Deadlines
+
+BODY = b"\x30\x03\x0d\x0a\x0d\x0a\x00"
+
+
+def request(body: bytes = BODY, *, line: bytes = b"POST /quick HTTP/1.1", more: bytes = b"") -> bytes:
+    return line + b"\r\nhost: a\r\n" + more + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await body_of(scope, receive, 1000)
+    await respond(send, 200, [(b"content-type", b"text/plain")], b"long" + body)
+
+
+def short_way(body: bytes) -> bytes | None:
+    if body.startswith(b"wait"):
+        return None
+    if body.startswith(b"bug"):
+        raise ArithmeticError("a bug of the short way")
+    return b"content-type: text/plain\r\ncontent-length: %d\r\n\r\nshort%b" % (5 + len(body), body)
+
+
+class Quick:
+    """A process that serves both ways at /quick."""
+
+    def __init__(self, *, limits: Limits | None = None, conduct: Conduct | None = None) -> None:
+        listener, self.socket = listeners.bind(listeners.Listener("127.0.0.1", 0, False))
+        self.address = listener.host, listener.port
+        self.tally = Tally(["ocsp"])
+        part = Part("ocsp", "", (), apps=(("/quick", long_way),), prompts=(("/quick", short_way),))
+        front = build([part], self.tally, limits=limits or Limits(), own={})
+        conduct = conduct or Conduct(Deadlines(request=1, write=1), idle_seconds=1, grace_seconds=5)
+        self.opened = threading.Event()
+        self.process = Process([Door(self.socket, front)], [], conduct, started=self.opened.set)
+
+    def __enter__(self) -> Quick:
+        self._run = running(self.process.run, self.opened, self.process.stop, io.StringIO())
+        self._run.__enter__()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._run.__exit__(None, None, None)
+        self.socket.close()
+
+    def connect(self) -> Client:
+        return Client(socket.create_connection(self.address, timeout=20))
+
+    def counted(self) -> float:
+        return sum(count for part, _, count in self.tally.requests() if part == "ocsp")
+
+
+class Client:
+    """A connection that reads whole answers."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self.socket = opened
+        self._stream = opened.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._stream.close()
+        self.socket.close()
+
+    def read(self) -> tuple[bytes, list[bytes], bytes]:
+        """Status line, names of headers, body."""
+        status = self._stream.readline().rstrip()
+        headers = {}
+        while line := self._stream.readline().rstrip():
+            name, _, value = line.partition(b": ")
+            headers[name] = value
+        return status, list(headers), self._stream.read(int(headers[b"content-length"]))
+
+    def ask(self, *chunks: bytes) -> bytes:
+        """The body of the answer to a request that arrives in these chunks."""
+        for chunk in chunks:
+            self.socket.sendall(chunk)
+        return self.read()[2]
+
+    def rest(self) -> bytes:
+        return self._stream.read() + received(self.socket)
+
+
+@pytest.fixture
+def quick() -> Iterator[Quick]:
+    with Quick() as started:
+        yield started
+
+
+def test_the_second_request_with_a_head_goes_the_short_way(quick: Quick) -> None:
+    with quick.connect() as first, quick.connect() as second:
+        assert first.ask(request()) == b"long" + BODY
+        assert first.ask(request()) == b"short" + BODY
+        # Other connections profit, and so do other bodies of the same length.
+        other = bytes(len(BODY))
+        assert second.ask(request(other)) == b"short" + other
+        assert second.ask(request(BODY + b"!")) == b"long" + BODY + b"!"
+    assert quick.counted() == 4
+
+
+def test_both_ways_answer_alike(quick: Quick) -> None:
+    with quick.connect() as client:
+        client.socket.sendall(request())
+        first = client.read()
+        client.socket.sendall(request())
+        second = client.read()
+    assert first[0] == second[0] == b"HTTP/1.1 200 OK"
+    assert first[1] == second[1] == [b"date", b"content-type", b"content-length"]
+
+
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        (b"POST /quick HTTP/1.1", b"connection: close\r\n"),
+        (b"POST /quick HTTP/1.0", b""),
+        (b"POST /quick HTTP/1.0", b"connection: keep-alive\r\n"),
+    ],
+)
+def test_a_last_request_ends_its_connection(quick: Quick, line: bytes, more: bytes) -> None:
+    end = b"content-type: text/plain\r\ncontent-length: %d\r\n"
+    with quick.connect() as first, quick.connect() as second:
+        first.socket.sendall(request(line=line, more=more))
+        answer = first.rest()
+        assert answer.endswith(end % 11 + b"connection: close\r\n\r\nlong" + BODY), answer
+        second.socket.sendall(request(line=line, more=more))
+        answer = second.rest()
+        assert b"\r\nconnection: close\r\n" in answer
+        assert answer.endswith(end % 12 + b"\r\nshort" + BODY)
+
+
+def test_requests_in_pieces_go_the_long_way(quick: Quick) -> None:
+    whole = request()
+    with quick.connect() as client:
+        client.ask(whole)
+        for cut in (1, 20, len(whole) - len(BODY) - 1, len(whole) - len(BODY), len(whole) - 1):
+            client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # The first piece has certainly been read when another connection has its answer.
+            client.socket.sendall(whole[:cut])
+            with quick.connect() as other:
+                assert other.ask(whole) == b"short" + BODY
+            assert client.ask(whole[cut:]) == b"long" + BODY
+            assert client.ask(whole) == b"short" + BODY
+
+
+def test_two_at_once_are_answered_in_turn(quick: Quick) -> None:
+    with quick.connect() as client:
+        client.ask(request())
+        client.socket.sendall(request() + request(b"another"))
+        assert [client.read()[2], client.read()[2]] == [b"long" + BODY, b"longanother"]
+        client.socket.sendall(request() + b"GET /quick HT")
+        assert client.read()[2] == b"long" + BODY
+        assert client.ask(b"TP/1.1\r\nhost: a\r\n\r\n") == b"long"
+
+
+def test_what_follows_the_beginning_of_another_message_is_not_its_head(quick: Quick) -> None:
+    """A known request within the body of another one is body."""
+    inner = request()
+    with quick.connect() as client:
+        client.ask(inner)
+        client.socket.sendall(b"POST /quick HTTP/1.1\r\nhost: b\r\ncontent-length: %d\r\n\r\n" % len(inner))
+        with quick.connect() as other:
+            other.ask(inner)
+        assert client.ask(inner) == b"long" + inner
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /quick HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\n",
+        b"PUT /quick HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\n",
+        b"POST /quick/ HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\n",
+        b"POST /quick HTTP/1.1\r\nhost: a\r\ncontent-length: 007\r\n\r\n",
+        b"POST /quick HTTP/1.1\r\nhost: a\r\nupgrade: h2c\r\ncontent-length: 7\r\n\r\n",
+        b"POST /quick HTTP/1.1\r\nhost: a\r\nx: " + b"a" * LONGEST_HEAD + b"\r\ncontent-length: 7\r\n\r\n",
+    ],
+    ids=["GET", "PUT", "another path", "zeros", "upgrade", "a long head"],
+)
+def test_what_always_goes_the_long_way(quick: Quick, head: bytes) -> None:
+    with quick.connect() as client:
+        for _ in range(2):
+            assert client.ask(head + BODY) == b"long" + BODY
+
+
+def test_chunks_always_go_the_long_way(quick: Quick) -> None:
+    chunked = b"POST /quick HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n7\r\n" + BODY + b"\r\n0\r\n\r\n"
+    with quick.connect() as client:
+        for _ in range(2):
+            assert client.ask(chunked) == b"long" + BODY
+
+
+def test_what_must_wait_and_what_is_broken_goes_the_long_way(quick: Quick) -> None:
+    with quick.connect() as client:
+        assert client.ask(request(b"quick..")) == b"longquick.."
+        assert client.ask(request(b"wait...")) == b"longwait..."
+        assert client.ask(request(b"bug....")) == b"longbug...."
+        assert client.ask(request(b"quick..")) == b"shortquick.."
+    assert quick.counted() == 4
+
+
+def test_metered_requests_go_the_long_way() -> None:
+    with Quick(limits=Limits(meter=Meter(1, 3))) as quick, quick.connect() as client:
+        for _ in range(3):
+            assert client.ask(request()) == b"long" + BODY
+        client.socket.sendall(request())
+        assert client.read()[0].startswith(b"HTTP/1.1 429 ")
+
+
+def test_as_many_connections_as_may_be() -> None:
+    conduct = Conduct(Deadlines(request=5, write=1), max_connections=2)
+    with Quick(conduct=conduct) as quick, quick.connect() as client:
+        assert client.ask(request()) == b"long" + BODY
+        assert client.ask(request()) == b"short" + BODY
+        with quick.connect() as other:
+            other.socket.sendall(request())
+            assert other.read()[0].startswith(b"HTTP/1.1 503 ")
+            client.socket.sendall(request())
+            assert client.read()[0].startswith(b"HTTP/1.1 503 ")
+
+
+def test_deadlines_hold_after_the_short_way(quick: Quick) -> None:
+    with quick.connect() as client, quick.connect() as idle, quick.connect() as fresh:
+        client.ask(request())
+        assert client.ask(request()) == idle.ask(request()) == b"short" + BODY
+        client.socket.sendall(request()[:-1])
+        assert client.rest().startswith(b"HTTP/1.1 408 ")
+        # One that is silent is closed without a word, one that never spoke is told why.
+        assert idle.rest() == b""
+        assert fresh.rest().startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_does_not_read_is_left() -> None:
+    with Quick() as quick, quick.connect() as client, quick.connect() as greedy:
+        client.ask(request(bytes(900)))
+        assert client.ask(request(bytes(900))).startswith(b"short")
+        greedy.socket.settimeout(5)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            greedy.socket.sendall(request(bytes(900)) * 200_000)
+        with quick.connect() as later:
+            assert later.ask(request(bytes(900))).startswith(b"short")
+
+
+def test_the_heads_that_are_remembered_are_bounded() -> None:
+    heads = Heads(lambda _scope: short_way)
+    for number in range(3 * MOST_HEADS):
+        head = b"POST /quick HTTP/1.1\r\nx: %d\r\ncontent-length: 1\r\n\r\n" % number
+        heads.learn(head + b"b", {"headers": [(b"content-length", b"1")]}, b"b", keep_alive=True)
+    assert len(heads) == MOST_HEADS
+    assert heads.answer(head + b"c", []) is not None
+    assert heads.answer(head + b"cc", []) is None
+    assert heads.answer(head, []) is None
