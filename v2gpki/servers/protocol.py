@@ -143,6 +143,12 @@ class Connection(HttpToolsProtocol):
         if self._stalled:
             super().pause_writing()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; trailers are dropped: as headers they would be believed, and any number of them kept."""
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            super().on_header(name, value)
+
     def _note_partial(self, octets: int) -> None:
         """A request is not whole yet: its time runs from its first octet, and its head must end somewhere."""
         if self._partial is not self.scope or self._since == 0.0:

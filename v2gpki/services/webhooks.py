@@ -206,7 +206,8 @@ class Webhooks:
         """
         try:
             parts = urlsplit(url)
-            host, _ = parts.hostname or "", parts.port
+            # A name that ends with a dot is the same name.
+            host, _ = (parts.hostname or "").removesuffix("."), parts.port
         except ValueError as problem:
             raise _bad_url("it cannot be read") from problem
         if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:

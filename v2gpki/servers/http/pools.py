@@ -205,12 +205,13 @@ class _Endpoint:
         headers = {}
         if status == 401:
             headers["WWW-Authenticate"] = f'Bearer realm="{self._realm}"'
-        if status == 503:
+        if status in (429, 503):
             headers["Retry-After"] = str(refusal.facts.get("retry_after", 5))
         return _answer(status, value, headers)
 
     def _status(self, status: int) -> int:
-        if status in COMMON or status in self._operation.statuses:
+        # Any service may answer 429 (RFC 6585 4), whatever a description lists.
+        if status in COMMON or status in self._operation.statuses or status == 429:
             return status
         return 500 if status >= 500 else 400
 
