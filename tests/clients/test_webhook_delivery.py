@@ -58,7 +58,9 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 if receiver.drip:
-                    while not receiver.ending.wait(0.05):
+                    for _ in range(100):
+                        if receiver.ending.wait(0.05):
+                            return
                         try:
                             self.wfile.write(b"H")
                         except OSError:

@@ -142,12 +142,12 @@ def test_other_methods_are_not_taken(served: Served) -> None:
         b'{"certificateInstallationReq": "AA==", "certificateInstallationReq": "AA=="}',
         b'{"a":' + b"[" * 40 + b"]" * 40 + b"}",
         b"[" * 200_000,
-        b'{"a": "\\ud800"}',
     ],
 )
 def test_what_is_no_json_object_is_refused(served: Served, body: bytes) -> None:
     headers = {"content-type": "application/json"}
-    refusal(served.client("cpo").post(CCP, content=body, headers=headers), 400)
+    words = refusal(served.client("cpo").post(CCP, content=body, headers=headers), 400)
+    assert words.startswith("the body ")
 
 
 def test_fields_have_their_types(served: Served) -> None:
