@@ -267,6 +267,7 @@ CODES: Mapping[str, Outcome] = {
     "crl.malformed": _refused(),
     "crl.invalid": _refused(),
     "crl.wrong_signer": _refused(),
+    "crl.issuer_compromised": _refused(409),
     "ocsp.malformed": _refused(),
     "ocsp.malformed_request": _refused(),
     "ocsp.wrong_signer": _refused(500),
@@ -406,6 +407,7 @@ CODES: Mapping[str, Outcome] = {
     "est.needs_one_name": _refused(),
     "est.wrong_subject": _refused(),
     "est.needs_certificate": _refused(403),
+    "est.needs_identity": _refused(403),
     "est.foreign_certificate": _refused(403),
     "est.certificate_over": _refused(403),
     "est.key_compromised": _refused(403),
@@ -463,6 +465,7 @@ CODES: Mapping[str, Outcome] = {
     "webhook.too_large": _refused(),
     "webhook.unknown": _refused(404),
     "webhook.unreachable": _environment(502),
+    "webhook.timeout": _environment(504),
     "webhook.unsealed": _environment(),
     "store.unknown_endpoint": _refused(404),
     # clients

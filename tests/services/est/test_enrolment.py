@@ -17,6 +17,7 @@ from tests.services.est.desk import common_name, csr, csr_with, key, service_of
 from v2gpki import CertificateAuthority, FixedClock, V2GPKIError
 from v2gpki.services.est import Enrolled, EnrolRequest, EstService, LabelOptions, Registration
 from v2gpki.store.records import IntentRecord
+from v2gpki.wiring.access import access_of
 
 
 def refused(code: str) -> pytest.RaisesExc[V2GPKIError]:
@@ -408,6 +409,62 @@ def test_another_name_by_change_subject_name(iso2: CertificateAuthority) -> None
     assert service.reenrol("cpo-a", changing("DE*ICE*E1001"), current, target).record.identifier == "DE*ICE*E1001"
     with refused("est.not_registered"):
         service.reenrol("cpo-a", changing("DE*ICE*E9999"), current, target)
+    # A certificate stands for its own name only: neither for another one of its owner, nor for a stranger's.
+    before = iso2.store.count_certificates()
+    for name in ("DE*ICE*E1001", "DE*8EO*E666", "DE*ABC*E7"):
+        with refused("est.needs_identity"):
+            service.reenrol("", changing(name), current, target)
+    assert iso2.store.count_certificates() == before
+
+
+def test_no_other_identity_renews_what_was_withdrawn(iso2: CertificateAuthority) -> None:
+    own, wide = Registration("a", "secc", "", ("DE*8EO*E1",)), Registration("csms", "secc", "", (), ("DE*8EO",))
+    service = service_of(iso2, [own, wide])
+    target = service.labels.target("cpo")
+    current = service.enrol("a", csr(key(), "DE*8EO*E1"), target).record
+    request = csr(key(), subject=full_subject(current.der))
+    # Whether the identity has other rows or none.
+    for table in ([wide], [wide, Registration("a", "secc", "", ("DE*8EO*E2",))]):
+        with refused("est.not_registered"):
+            service_of(iso2, table).reenrol("", request, current.der, target)
+    # With a credential of its own, the other one may have it.
+    assert service_of(iso2, [wide]).reenrol("csms", request, current.der, target).record.caller == "csms"
+
+
+def test_what_the_home_issued_itself_is_renewed_while_anybody_has_its_id(iso2: CertificateAuthority) -> None:
+    service = service_of(iso2)
+    target = service.labels.target("cpo")
+    current = iso2.issue("secc", id="DE*8EO*E1", edition="iso15118-2", csr=csr(key(), "DE*8EO*E1")).record
+    for _ in range(2):
+        renewed = service.reenrol("", csr(key(), subject=full_subject(current.der)), current.der, target).record
+        assert (renewed.identifier, renewed.caller) == ("DE*8EO*E1", f"certificate:{current.serial:x}")
+        current = renewed
+    with refused("est.not_registered"):
+        service_of(iso2, []).reenrol("", csr(key(), subject=full_subject(current.der)), current.der, target)
+    # Somebody who has or had a credential is an identity, though the home's operator may have the same name.
+    access_of(iso2).create("test", ["est"], caller="test")
+    own = iso2.issue("secc", id="DE*8EO*E2", edition="iso15118-2", csr=csr(key(), "DE*8EO*E2")).record
+    with refused("est.not_registered"):
+        service.reenrol("", csr(key(), subject=full_subject(own.der)), own.der, target)
+
+
+@pytest.mark.parametrize("slug", ["iso2-cpo-sub-ca-2", "iso2-cpo-sub-ca-1"])
+def test_nothing_below_a_revoked_authority_renews(iso2: CertificateAuthority, slug: str) -> None:
+    service = service_of(iso2)
+    target = service.labels.target("cpo")
+    first = csr(key())
+    current = service.enrol("cpo-a", first, target).record
+    authority = iso2.authority(slug)
+    iso2.revoke(f"{authority.serial:x}", "keyCompromise")
+    if slug == "iso2-cpo-sub-ca-2":
+        # A successor is there that could issue.
+        iso2.create_authority("cpo-sub-ca-2", edition="iso15118-2")
+    for identity in ("", "cpo-a"):
+        with refused("est.certificate_over"):
+            service.reenrol(identity, csr(key(), subject=full_subject(current.der)), current.der, target)
+    # The same request again: what it was answered with is worth nothing any more.
+    with refused("est.revoked_answer"):
+        service_of(iso2).enrol("cpo-a", first, target)
 
 
 # -- keys made here, binding ----------------------------------------------------------------------

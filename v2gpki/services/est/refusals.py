@@ -65,6 +65,17 @@ def wrong_subject(current: str) -> V2GPKIError:
     )
 
 
+def needs_identity(record: CertificateRecord) -> V2GPKIError:
+    """A renewal under another name by whoever shows a certificate alone."""
+    return V2GPKIError(
+        "est.needs_identity",
+        f"the certificate {record.serial:x} stands for its own name, and the request asks for another (ChangeSubjectName)",
+        hint="show a credential beside it, of an identity that the new name is registered for",
+        clause="RFC 7030 4.2.2",
+        facts={"serial": f"{record.serial:x}"},
+    )
+
+
 def needs_certificate() -> V2GPKIError:
     """A renewal without the certificate that it renews."""
     return V2GPKIError(

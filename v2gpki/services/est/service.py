@@ -2,8 +2,9 @@
 
 What a certificate says is decided by the registration table and the profile; of a request only the key is taken, and
 the one name by which it asks. The same request again gives the same certificate, as long as it is valid. A renewal is
-authenticated by the current certificate, names what that one names, and the id must still be registered. It refuses
-keys that were reported as compromised. Times come from the clock that was given; callers are identities.
+authenticated by the current certificate, names what that one names (another name needs an identity too), and the id
+must still be registered (`holders`). It refuses keys that were reported as compromised, and renews nothing below an
+authority that was revoked. Times come from the clock that was given; callers are identities.
 Sources: RFC 7030 4, RFC 8951, OPCP est.v1, [V2G2-884].
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import base64
 import hmac
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,11 +33,13 @@ from v2gpki.profile.model import Profile
 from v2gpki.services.directory import Directory
 from v2gpki.services.est import refusals
 from v2gpki.services.est.ca_certificates import ca_certificates
+from v2gpki.services.est.holders import Holders
 from v2gpki.services.est.labels import Labels, Target
 from v2gpki.services.est.registry import EnrolmentRegistry
 from v2gpki.services.est.request_attributes import request_attributes
 from v2gpki.services.issuance import Issuance, Issued, Order
 from v2gpki.services.routing import Route, Routing
+from v2gpki.services.standing import Standing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import CertificateRecord
 
@@ -112,6 +115,8 @@ class EstService:
         self._directory = Directory(store, catalogue)
         self._issuance = issuance
         self._registry = registry
+        self._holders = Holders(store, registry)
+        self._standing = Standing(store)
         self._clock = clock
         self._lock = threading.Lock()
         self._routes: dict[tuple[str, str, str, str], tuple[datetime, Route]] = {}
@@ -149,8 +154,8 @@ class EstService:
     ) -> Enrolled:
         """A certificate that follows ``current``, which the client has proved to hold (in TLS).
 
-        Its role, edition and id are those of the current one; ``identity`` "" lets whoever the id is registered for
-        have it. Raises as ``enrol``.
+        Its role, edition and id are those of the current one; ``identity`` "" lets the identity that got the current
+        one have it, if the id is registered for it still. Raises as ``enrol``, and ``est.needs_identity``.
         """
         return _only(self.answer_many([EnrolRequest(identity, csr, target, "reenrol", current, tls_unique)]))
 
@@ -226,7 +231,12 @@ class EstService:
                 raise refusals.needs_one_name(target, len(asked.new_names))
             text = asked.new_names[0]
         identifier = recognise(profile.identifier.kinds, text) if profile.identifier.kinds and text else None
-        caller = self._owner(request.identity, record, identifier)
+        caller = self._holders.of(
+            request.identity,
+            record,
+            identifier.normal if identifier is not None else "",
+            renamed=asked.new_subject is not None,
+        )
         suite = self._suite(target, csr.suite.name, any_key=False)
         issuer = self._store.authority(record.issuer_id)
         # What another hierarchy issued is renewed there, by whoever issues for it now.
@@ -263,7 +273,7 @@ class EstService:
         for _ in range(_MOST_RENEWALS):
             earlier = self._store.completed(caller, key)
             if earlier is None or now <= earlier.not_after:
-                if earlier is not None and earlier.state != "valid":
+                if earlier is not None and self._standing.revoked(earlier):
                     raise refusals.revoked_answer(earlier)
                 return key, earlier
             key = f"{key.partition('#')[0]}#{earlier.serial:x}"
@@ -319,17 +329,6 @@ class EstService:
         if not identity or not self._registry.allowed(identity, role, edition, identifier):
             raise refusals.not_registered(identity, role, edition, identifier)
 
-    def _owner(self, identity: str, record: CertificateRecord, identifier: Identifier | None) -> str:
-        """Who renews: the authenticated identity, else whoever got the certificate, else whoever has the id."""
-        text = identifier.normal if identifier is not None else ""
-        candidates: Iterable[str] = (identity,)
-        if not identity:
-            candidates = (record.caller, *self._registry.identities())
-        for name in candidates:
-            if self._registry.allowed(name, record.role, record.edition, text):
-                return name
-        raise refusals.not_registered(identity, record.role, record.edition, text)
-
     def _current(self, request: EnrolRequest, now: datetime) -> tuple[CertificateView, CertificateRecord]:
         """The client's current certificate: one of ours, valid now, of the role that the URL names, if it names one."""
         if request.current is None:
@@ -343,6 +342,8 @@ class EstService:
             raise refusals.foreign_certificate(current.subject_text, f"it is for {found.role}, not for {named.role}")
         if found.state != "valid":
             raise refusals.certificate_over(current.subject_text, "was revoked")
+        if not self._standing.in_service(found.issuer_id):
+            raise refusals.certificate_over(current.subject_text, "is below an authority that was revoked")
         if not current.not_before <= now <= current.not_after:
             raise refusals.certificate_over(current.subject_text, f"ended {rfc3339(current.not_after)}")
         return current, found
