@@ -35,6 +35,10 @@ PARTIES: Mapping[str, Identity] = {
     "other-oem": Identity("oem-2", frozenset({"pools:oem"}), "other-cars"),
     "cpo": Identity("cpo-1", frozenset({"pools:cpo"}), "acme-charging"),
     "cps": Identity("cps-1", frozenset({"pools:cps"}), "acme-cps"),
+    # One identity in every role, and identities with a credential for another role only.
+    "every-role": Identity("rival", frozenset({"pools"}), "other-cars"),
+    "mo-for-charging": Identity("mo-1", frozenset({"pools:cpo"}), "acme-mobility"),
+    "cps-for-charging": Identity("cps-1", frozenset({"pools:cpo"}), "acme-cps"),
     "listener": Identity("listener", frozenset({"webhooks"}), "acme-mobility"),
     "stranger": Identity("stranger", frozenset({"est"})),
 }

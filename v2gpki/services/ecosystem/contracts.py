@@ -159,7 +159,7 @@ class ContractDesk:
         """The active contract of an EMAID. Raises ``contract.unknown``, ``identifier.invalid``."""
         party.require("oem", "cpo", "mo")
         contract = self._contract(emaid)
-        admit_vehicle(self._vehicles.owners, party, contract.pcid)
+        admit_vehicle(self._vehicles.owners, party, contract.pcid, beside=("cpo", "mo"))
         return self._view(contract, edition_of(namespace), root)
 
     def of_pcid(self, party: Party, pcid: str, *, namespace: str) -> list[ContractView]:

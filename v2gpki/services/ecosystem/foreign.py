@@ -105,8 +105,8 @@ class ForeignContracts:
         verified = installation.verify_response(
             response, trust=lambda chain: root.append(self._judge_cps(signed.edition, chain)), emaid=emaid
         )
-        if not party.plays("cps"):
-            # A CPS stores for every mobility operator; whoever is none, for itself.
+        if party.roles != {"cps"}:
+            # A CPS stores for every mobility operator; whoever may be one itself, for itself.
             admit_contract(self._vehicles.owners, party, verified.emaid)
         self._judge(signed.edition, verified.data.chain)
         plain = parse("pcid", pcid).parts["key"]

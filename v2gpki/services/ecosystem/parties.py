@@ -65,9 +65,12 @@ class Party:
             )
 
 
-def admit_vehicle(owners: Ownership, party: Party, pcid: str) -> None:
-    """Raise ``ecosystem.foreign_identifier`` unless this OEM may see what belongs to a PCID; the others may."""
-    if party.plays("mo", "cpo", "cps"):
+def admit_vehicle(owners: Ownership, party: Party, pcid: str, *, beside: tuple[Role, ...] = ()) -> None:
+    """Raise ``ecosystem.foreign_identifier`` unless the WMI of a PCID is bound to this party, as an OEM's is.
+
+    ``beside`` are other roles in which the operation may be called, for whatever vehicle; the operator may always.
+    """
+    if party.operator or party.plays(*beside):
         return
     bound = owners.of("wmi", pcid)
     if bound is None or bound.owner != party.name:

@@ -1,7 +1,8 @@
 """Revocation for parties: who holds a certificate of this home asks for its end.
 
-A party may end what it was given, and what bears an identifier of a prefix that is bound to it; the operator of the
-pools may end everything but authorities. Sources: OPNC pki.api.v1 revokeCertificate; RFC 5280 5.3.1.
+A party may end what bears an identifier of a prefix that is bound to it, in the role that the prefix belongs to. Who
+asked for such a certificate does not matter: a charge point operator brings every vehicle's requests. Where there is
+no prefix, it may end what it was given. The operator of the pools may end everything but authorities. Sources: OPNC pki.api.v1 revokeCertificate; RFC 5280 5.3.1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from hashlib import sha256
 
 from v2gpki.certs.chain import load_certificates
 from v2gpki.errors import V2GPKIError
-from v2gpki.services.ecosystem.parties import Party
+from v2gpki.services.ecosystem.parties import Party, Role
 from v2gpki.services.pools import Ownership
 from v2gpki.services.pools.ownership import PREFIXES
 from v2gpki.store.pool_records import PrefixKind
@@ -28,8 +29,11 @@ REASONS = (
     "aACompromise",
     "cessationOfOperation",
 )
-#: The prefix that says whose a role's certificates are.
+#: The prefix that says whose a profile's certificates are, and in which role its owner acts.
 _PREFIX_OF: dict[str, PrefixKind] = {"contract": "mo", "oem": "wmi", "oem-x448": "wmi", "vehicle": "wmi", "secc": "cpo"}
+_PLAYED: dict[PrefixKind, Role] = {"mo": "mo", "wmi": "oem", "cpo": "cpo"}
+#: Profiles without a prefix: in which role who asked for the certificate acts. Of others nobody but the operator may.
+_ASKED_AS: dict[str, Role] = {"cps": "cps", "csms": "cpo", "station": "cpo", "manufacturer": "cpo"}
 #: (issuer id, serial, reason, caller): revokes and seals.
 Revoke = Callable[[str, int, str, str], CertificateRecord]
 
@@ -71,10 +75,13 @@ class RevocationDesk:
     def _may(self, party: Party, record: CertificateRecord) -> bool:
         if any(authority.der == record.der for authority in self._store.authorities()):
             return False
-        if party.operator or record.caller in (party.by, party.name):
+        if party.operator:
             return True
         kind = _PREFIX_OF.get(record.role)
         if kind is None:
+            role = _ASKED_AS.get(record.role)
+            return role is not None and party.plays(role) and record.caller in (party.by, party.name)
+        if not party.plays(_PLAYED[kind]):
             return False
         length, _ = PREFIXES[kind]
         plain = "".join(character for character in record.identifier if character.isalnum())

@@ -17,7 +17,7 @@ from v2gpki.identifiers import parse
 from v2gpki.pnc.installation.chains import common_name
 from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
 from v2gpki.services.ecosystem.names import namespace_of
-from v2gpki.services.ecosystem.parties import Party, admit_vehicle
+from v2gpki.services.ecosystem.parties import Party, Role, admit_vehicle
 from v2gpki.services.pools import ContractPool, ProvisioningPool, RootPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.vehicle_trust import VehicleTrust
@@ -85,7 +85,7 @@ class VehicleDesk:
         Raises ``pool.unknown_vehicle``, ``path.*``, ``role.*``, ``identifier.invalid``.
         """
         party.require("mo", "oem")
-        found = self._newest(party, pcid)
+        found = self._newest(party, pcid, beside=("mo",))
         self._trust.judge(
             found.chain, role="oem", edition=found.edition, at=self._clock.now().replace(microsecond=0), known=True
         )
@@ -94,7 +94,7 @@ class VehicleDesk:
     def look_up(self, party: Party, pcid: str) -> None:
         """Whether there is one; raises ``pool.unknown_vehicle``, ``identifier.invalid``."""
         party.require("mo", "oem")
-        self._newest(party, pcid)
+        self._newest(party, pcid, beside=("mo",))
 
     def delete(self, party: Party, pcid: str) -> None:
         """Take a vehicle out of the pool with its contracts; certificates that this home issued for them are revoked.
@@ -113,9 +113,9 @@ class VehicleDesk:
 
     # -- steps ---------------------------------------------------------------------------------
 
-    def _newest(self, party: Party, pcid: str) -> PooledVehicle:
+    def _newest(self, party: Party, pcid: str, *, beside: tuple[Role, ...] = ()) -> PooledVehicle:
         plain = parse("pcid", pcid).parts["key"]
-        admit_vehicle(self._vehicles.owners, party, plain)
+        admit_vehicle(self._vehicles.owners, party, plain, beside=beside)
         found = self._vehicles.find_all(plain)
         if not found:
             raise unknown_vehicle(plain)

@@ -69,7 +69,7 @@ def needs_identity(record: CertificateRecord) -> V2GPKIError:
     """A renewal under another name by whoever shows a certificate alone."""
     return V2GPKIError(
         "est.needs_identity",
-        f"the certificate {record.serial:x} stands for its own name, and the request asks for another (ChangeSubjectName)",
+        f"the certificate {record.serial:x} stands for its own name, and ChangeSubjectName asks for another",
         hint="show a credential beside it, of an identity that the new name is registered for",
         clause="RFC 7030 4.2.2",
         facts={"serial": f"{record.serial:x}"},
