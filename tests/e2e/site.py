@@ -49,6 +49,7 @@ class Prepared:
     secrets: dict[str, str] = field(default_factory=dict)
     good: bytes = b""
     crl: str = ""
+    crl_issuer: bytes = b""
     issuer: bytes = b""
     vehicle_request: bytes = b""
 
@@ -96,6 +97,7 @@ def prepare(folder: Path) -> Prepared:
         made.vehicle_request = vehicle.request()
         root = ca.authority("iso2-v2g-root")
         made.crl = f"/crl/{root.id.partition('@')[0]}.crl"
+        made.crl_issuer = root.der
         made.root.write_bytes(pem([ca.authority("ocpp-csms-root").der]))
     (made.home / "v2gpki.toml").write_text(SETTINGS)
     return made

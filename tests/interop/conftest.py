@@ -69,6 +69,12 @@ def ecog_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sslyze_python() -> Path:
+    """The interpreter of SSLyze's own environment."""
+    return _NEEDS.environment("sslyze") / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
 def minted(tmp_path_factory: pytest.TempPathFactory) -> list[Minted]:
     """Every certificate of a home that has every edition, family and role."""
     return mint(tmp_path_factory.mktemp("minted") / "home")
