@@ -432,6 +432,11 @@ CODES: Mapping[str, Outcome] = {
     "serving.wrong_method": _refused(405),
     "serving.no_such_path": _refused(404),
     "serving.identifier_needed": _refused(403),
+    "serving.locked": _environment(503),
+    # signing
+    "signing.unavailable": _environment(503),
+    "signing.refused": _environment(500),
+    "signing.not_recorded": _environment(500),
     # access
     "access.refused": _refused(401),
     "access.expired": _refused(401),

@@ -354,7 +354,8 @@ def test_a_crl_lists_what_was_revoked(lab: Path, told: Runner) -> None:
     first = told("cert", "issue", "secc", "--id", "DE*ACM*E0001", "--plain-key", "--out", "a")
     told("cert", "issue", "secc", "--id", "DE*ACM*E0002", "--plain-key", "--out", "b")
     told("cert", "revoke", str(first["serial"]), "--reason", "keyCompromise", "--yes")
-    assert told("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "one.crl")["number"] == 1
+    one = told("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "one.crl")
+    assert (one["number"], one["published_as"]) == (1, "iso2-cpo-sub-ca-2.crl")
     assert told("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "two.pem", "--pem")["number"] == 2
     issuer = x509.load_der_x509_certificate(v2gpki.open_authority(lab).authority("iso2-cpo-sub-ca-2").der)
     for crl in (
@@ -364,6 +365,18 @@ def test_a_crl_lists_what_was_revoked(lab: Path, told: Runner) -> None:
         assert crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # P-256
         assert [f"{entry.serial_number:x}" for entry in crl] == [first["serial"]]
         assert crl.issuer == issuer.subject
+
+
+def test_the_crl_of_a_later_generation_has_a_name_of_its_own(lab: Path, told: Runner) -> None:
+    old = told("ca", "show", "iso2-cpo-sub-ca-2")
+    told("cert", "revoke", str(old["serial"]), "--reason", "superseded", "--yes")
+    told("ca", "create", "cpo-sub-ca-2", "--edition", "iso15118-2")
+    for name, issuer, file in (
+        ("iso2-cpo-sub-ca-2", "iso2-cpo-sub-ca-2@2", "iso2-cpo-sub-ca-2-2.crl"),
+        ("iso2-cpo-sub-ca-2@1", "iso2-cpo-sub-ca-2@1", "iso2-cpo-sub-ca-2.crl"),
+    ):
+        made = told("crl", "issue", name, "--out", file)
+        assert (made["issuer"], made["published_as"]) == (issuer, file)
 
 
 def test_show_and_write_an_authority(lab: Path, told: Runner) -> None:

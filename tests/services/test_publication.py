@@ -85,18 +85,20 @@ def test_a_revocation_in_the_second_of_a_publication_is_not_lost(
 
 
 def test_who_publishes(iso2: CA, publication: CrlPublication, clock: v2gpki.FixedClock) -> None:
-    """A retired authority does, a revoked one and one that has ended do not."""
+    """A retired authority does, and a superseded one; one whose key was stolen and one that has ended do not."""
     retired, revoked = iso2.authority("iso2-cps-sub-ca-2"), iso2.authority("iso2-oem-sub-ca-2")
+    superseded = iso2.authority("iso2-mo-sub-ca-2")
+    iso2.revoke(f"{superseded.serial:x}", "superseded")
     event = AuditEvent("authority.retired", "test", retired.id)
     iso2.store.set_authority_state(retired.id, "retired", event, BIRTH)
     iso2.revoke(f"{revoked.serial:x}", "keyCompromise")
     issuers = {record.issuer_id for record in publication.run(BIRTH)}
-    assert retired.id in issuers
+    assert {retired.id, superseded.id} <= issuers
     assert revoked.id not in issuers
     clock.moment = min(a.not_after for a in iso2.store.authorities()) + timedelta(days=1)
     after = {record.issuer_id for record in publication.run(clock.moment)}
     assert after == {
-        a.id for a in iso2.store.authorities() if a.not_after >= clock.moment and a.state != "revoked"
+        a.id for a in iso2.store.authorities() if a.not_after >= clock.moment and a.id != revoked.id
     }
 
 

@@ -22,10 +22,16 @@ def crl() -> None:
 @force_option
 @click.pass_obj
 def issue(frame: Frame, *, name: str, out: str, pem: bool, force: bool) -> None:
-    """Sign the next CRL of an authority: everything that it issued and revoked (RFC 5280 5)."""
+    """Sign the next CRL of an authority: everything that it issued and revoked (RFC 5280 5).
+
+    Each generation has its own, which stands at the distribution point as SLUG.crl (the first) or SLUG-n.crl.
+    """
+    from v2gpki.services.crl_names import name_of
+
     require_free([out], force=force)
     authority = frame.authority(unlock=True)
     record = authority.publish_crl(name)
+    published_as = f"{name_of(authority.authority(record.issuer_id))}.crl"
     data = _armour(record.der) if pem else record.der
     write_output(out, data, force=force)
     entries = sum(1 for _ in authority.store.revoked_serials(record.issuer_id))
@@ -38,12 +44,13 @@ def issue(frame: Frame, *, name: str, out: str, pem: bool, force: bool) -> None:
         "entries": entries,
         "size": len(record.der),
         "file": out,
+        "published_as": published_as,
     }
     if out != "-":
         frame.emit(
             value,
             f"CRL {record.number} of {record.issuer_id}: {entries} revoked, "
-            f"next update {value['next_update']}, in {out}",
+            f"next update {value['next_update']}, in {out}; at the distribution point it is {published_as}",
         )
 
 

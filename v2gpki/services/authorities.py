@@ -15,6 +15,7 @@ from v2gpki.certs.template import Constants
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.hierarchy import Planned
 from v2gpki.profile.load import Catalogue
+from v2gpki.services.crl_names import crl_name, name_of
 from v2gpki.services.directory import Directory
 from v2gpki.services.issuance import Issuance, NewAuthority, Order
 from v2gpki.store.protocol import Store
@@ -34,9 +35,9 @@ class Naming:
     ocsp_url: str = ""
     crl_base: str = ""
 
-    def constants(self, *, issuer: str = "", name: str = "") -> Constants:
-        """The constants of one issuer's certificates; ``issuer`` is the signing authority's slug."""
-        crl_url = f"{self.crl_base}/{issuer}.crl" if self.crl_base and issuer else ""
+    def constants(self, *, issuer: AuthorityRecord | None = None, name: str = "") -> Constants:
+        """The constants of the certificates that this generation of an authority signs; None for a new root."""
+        crl_url = f"{self.crl_base}/{name_of(issuer)}.crl" if self.crl_base and issuer is not None else ""
         return Constants(org=self.org, country=self.country, name=name, ocsp_url=self.ocsp_url, crl_url=crl_url)
 
 
@@ -98,7 +99,7 @@ class Authorities:
             raise already_there(existing)
         signing = self._directory.signing_authority(profile, issuer) if profile.issuers else None
         new = NewAuthority(slug, self._next_generation(slug))
-        constants = self._naming.constants(issuer=signing.slug if signing else "", name=name)
+        constants = self._naming.constants(issuer=signing, name=name)
         order = Order(profile, signing.id if signing else "", constants, key_id=new.id, authority=new)
         authority = self._issuance.issue([order], caller=caller)[0].authority
         if authority is None:
@@ -163,7 +164,7 @@ class Authorities:
         issuer = known[planned.issuer_slug] if planned.issuer_slug else None
         issuer_id = issuer.id if issuer is not None else ""
         naming = replace(self._naming, org=planned.org) if planned.org else self._naming
-        constants = naming.constants(issuer=planned.issuer_slug, name=planned.name)
+        constants = naming.constants(issuer=issuer, name=planned.name)
         if planned.subject_slug:
             subject = known[planned.subject_slug]
             copied = replace(constants, name=subject.subject, subject=subject.subject_der)
@@ -174,7 +175,13 @@ class Authorities:
         return Order(profile, issuer_id, constants, key_id=authority.id, authority=authority)
 
     def _next_generation(self, slug: str) -> int:
-        return 1 + max((a.generation for a in self._store.authorities() if a.slug == slug), default=0)
+        """The next one whose CRL has a name of its own: with an authority ``x-2``, that of ``x`` after 1 is 3."""
+        authorities = self._store.authorities()
+        taken = {name_of(authority) for authority in authorities}
+        generation = 1 + max((a.generation for a in authorities if a.slug == slug), default=0)
+        while crl_name(slug, generation) in taken:
+            generation += 1
+        return generation
 
 
 def already_there(authority: AuthorityRecord) -> V2GPKIError:

@@ -1,8 +1,9 @@
 """CRLs are kept current: published anew before nextUpdate, and soon after a revocation.
 
 One process of a home does it at a time (a lease of the store), whoever comes first. An authority publishes as long
-as it is valid and its key is here; a retired one too, since its certificates live on; a revoked one does not.
-Source: RFC 5280 5.1.2.5 (the next list comes before nextUpdate).
+as it is valid and its key is here; a retired or revoked one too, since its certificates live on. One that was revoked
+for a compromise of its key publishes nothing more: its issuer's list says so, and what its key signs proves nothing.
+Sources: RFC 5280 5.1.2.5 (the next list comes before nextUpdate), 5.3.1.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from v2gpki.errors import V2GPKIError
+from v2gpki.services.compromise import compromise
 from v2gpki.services.revocation import Revocation
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CrlRecord
@@ -71,9 +73,9 @@ class CrlPublication:
         return published
 
     def _is_due(self, authority: AuthorityRecord, now: datetime) -> bool:
-        if not authority.key_id or authority.state == "revoked":
+        if not authority.key_id or not authority.not_before <= now <= authority.not_after:
             return False
-        if not authority.not_before <= now <= authority.not_after:
+        if compromise(self._store, authority) is not None:
             return False
         latest = self._store.latest_crl(authority.id)
         if latest is None:

@@ -14,6 +14,7 @@ from v2gpki.certs.crl import RevokedEntry, build_crl
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
+from v2gpki.services.compromise import compromise
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import REASONS, AuthorityRecord, CertificateRecord, CrlRecord
 
@@ -59,7 +60,7 @@ class Revocation:
 
         ``lifetime`` runs from now to nextUpdate. When somebody else publishes under that number meanwhile, it is
         signed again with the next. Raises ``issuing.issuer_expired`` when the authority's own certificate no
-        longer holds.
+        longer holds, ``crl.issuer_compromised`` when it was revoked because others may have its key.
         """
         now = self._clock.now().replace(microsecond=0)
         if now > authority.not_after:
@@ -69,6 +70,15 @@ class Revocation:
                 hint="name an authority that is valid now",
                 clause="RFC 5280 5.1.2",
                 facts={"issuer": authority.id},
+            )
+        known = compromise(self._store, authority)
+        if known is not None:
+            raise V2GPKIError(
+                "crl.issuer_compromised",
+                f"{authority.id} was revoked on {known.at:%Y-%m-%d} for {known.reason} and signs no CRL any more",
+                hint=f"publish that of its issuer, which lists it: v2gpki crl issue {authority.issuer_id}",
+                clause="RFC 5280 5.3.1",
+                facts={"issuer": authority.id, "reason": known.reason},
             )
         for attempt in range(_MOST_PUBLISHERS):
             record = self._signed_crl(authority, now, lifetime)

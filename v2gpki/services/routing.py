@@ -64,7 +64,7 @@ class Routing:
         signing = self._directory.signing_authority(profile, issuer)
         # Below an authority of another organisation than the home's, certificates take over that organisation.
         naming = self._naming(organisation(signing.der))
-        return Route(profile, signing.id, naming.constants(issuer=signing.slug))
+        return Route(profile, signing.id, naming.constants(issuer=signing))
 
     def _profile(
         self, role: str, edition: str | None, suite: str | None, issuer: str, options: Mapping[str, str] | None

@@ -1,6 +1,7 @@
 """CRLs at their distribution points, as raw ASGI: ``GET <prefix>/<authority>.crl``, DER.
 
-``<authority>`` is a slug, which means its newest active generation, or ``slug@n``. Served is what stands in the store;
+``<authority>`` is a slug for its first generation and ``slug-n`` for the n-th, as certificates name them
+(`services.crl_names`), or ``slug@n`` for any. Served is what stands in the store, whatever became of the authority;
 ``services.publication`` sees to it that there is a current one. Sources: RFC 5280 4.2.1.13; RFC 2585 (media type).
 """
 
@@ -25,6 +26,7 @@ from v2gpki.servers.http.exchange import (
     respond,
     unchanged,
 )
+from v2gpki.services.crl_names import authority_named
 from v2gpki.services.publication import CrlPublication
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import CrlRecord
@@ -102,7 +104,7 @@ class CrlApp:
         name = name.replace("%40", "@")
         known = self._known.get(name)
         if known is None:
-            authority = self._store.authority(name) if 0 < len(name) <= _LONGEST_NAME else None
+            authority = authority_named(self._store, name) if 0 < len(name) <= _LONGEST_NAME else None
             record = None if authority is None else self._store.latest_crl(authority.id)
             if record is None:
                 return None

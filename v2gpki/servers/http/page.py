@@ -211,8 +211,8 @@ class PageViews:
         """Certificate, chain or CRL of an authority."""
         name, file = request.path_params["name"], request.path_params["file"]
         if file == "revoked.crl":
-            crl = await self._executor.call(self._sights.crl, name)
-            response = _file(request, crl.der, "application/pkix-crl", f"{crl.issuer_id}.crl", _FRESH)
+            crl, called = await self._executor.call(self._sights.crl, name)
+            response = _file(request, crl.der, "application/pkix-crl", f"{called}.crl", _FRESH)
             response.headers["Last-Modified"] = http_date(crl.this_update).decode("ascii")
             return response
         media_type, made = _file_kind(file)

@@ -18,6 +18,7 @@ from v2gpki.profile.load import Catalogue
 from v2gpki.render.tree import TreeNode, standing, walk
 from v2gpki.services.browsing.certificates import Asked, CertificateSights, fields
 from v2gpki.services.browsing.hierarchy import Nodes, common_name, forest, node_value
+from v2gpki.services.crl_names import name_of
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CertificateState, CrlRecord
 
@@ -164,18 +165,19 @@ class Sights:
         record = self.generation(name)
         return (record.der, *record.chain[:-1])
 
-    def crl(self, name: str) -> CrlRecord:
-        """The newest CRL of an authority; none yet raises ``store.unknown_authority``."""
+    def crl(self, name: str) -> tuple[CrlRecord, str]:
+        """The newest CRL of an authority, and its name at the distribution point (without ``.crl``); none yet raises
+        ``store.unknown_authority``."""
         record = self.generation(name)
         crl = self._store.latest_crl(record.id)
         if crl is None:
             raise V2GPKIError(
                 "store.unknown_authority",
                 f"{record.id} has not published a CRL yet",
-                hint=f"v2gpki crl issue {record.slug} publishes one",
+                hint=f"v2gpki crl issue {record.id} publishes one",
                 facts={"authority": record.id},
             )
-        return crl
+        return crl, name_of(record)
 
     def generation(self, name: str) -> AuthorityRecord:
         """One authority by ``slug@n``, or the newest active one of a slug."""
