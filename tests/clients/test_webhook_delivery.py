@@ -31,11 +31,13 @@ from tests.conftest import BIRTH
 from v2gpki import CertificateAuthority
 from v2gpki.clients.webhook_delivery import Address, DeliveryWorker
 from v2gpki.services.ecosystem import Event, Party
-from v2gpki.services.webhooks import EndpointView, WebhookPolicy, Webhooks, Wish
+from v2gpki.services.webhook_addresses import WebhookPolicy
+from v2gpki.services.webhooks import EndpointView, Webhooks, Wish
 from v2gpki.store.webhook_records import Delivery
 from v2gpki.wiring.webhooks import webhooks_of
 
 MO = Party("acme-mobility", frozenset({"mo"}))
+OEM = Party("acme-cars", frozenset({"oem"}))
 LOOPBACK = WebhookPolicy(allowed=(ip_network("127.0.0.1/32"),), plain=True)
 
 
@@ -291,3 +293,65 @@ def test_many_are_sent_and_each_once(iso2: CertificateAuthority, receiver: Recei
     hooks.publish([Event(one, "root.cert.added", BIRTH, {}) for one in ids])
     assert DeliveryWorker(hooks, resolve=Names(["127.0.0.1"])).run_once() == 40
     assert sorted(json.loads(body)["eventId"] for _, body in receiver.received) == ids
+
+
+def test_a_name_that_no_resolver_takes_fails_for_good_and_alone(iso2: CertificateAuthority, receiver: Receiver) -> None:
+    """``getaddrinfo`` raises UnicodeError for a label of 64 octets; such endpoints may stand in a home of old."""
+    hooks = webhooks_of(iso2, LOOPBACK)
+    bad = hooks.create(MO, Wish("http://other.test/", ("root.cert.added",)))
+    good = hooks.create(OEM, Wish(f"http://127.0.0.1:{receiver.port}/", ("root.cert.added",)))
+    hooks.publish([Event("0f1c0b0e-0a61-4a57-8a51-0ed26b7d2f6a", "root.cert.added", BIRTH, {})])
+
+    def resolve(host: str, port: int) -> list[Address]:
+        if host == "other.test":
+            raise UnicodeError("label too long")
+        return [ip_address("127.0.0.1")]
+
+    assert DeliveryWorker(hooks, resolve=resolve).run_once() == 2
+    assert [one.state for one in iso2.store.webhooks.deliveries(endpoint_id=bad.id)] == ["failed"]
+    assert [one.state for one in iso2.store.webhooks.deliveries(endpoint_id=good.id)] == ["delivered"]
+
+
+def test_what_nobody_foresaw_stops_no_other(iso2: CertificateAuthority, receiver: Receiver) -> None:
+    hooks = webhooks_of(iso2, LOOPBACK)
+    bad = hooks.create(MO, Wish("http://other.test/", ("root.cert.added",)))
+    good = hooks.create(OEM, Wish(f"http://127.0.0.1:{receiver.port}/", ("root.cert.added",)))
+    hooks.publish([Event("0f1c0b0e-0a61-4a57-8a51-0ed26b7d2f6a", "root.cert.added", BIRTH, {})])
+
+    def resolve(host: str, port: int) -> list[Address]:
+        if host == "other.test":
+            raise KeyError("a defect")
+        return [ip_address("127.0.0.1")]
+
+    assert DeliveryWorker(hooks, resolve=resolve).run_once() == 2
+    (broken,) = iso2.store.webhooks.deliveries(endpoint_id=bad.id)
+    assert (broken.state, broken.said, broken.attempts) == ("waiting", "it broke: KeyError", 1)
+    assert [one.state for one in iso2.store.webhooks.deliveries(endpoint_id=good.id)] == ["delivered"]
+
+
+def test_a_slow_receiver_holds_up_its_owner_alone(iso2: CertificateAuthority, receiver: Receiver) -> None:
+    """Twenty endpoints at one that never answers, and somebody else whose turn would come after them."""
+    hooks = webhooks_of(iso2, LOOPBACK)
+    ends = []
+    with Receiver(drip=True) as slow:
+        for number in range(20):
+            hooks.create(MO, Wish(f"http://127.0.0.1:{slow.port}/{number}", ("root.cert.added",)))
+        hooks.create(OEM, Wish(f"http://127.0.0.1:{receiver.port}/", ("root.cert.added",)))
+        hooks.publish([Event("0f1c0b0e-0a61-4a57-8a51-0ed26b7d2f6a", "root.cert.added", BIRTH, {})])
+        worker = DeliveryWorker(hooks, resolve=Names(["127.0.0.1"]), deadline=0.5)
+        ends.append(worker.run_once())
+    assert len(receiver.received) == 1
+    # After three time-outs the slow host rests: no attempt is spent on the others.
+    assert len(slow.received) == 3
+    waiting = list(iso2.store.webhooks.deliveries(state="waiting"))
+    assert sorted(one.attempts for one in waiting) == [0] * 17 + [1] * 3
+    assert ends == [4]
+
+
+def test_a_worker_that_was_stopped_begins_nothing(iso2: CertificateAuthority, receiver: Receiver) -> None:
+    hooks = webhooks_of(iso2, LOOPBACK)
+    told(hooks, f"http://127.0.0.1:{receiver.port}/")
+    worker = DeliveryWorker(hooks)
+    worker.stop()
+    assert worker.run_once() == 0
+    assert outcome(iso2).attempts == 0

@@ -16,7 +16,9 @@ import v2gpki
 from tests.conftest import BIRTH, PASSPHRASE
 from v2gpki import CertificateAuthority, V2GPKIError
 from v2gpki.services.ecosystem import Event, Party
-from v2gpki.services.webhooks import NAMES, WebhookPolicy, Webhooks, Wish, payload_of, signed_headers
+from v2gpki.services.webhook_addresses import WebhookPolicy
+from v2gpki.services.webhooks import NAMES, Webhooks, Wish, payload_of, signed_headers
+from v2gpki.wiring.access import access_of
 from v2gpki.wiring.webhooks import webhooks_of
 
 MO = Party("acme-mobility", frozenset({"mo"}), "mo-1")
@@ -121,6 +123,15 @@ def test_a_locked_home_takes_events_and_sends_nothing(hooks: Webhooks, iso2: Cer
         "https://events example.com/",
         "https://events.example.com/\n",
         "https://événements.example.com/",
+        "https://a..b/",
+        "https://.events.example.com/",
+        "https://" + "a" * 64 + ".example.com/",
+        "https://-events.example.com/",
+        "https://" + "a.bc" * 64 + "/",
+        "https://events.example.com:22/",
+        "https://events.example.com:0/",
+        "https://events.example.com:80/",
+        "https://127.0.0.0x1/",
         "https://2130706433/",
         "https://0x7f000001/",
         "https://events.example.com/" + "x" * 2000,
@@ -136,7 +147,9 @@ PRIVATE = [
     "127.0.0.1", "127.8.9.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
     "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[fc00::1]",
     "[ff02::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "[64:ff9b::7f00:1]",
-    "[2002:7f00:1::]", "[2002:a00:1::1]", "[2001:db8::1]",
+    "[2002:7f00:1::]", "[2002:a00:1::1]", "[2001:db8::1]", "[fec0::1]", "[64:ff9b:1::808:808]",
+    "[64:ff9b:1::7f00:1]", "[::ffff:0:127.0.0.1]", "[::ffff:0:8.8.8.8]", "[::127.0.0.1]", "[::8.8.8.8]", "192.88.99.1",
+    "[2002:c058:6301::1]",
 ]  # fmt: skip
 
 
@@ -300,3 +313,96 @@ def test_the_audit_log_agrees_afterwards(hooks: Webhooks, iso2: CertificateAutho
     from v2gpki.wiring.audit_check import check_audit
 
     assert not check_audit(iso2.store).verdict.findings
+
+
+# -- whose turn it is, and who gets nothing any more --------------------------------------------------
+
+
+def test_nothing_is_taken_while_the_home_is_locked(hooks: Webhooks, iso2: CertificateAuthority) -> None:
+    """A look at the queue is no attempt."""
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    hooks.create(MO, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    with v2gpki.open_authority(iso2.home, clock=iso2.clock, caller="reader") as locked:
+        for _ in range(12):
+            refused("home.locked", webhooks_of(locked).take, 9, HOLD)
+    (sent,) = hooks.take(9, HOLD)
+    assert sent.delivery.attempts == 1
+
+
+def test_a_secret_that_does_not_open_fails_alone(hooks: Webhooks, iso2: CertificateAuthority) -> None:
+    good = hooks.create(MO, Wish(URL, ("root.cert.added",)))
+    other = Webhooks(iso2.store, iso2.clock, lambda: bytes(32)).create(OEM, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    (sent,) = hooks.take(9, HOLD)
+    assert sent.delivery.endpoint_id == good.id
+    (failed,) = iso2.store.webhooks.deliveries(endpoint_id=other.id)
+    assert (failed.state, failed.attempts) == ("failed", 0)
+    assert "cannot be opened" in failed.said
+
+
+def test_one_at_a_time_for_an_owner_and_host(hooks: Webhooks) -> None:
+    for number in range(3):
+        hooks.create(MO, Wish(f"{URL}/{number}", ("root.cert.added",)))
+    hooks.create(OEM, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    assert [sent.lane for sent in hooks.take(9, HOLD)] == [
+        (MO.name, "events.example.com"), (OEM.name, "events.example.com"),
+    ]  # fmt: skip
+    assert len(hooks.take(9, HOLD)) == 1
+
+
+@pytest.mark.parametrize(
+    ("party", "scopes"), [(MO, ["webhooks"]), (MO, ["*"]), (OPERATOR, ["pools:admin", "webhooks"])]
+)
+def test_who_has_no_valid_token_any_more_is_told_nothing(
+    hooks: Webhooks, iso2: CertificateAuthority, party: Party, scopes: list[str]
+) -> None:
+    # The operator's endpoints belong to the home: whoever made one must still be an operator.
+    access, name = access_of(iso2), party.name
+    first, _ = access.create(name, scopes, caller="x")
+    made = hooks.create(party, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    (sent,) = hooks.take(9, HOLD)
+    hooks.delivered(sent, "HTTP 200")
+    access.create(name, ["est"], caller="x")
+    access.revoke(first.id, caller="x")
+    hooks.publish([replace(event("root.cert.added", None), id="5b8e4ac4-95a5-4d0a-9d68-14f2f3b4f2b1")])
+    assert hooks.take(9, HOLD) == []
+    waited = list(iso2.store.webhooks.deliveries(endpoint_id=made.id))[-1]
+    assert (waited.state, waited.said) == ("failed", "its owner has no valid token")
+
+
+def test_a_token_that_has_ended_is_none(hooks: Webhooks, iso2: CertificateAuthority) -> None:
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    access_of(iso2).create(MO.name, ["webhooks"], lifetime=timedelta(hours=1), caller="x")
+    hooks.create(MO, Wish(URL, ("root.cert.added",)))
+    iso2.clock.moment += timedelta(hours=1)
+    hooks.publish([event("root.cert.added", None)])
+    assert hooks.take(9, HOLD) == []
+
+
+def test_the_operator_sees_and_removes_everybodys(hooks: Webhooks, iso2: CertificateAuthority) -> None:
+    mine, theirs = hooks.create(MO, Wish(URL, ())), hooks.create(OEM, Wish(URL, ()))
+    assert [(one.id, one.owner, one.secret) for one in hooks.every()] == [
+        (mine.id, MO.name, ""), (theirs.id, OEM.name, ""),
+    ]  # fmt: skip
+    assert hooks.remove(mine.id, caller="root").id == mine.id
+    assert [one.id for one in hooks.every()] == [theirs.id]
+    newest = list(iso2.store.audit_rows())[-1]
+    assert (newest.action, newest.caller) == ("endpoint.removed", "root")
+    with pytest.raises(V2GPKIError) as found:
+        hooks.remove(mine.id, caller="root")
+    assert found.value.code == "webhook.unknown"
+
+
+def test_what_waits_too_long_is_given_up(hooks: Webhooks, iso2: CertificateAuthority) -> None:
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    made = hooks.create(MO, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    iso2.clock.moment += timedelta(days=7)
+    hooks.tidy()
+    assert [one.state for one in iso2.store.webhooks.deliveries(endpoint_id=made.id)] == ["waiting"]
+    iso2.clock.moment += timedelta(seconds=1)
+    hooks.tidy()
+    assert [one.state for one in iso2.store.webhooks.deliveries(endpoint_id=made.id)] == ["failed"]

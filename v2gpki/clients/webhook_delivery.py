@@ -8,11 +8,13 @@ Sources: RFC 9110 15, OWASP's notes on server-side request forgery.
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
@@ -20,7 +22,9 @@ from typing import TypeAlias
 import httpcore
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.services.webhooks import Outgoing, Webhooks, private_address
+from v2gpki.services.webhook_addresses import bad_url, private_address
+from v2gpki.services.webhook_lanes import Lanes
+from v2gpki.services.webhooks import Outgoing, Webhooks
 
 Address: TypeAlias = IPv4Address | IPv6Address
 #: (host, port) -> its addresses; raises OSError.
@@ -32,14 +36,16 @@ _SocketOption: TypeAlias = (
 #: Seconds for everything about one delivery.
 DEADLINE = 20.0
 _CONNECT = 5.0
-#: So many are taken at once, and sent at the same time.
-_GROUP = 16
-_THREADS = 4
+#: So many are sent at the same time.
+_THREADS = 8
+#: Seconds between two looks for more while some are on their way.
+_LOOK = 0.5
 _AGAIN = frozenset({408, 425, 429})
+_LOG = logging.getLogger("v2gpki.webhooks")
 
 
 class DeliveryWorker:
-    """Sends what is due, from any number of processes."""
+    """Sends what is due, from any number of processes. A receiver that is slow holds up its owner alone."""
 
     def __init__(
         self,
@@ -54,28 +60,58 @@ class DeliveryWorker:
         self._resolve = resolve or _resolved
         self._tls = tls or ssl.create_default_context()
         self._deadline = deadline
+        self._lanes = Lanes(now=time.monotonic)
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Begin nothing more; from any thread."""
+        self._stopping.set()
 
     def run_once(self) -> int:
-        """Send everything that is due now; returns how many were tried."""
+        """Send everything that is due now, and what becomes due meanwhile; returns how many were tried."""
         tried = 0
-        hold = timedelta(seconds=self._deadline * (_GROUP / _THREADS + 1))
+        hold = timedelta(seconds=2 * self._deadline + 1)
+        running: dict[Future[None], Outgoing] = {}
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook") as threads:
-            while taken := self._webhooks.take(_GROUP, hold):
-                tried += len(taken)
-                list(threads.map(self.deliver, taken))
-        return tried
+            while True:
+                if len(running) < _THREADS and not self._stopping.is_set():
+                    for outgoing in self._webhooks.take(_THREADS - len(running), hold, lanes=self._lanes):
+                        tried += 1
+                        self._lanes.begin(outgoing.lane)
+                        running[threads.submit(self.deliver, outgoing)] = outgoing
+                if not running:
+                    return tried
+                for ended in wait(running, _LOOK, FIRST_COMPLETED).done:
+                    self._judge_end(ended, running.pop(ended))
 
     def deliver(self, outgoing: Outgoing) -> None:
         """Send one and record what came of it."""
+        late = False
         try:
             status = self._send(outgoing)
         except V2GPKIError as refusal:
-            self._webhooks.failed(outgoing, refusal.message, final=refusal.code != "webhook.unreachable")
-            return
-        if 200 <= status < 300:
-            self._webhooks.delivered(outgoing, f"HTTP {status}")
+            late = refusal.code == "webhook.timeout"
+            self._webhooks.failed(outgoing, refusal.message, final=not (late or refusal.code == "webhook.unreachable"))
         else:
-            self._webhooks.failed(outgoing, f"HTTP {status}", final=status < 500 and status not in _AGAIN)
+            if 200 <= status < 300:
+                self._webhooks.delivered(outgoing, f"HTTP {status}")
+            else:
+                self._webhooks.failed(outgoing, f"HTTP {status}", final=status < 500 and status not in _AGAIN)
+        finally:
+            self._lanes.end(outgoing.lane, late=late)
+
+    def _judge_end(self, ended: Future[None], outgoing: Outgoing) -> None:
+        """A delivery that broke in a way that nobody foresaw: it is tried again as if nobody had answered, and the
+        others go on."""
+        problem = ended.exception()
+        if problem is None:
+            return
+        if isinstance(problem, V2GPKIError):
+            # The store was busy: the delivery is due again when its time of being held is over.
+            _LOG.error("a delivery could not be recorded: %s", problem, extra={"code": problem.code})
+            return
+        _LOG.error("a delivery broke", exc_info=problem, extra={"endpoint": outgoing.delivery.endpoint_id})
+        self._webhooks.failed(outgoing, f"it broke: {type(problem).__name__}", final=False)
 
     def _send(self, outgoing: Outgoing) -> int:
         parts = self._webhooks.check_url(outgoing.url)
@@ -94,9 +130,18 @@ class DeliveryWorker:
                 )
                 with request as response:
                     return response.status
+        except httpcore.TimeoutException as problem:
+            raise V2GPKIError(
+                "webhook.timeout",
+                f"{parts.hostname} takes too long",
+                hint="it is tried again later",
+                facts={"host": parts.hostname or ""},
+            ) from problem
+        except ValueError as problem:
+            # A name that no resolver and no TLS takes (UnicodeError is one of these).
+            raise bad_url(f"{parts.hostname} cannot be asked for") from problem
         except (
             httpcore.NetworkError,
-            httpcore.TimeoutException,
             httpcore.ProtocolError,
             httpcore.UnsupportedProtocol,
             ssl.SSLError,

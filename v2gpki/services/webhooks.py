@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,6 +26,8 @@ from v2gpki.clock import Clock, rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.services.ecosystem.events import EVENTS, Event
 from v2gpki.services.ecosystem.parties import Party
+from v2gpki.services.webhook_addresses import WebhookPolicy, checked_url
+from v2gpki.services.webhook_lanes import Lane, Lanes
 from v2gpki.store.protocol import Store
 from v2gpki.store.webhook_records import Delivery, Endpoint
 
@@ -36,39 +37,9 @@ _OPCP = {written: name for name, written in _OPNC.items()}
 #: Every name that an endpoint may subscribe to.
 NAMES = (*EVENTS, *_OPCP)
 
-_LONGEST_URL = 2000
 _LONGEST_TEXT = 500
 _LARGEST_METADATA = 4096
 _NONCE = 12
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookPolicy:
-    """What the operator of a home decides.
-
-    ``allowed`` are networks that deliveries may go to though they are not public, ``plain`` allows http beside https.
-    ``pauses`` are the waits before each further try: the providers of the field try three times, an hour apart.
-    ``kept`` is how long deliveries that have ended are remembered, ``most`` how many endpoints a party may have.
-    """
-
-    allowed: tuple[IPv4Network | IPv6Network, ...] = ()
-    plain: bool = False
-    pauses: tuple[timedelta, ...] = (
-        timedelta(seconds=30),
-        timedelta(minutes=5),
-        timedelta(hours=1),
-        timedelta(hours=1),
-        timedelta(hours=1),
-    )
-    kept: timedelta = timedelta(days=30)
-    most: int = 20
-
-    def permits(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether a delivery may be sent to this address: public, or allowed by the operator."""
-        real = _embedded(address)
-        if any(one in network for network in self.allowed for one in (address, real) if one.version == network.version):
-            return True
-        return all(one.is_global and not one.is_multicast for one in (address, real))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +64,7 @@ class Outgoing:
 
     delivery: Delivery
     url: str
+    lane: Lane
     headers: Mapping[str, str] = field(repr=False)
 
 
@@ -199,37 +171,21 @@ class Webhooks:
         self._store.webhooks.remove_endpoint(endpoint_id, self._clock.now().replace(microsecond=0), party.by)
         self._seal()
 
-    def check_url(self, url: str) -> SplitResult:
-        """The parts of an address that deliveries may go to, as far as that shows without asking for its name.
+    def every(self) -> list[EndpointView]:
+        """Everybody's endpoints, for the home's operator."""
+        return [_view(endpoint) for endpoint in self._store.webhooks.endpoints()]
 
-        Raises ``webhook.bad_url``, ``webhook.private_address``.
-        """
-        try:
-            parts = urlsplit(url)
-            # A name that ends with a dot is the same name.
-            host, _ = (parts.hostname or "").removesuffix("."), parts.port
-        except ValueError as problem:
-            raise _bad_url("it cannot be read") from problem
-        if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-            raise _bad_url(f"an address has up to {_LONGEST_URL} printable ASCII characters without spaces")
-        if parts.scheme not in (("https", "http") if self.policy.plain else ("https",)):
-            raise _bad_url("it must begin with https://")
-        if not host or parts.username is not None or parts.password is not None or parts.fragment:
-            raise _bad_url("it needs a host, and may have no user, password or fragment")
-        if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-            if not self.policy.allowed:
-                raise private_address(host)
-            return parts
-        try:
-            address = ip_address(host)
-        except ValueError:
-            if host.replace(".", "").isdigit() or host.lower().startswith("0x"):
-                # What resolvers take for an address in a form of old.
-                raise _bad_url("its host is neither a name nor an address") from None
-            return parts
-        if not self.policy.permits(address):
-            raise private_address(host)
-        return parts
+    def remove(self, endpoint_id: str, *, caller: str) -> EndpointView:
+        """Remove anybody's endpoint and what is on its way to it; raises ``webhook.unknown``."""
+        if self._store.webhooks.endpoint(endpoint_id) is None:
+            raise _unknown(endpoint_id)
+        gone = self._store.webhooks.remove_endpoint(endpoint_id, self._clock.now().replace(microsecond=0), caller)
+        self._seal()
+        return _view(gone)
+
+    def check_url(self, url: str) -> SplitResult:
+        """``webhook_addresses.checked_url`` under this home's policy."""
+        return checked_url(url, self.policy)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -254,20 +210,59 @@ class Webhooks:
 
     # -- the queue -----------------------------------------------------------------------------
 
-    def take(self, limit: int, hold: timedelta) -> list[Outgoing]:
-        """What is due, signed and ready to be sent; nobody else takes it for as long as ``hold``."""
+    def take(self, limit: int, hold: timedelta, *, lanes: Lanes | None = None) -> list[Outgoing]:
+        """What is due and may go now, one for each owner and host, signed and ready to be sent; nobody else takes it
+        for as long as ``hold``. ``lanes`` says whose turn it is.
+
+        Endpoints that are disabled, that nobody with a valid credential owns any more, or whose secret does not open,
+        get nothing: what waits for them has failed. Raises ``home.locked`` before anything is taken.
+        """
         now = self._clock.now().replace(microsecond=0)
-        taken = []
-        for delivery in self._store.webhooks.take_due(now, limit=limit, hold_seconds=int(hold.total_seconds())):
-            endpoint = self._store.webhooks.endpoint(delivery.endpoint_id)
-            if endpoint is None:
-                continue
-            if not endpoint.enabled:
-                self._store.webhooks.mark_failed(delivery.id, now, "the endpoint is disabled", retry_at=None)
-                continue
-            headers = signed_headers(delivery.payload, self._opened(endpoint))
-            taken.append(Outgoing(delivery, endpoint.url, headers))
-        return taken
+        ready: dict[str, tuple[Endpoint, str]] = {}
+        due = [found for found in map(self._store.webhooks.endpoint, self._store.webhooks.due_endpoints(now)) if found]
+        for endpoint in (lanes or Lanes()).choose(due, limit, key=lambda one: Lane.of(one.owner, one.url)):
+            secret = self._secret_for(endpoint, now)
+            if secret is not None:
+                ready[endpoint.id] = endpoint, secret
+        if not ready:
+            return []
+        span = int(hold.total_seconds())
+        taken = self._store.webhooks.take_due(now, limit=limit, hold_seconds=span, endpoints=tuple(ready))
+        return [self._outgoing(delivery, *ready[delivery.endpoint_id]) for delivery in taken]
+
+    def _secret_for(self, endpoint: Endpoint, now: datetime) -> str | None:
+        """The endpoint's secret; None when it gets nothing any more, and then what waits for it has failed."""
+        why = ""
+        if not endpoint.enabled:
+            why = "the endpoint is disabled"
+        elif not self._entitled(endpoint, now):
+            why = "its owner has no valid token"
+        else:
+            try:
+                return self._opened(endpoint)
+            except V2GPKIError as problem:
+                if problem.code != "webhook.unsealed":
+                    raise
+                why = problem.message
+        self._store.webhooks.fail_waiting(endpoint.id, now, why[:_LONGEST_TEXT])
+        return None
+
+    def _entitled(self, endpoint: Endpoint, now: datetime) -> bool:
+        """Whether the owner still may be told of anything: one who had tokens has a valid one for webhooks. Who never
+        had one was let in by a program, which removes the endpoint itself."""
+        wanted = {"webhooks"} if endpoint.owner else {"webhooks", "pools:admin"}
+        had = self._store.access.tokens(identity=endpoint.owner or endpoint.created_by)
+        return not had or any(
+            token.revoked_at is None
+            and (token.expires_at is None or now < token.expires_at)
+            and ("*" in token.scopes or wanted.issubset(token.scopes))
+            for token in had
+        )
+
+    @staticmethod
+    def _outgoing(delivery: Delivery, endpoint: Endpoint, secret: str) -> Outgoing:
+        headers = signed_headers(delivery.payload, secret)
+        return Outgoing(delivery, endpoint.url, Lane.of(endpoint.owner, endpoint.url), headers)
 
     def delivered(self, outgoing: Outgoing, said: str) -> None:
         """It was taken."""
@@ -281,20 +276,17 @@ class Webhooks:
         self._store.webhooks.mark_failed(outgoing.delivery.id, now, said[:_LONGEST_TEXT], retry_at=again)
 
     def tidy(self) -> int:
-        """Forget deliveries that ended long ago; returns how many."""
-        return self._store.webhooks.purge_deliveries(self._clock.now().replace(microsecond=0) - self.policy.kept)
+        """Give up deliveries that wait too long, and forget those that ended long ago; returns how many of these."""
+        now = self._clock.now().replace(microsecond=0)
+        self._store.webhooks.give_up(now - self.policy.oldest, now, "it waited too long")
+        return self._store.webhooks.purge_deliveries(now - self.policy.kept)
 
     # -- steps ---------------------------------------------------------------------------------
 
     def _own(self, party: Party, endpoint_id: str) -> Endpoint:
         found = self._store.webhooks.endpoint(endpoint_id)
         if found is None or found.owner != party.owner:
-            raise V2GPKIError(
-                "webhook.unknown",
-                f"there is no webhook endpoint {endpoint_id[:40]!a}",
-                hint="list the endpoints; perhaps it was removed",
-                facts={"endpoint": endpoint_id[:40]},
-            )
+            raise _unknown(endpoint_id)
         return found
 
     def _sealed(self, endpoint_id: str, secret: str) -> bytes:
@@ -339,39 +331,12 @@ def signed_headers(body: bytes, secret: str) -> dict[str, str]:
     }
 
 
-def private_address(host: str) -> V2GPKIError:
-    """The refusal of an address that is not public."""
+def _unknown(endpoint_id: str) -> V2GPKIError:
     return V2GPKIError(
-        "webhook.private_address",
-        f"webhooks are not sent to {host[:80]!a}: it is no public address",
-        hint="give a public https address; the operator of this home can allow networks of its own",
-        clause="OPCP 1.0, webhooks",
-        facts={"host": host[:80]},
-    )
-
-
-def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address leads to (mapped, 6to4, NAT64), else itself."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address
-
-
-_NAT64 = IPv6Network("64:ff9b::/96")
-
-
-def _bad_url(why: str) -> V2GPKIError:
-    return V2GPKIError(
-        "webhook.bad_url",
-        f"url: no address for webhooks: {why}",
-        hint="give an address such as https://events.example.com/pki",
-        clause="OPCP 1.0, webhooks",
+        "webhook.unknown",
+        f"there is no webhook endpoint {endpoint_id[:40]!a}",
+        hint="list the endpoints; perhaps it was removed",
+        facts={"endpoint": endpoint_id[:40]},
     )
 
 

@@ -116,11 +116,59 @@ def take_due(connection: sqlite3.Connection, at: datetime, limit: int, hold_seco
         "ORDER BY due_at, number LIMIT ?",
         (now, limit),
     ).fetchall()
+    return _taken(connection, found, now + hold_seconds)
+
+
+def due_endpoints(connection: sqlite3.Connection, at: datetime) -> list[str]:
+    """Whom something is due for: one look-up for each endpoint, however long its queue is."""
+    oldest = "SELECT min(due_at) FROM deliveries WHERE endpoint_id = endpoints.id AND state = 'waiting'"
+    found = connection.execute(
+        f"SELECT id, ({oldest}) AS oldest FROM endpoints WHERE oldest <= ? ORDER BY oldest, number", (seconds(at),)
+    )
+    return [row[0] for row in found]
+
+
+def take_one_each(
+    connection: sqlite3.Connection, at: datetime, endpoint_ids: Sequence[str], hold_seconds: int
+) -> list[Delivery]:
+    """Take the oldest one that is due for each of these endpoints, and put it off for the others."""
+    now = seconds(at)
+    found = [
+        row
+        for endpoint_id in endpoint_ids
+        for row in connection.execute(
+            f"SELECT {access_rows.DELIVERY}, number FROM deliveries WHERE endpoint_id = ? AND state = 'waiting' "
+            "AND due_at <= ? ORDER BY due_at, number LIMIT 1",
+            (endpoint_id, now),
+        )
+    ]
+    return _taken(connection, found, now + hold_seconds)
+
+
+def _taken(connection: sqlite3.Connection, found: Sequence[tuple[object, ...]], until: int) -> list[Delivery]:
     connection.executemany(
         "UPDATE deliveries SET due_at = ?, attempts = attempts + 1 WHERE number = ?",
-        [(now + hold_seconds, row[-1]) for row in found],
+        [(until, row[-1]) for row in found],
     )
     return [replace(taken, attempts=taken.attempts + 1) for taken in map(access_rows.delivery_of, found)]
+
+
+def fail_waiting(connection: sqlite3.Connection, endpoint_id: str, at: datetime, said: str) -> int:
+    """Nothing of what waits for an endpoint will be sent."""
+    done = connection.execute(
+        "UPDATE deliveries SET state = 'failed', said = ?, ended_at = ? WHERE endpoint_id = ? AND state = 'waiting'",
+        (said, seconds(at), endpoint_id),
+    )
+    return done.rowcount
+
+
+def give_up(connection: sqlite3.Connection, before: datetime, at: datetime, said: str) -> int:
+    """Nothing that waits for so long will be sent."""
+    done = connection.execute(
+        "UPDATE deliveries SET state = 'failed', said = ?, ended_at = ? WHERE state = 'waiting' AND created_at < ?",
+        (said, seconds(at), seconds(before)),
+    )
+    return done.rowcount
 
 
 def end(connection: sqlite3.Connection, delivery_id: str, state: str, at: datetime, said: str) -> None:

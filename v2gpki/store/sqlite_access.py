@@ -172,13 +172,32 @@ class SqliteWebhooks(_Part):
         with self._writing() as connection:
             kept_webhooks.enqueue(connection, deliveries)
 
-    def take_due(self, at: datetime, *, limit: int, hold_seconds: int) -> list[Delivery]:
+    def due_endpoints(self, at: datetime) -> list[str]:
+        """One look-up for each endpoint."""
+        with self._reading() as connection:
+            return kept_webhooks.due_endpoints(connection, at)
+
+    def take_due(
+        self, at: datetime, *, limit: int, hold_seconds: int, endpoints: Sequence[str] | None = None
+    ) -> list[Delivery]:
         """One transaction, and none when nothing is due; see the protocol."""
         with self._reading() as connection:
             if not kept_webhooks.any_due(connection, at):
                 return []
         with self._writing() as connection:
-            return kept_webhooks.take_due(connection, at, limit, hold_seconds)
+            if endpoints is None:
+                return kept_webhooks.take_due(connection, at, limit, hold_seconds)
+            return kept_webhooks.take_one_each(connection, at, endpoints[:limit], hold_seconds)
+
+    def fail_waiting(self, endpoint_id: str, at: datetime, said: str) -> int:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            return kept_webhooks.fail_waiting(connection, endpoint_id, at, said)
+
+    def give_up(self, before: datetime, at: datetime, said: str) -> int:
+        """One transaction; see the protocol."""
+        with self._writing() as connection:
+            return kept_webhooks.give_up(connection, before, at, said)
 
     def mark_delivered(self, delivery_id: str, at: datetime, said: str) -> None:
         """One transaction; see the protocol."""

@@ -41,9 +41,24 @@ class WebhookStore(Protocol):
         there already."""
         ...
 
-    def take_due(self, at: datetime, *, limit: int, hold_seconds: int) -> list[Delivery]:
-        """Deliveries that are due, oldest first; each counts an attempt and is due again after ``hold_seconds``, so
-        that no other process takes it meanwhile and none is lost with a process that dies."""
+    def due_endpoints(self, at: datetime) -> list[str]:
+        """The ids of endpoints for which something is due, the one that waits longest first."""
+        ...
+
+    def take_due(
+        self, at: datetime, *, limit: int, hold_seconds: int, endpoints: Sequence[str] | None = None
+    ) -> list[Delivery]:
+        """Deliveries that are due, oldest first, or the oldest one of each of ``endpoints``, in that order; each
+        counts an attempt and is due again after ``hold_seconds``, so that no other process takes it meanwhile and none
+        is lost with a process that dies."""
+        ...
+
+    def fail_waiting(self, endpoint_id: str, at: datetime, said: str) -> int:
+        """Whatever waits for an endpoint has failed, without an attempt; returns how many."""
+        ...
+
+    def give_up(self, before: datetime, at: datetime, said: str) -> int:
+        """Whatever waits since before a moment has failed; returns how many."""
         ...
 
     def mark_delivered(self, delivery_id: str, at: datetime, said: str) -> None:

@@ -40,8 +40,8 @@ class ServeSettings:
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
     ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
     ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
-    ``webhook_plain``: webhooks may go over http too. ``trust_list``: a file that ``v2gpki ctl sign`` wrote, for
-    ``/v1/root/ctl``; it is read again when it changes.
+    ``webhook_plain``: webhooks may go over http too; ``webhook_ports``: the ports and ranges of ports that they may go
+    to. ``trust_list``: a file that ``v2gpki ctl sign`` wrote, for ``/v1/root/ctl``; it is read again when it changes.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
@@ -67,6 +67,7 @@ class ServeSettings:
     proxies: tuple[str, ...] = ()
     webhook_networks: tuple[str, ...] = ()
     webhook_plain: bool = False
+    webhook_ports: tuple[str, ...] = ("443", "1024-65535")
     trust_list: str = ""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.services.webhooks import WebhookPolicy, Webhooks
+from v2gpki.services.webhook_addresses import WebhookPolicy
+from v2gpki.services.webhooks import Webhooks
 from v2gpki.wiring.authority import CertificateAuthority
 
 _PURPOSE = "webhook secrets"

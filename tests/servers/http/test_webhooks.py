@@ -187,7 +187,7 @@ def test_the_job_sends_what_is_due(iso2: CertificateAuthority) -> None:
             served.client("mo").put("/v1/cps/generate/signedContractData", json=generated())
 
         async def run() -> None:
-            (job,) = part.jobs
+            job = part.jobs[0]
             task = asyncio.create_task(job())
             while not receiver.received:
                 await asyncio.sleep(0)
@@ -206,3 +206,11 @@ def test_a_network_that_is_none_is_told_at_the_start() -> None:
     with pytest.raises(V2GPKIError) as found:
         policy_of(ServeSettings(webhook_networks=("10.1.0.0/33",)))
     assert found.value.code == "settings.bad_value"
+
+
+def test_ports_that_are_none_are_told_at_the_start() -> None:
+    for ports in (("0",), ("70000",), ("9-5",), ("https",), ("",)):
+        with pytest.raises(V2GPKIError) as found:
+            policy_of(ServeSettings(webhook_ports=ports))
+        assert found.value.code == "settings.bad_value"
+    assert policy_of(ServeSettings(webhook_ports=("443", "8000-8100"))).ports == ((443, 443), (8000, 8100))

@@ -13,7 +13,7 @@ from v2gpki.servers.http.access import Resolver
 from v2gpki.servers.http.application import Executor
 from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.pools import routes
-from v2gpki.services.webhooks import WebhookPolicy
+from v2gpki.services.webhook_addresses import WebhookPolicy
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.ecosystem import ecosystem_of
 from v2gpki.wiring.serve_settings import ServeSettings
@@ -38,15 +38,16 @@ def pools_part(
         *opnc.operations(ecosystem),
         *webhooks.operations(hooks, ca.plug_and_charge.vehicles.owners),
     ]
-    job = webhooks.delivery_job(
-        worker or DeliveryWorker(hooks), hooks, also=lambda: hooks.publish(ecosystem.roots.expired())
+    jobs = (
+        webhooks.delivery_job(worker or DeliveryWorker(hooks)),
+        webhooks.tidying_job(hooks, also=lambda: hooks.publish(ecosystem.roots.expired())),
     )
     return Part(
         "pools",
         "Pools: OPCP 1.0 and OPNC v1 (roots, vehicles, CPS, contracts), webhooks",
         ("/v1/ccp/signedContractData", "/v1/root/rootCerts", "/opnc/v1/ccp/signedcontractdata"),
         routes=tuple(routes(found, resolver, executor, realm=REALM)),
-        jobs=(job,),
+        jobs=jobs,
     )
 
 
@@ -76,8 +77,25 @@ class _TrustListFile:
 
 
 def policy_of(settings: ServeSettings) -> WebhookPolicy:
-    """Where webhooks may go; raises ``settings.bad_value`` for what is no network."""
-    return WebhookPolicy(allowed=tuple(map(_network, settings.webhook_networks)), plain=settings.webhook_plain)
+    """Where webhooks may go; raises ``settings.bad_value`` for what is no network or no port."""
+    return WebhookPolicy(
+        allowed=tuple(map(_network, settings.webhook_networks)),
+        plain=settings.webhook_plain,
+        ports=tuple(map(_ports, settings.webhook_ports)),
+    )
+
+
+def _ports(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    least, most = (int(end) if end.isascii() and end.isdecimal() else 0 for end in (first, last or first))
+    if not 1 <= least <= most <= 65535:
+        raise V2GPKIError(
+            "settings.bad_value",
+            f"serve.webhook_ports: {text[:60]!a} is no port and no range of ports",
+            hint="write ports such as 443 or 1024-65535",
+            facts={"key": "serve.webhook_ports"},
+        )
+    return least, most
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

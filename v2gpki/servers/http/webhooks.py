@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from time import monotonic
 
 from v2gpki.clients.webhook_delivery import DeliveryWorker
 from v2gpki.errors import V2GPKIError
@@ -48,23 +47,44 @@ def operations(webhooks: Webhooks, owners: Ownership) -> list[Operation]:
     return found
 
 
-def delivery_job(worker: DeliveryWorker, webhooks: Webhooks, *, also: Callable[[], None] = lambda: None) -> Job:
-    """Sends what is due, again and again, and tidies now and then; ``also`` is done as often as the latter."""
+def delivery_job(worker: DeliveryWorker) -> Job:
+    """Sends what is due, again and again."""
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
-        tidied = -_TIDY
+        said = ""
+        try:
+            while True:
+                try:
+                    await loop.run_in_executor(None, worker.run_once)
+                except V2GPKIError as problem:
+                    # A busy store is not so later, and what is due stays due; a locked home stays so: said once.
+                    if problem.code != said:
+                        _LOG.error("webhooks wait: %s", problem, extra={"code": problem.code})
+                    said = problem.code
+                else:
+                    said = ""
+                await asyncio.sleep(_PAUSE)
+        finally:
+            worker.stop()
+
+    return work
+
+
+def tidying_job(webhooks: Webhooks, *, also: Callable[[], None] = lambda: None) -> Job:
+    """Tidies the queue now and then; ``also`` is done as often."""
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                await loop.run_in_executor(None, worker.run_once)
-                if monotonic() - tidied >= _TIDY:
-                    await loop.run_in_executor(None, also)
-                    await loop.run_in_executor(None, webhooks.tidy)
-                    tidied = monotonic()
+                await loop.run_in_executor(None, also)
+                await loop.run_in_executor(None, webhooks.tidy)
             except V2GPKIError as problem:
-                # A store that is busy now is not so later; what is due stays due.
-                _LOG.error("webhooks wait: %s", problem, extra={"code": problem.code})
-            await asyncio.sleep(_PAUSE)
+                _LOG.error("tidying webhooks waits: %s", problem, extra={"code": problem.code})
+                await asyncio.sleep(_PAUSE)
+            else:
+                await asyncio.sleep(_TIDY)
 
     return work
 

@@ -85,6 +85,7 @@ INDEXES = (
     "CREATE INDEX access_tokens_of_token ON access_tokens (token_id)",
     "CREATE INDEX endpoints_of_owner ON endpoints (owner)",
     "CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'waiting'",
+    "CREATE INDEX deliveries_waiting ON deliveries (endpoint_id, due_at) WHERE state = 'waiting'",
     "CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE state <> 'waiting'",
     "CREATE INDEX deliveries_of_endpoint ON deliveries (endpoint_id)",
 )
