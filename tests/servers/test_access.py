@@ -153,11 +153,23 @@ def test_the_audit_log_names_the_caller(scene: Scene) -> None:
 def test_an_address_that_guesses_waits_and_a_good_token_does_not(scene: Scene) -> None:
     assert scene.enrol(scene.bearer("good")).status_code == 200
     forged = scene.secrets["good"][:-8] + "AAAAAAAA"
-    answers = [scene.enrol({"authorization": f"Bearer {forged}"}).status_code for _ in range(FAILURES_AT_ONCE + 10)]
+    refused = [scene.enrol({"authorization": f"Bearer {forged}"}) for _ in range(FAILURES_AT_ONCE + 10)]
+    answers = [answer.status_code for answer in refused]
     assert answers[:FAILURES_AT_ONCE] == [401] * FAILURES_AT_ONCE
     assert 429 in answers[FAILURES_AT_ONCE:]
     assert set(answers) == {401, 429}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused if answer.status_code == 429)
+    # Neither one that is known to be good already, nor one that nobody has shown yet: others share the address.
     assert scene.enrol(scene.bearer("good")).status_code == 200
+    assert scene.enrol(scene.bearer("second")).status_code == 200
+    # In the pools too, which have other forms for refusals.
+    pools = [
+        scene.client.get("/v1/root/rootCerts", headers={"authorization": f"Bearer {forged}"}) for _ in range(5)
+    ]
+    limited = [answer for answer in pools if answer.status_code == 429]
+    assert limited
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in limited)
+    assert scene.client.get("/v1/root/rootCerts", headers=scene.bearer("weak")).status_code == 200
     with scene.opened() as ca:
         assert not [row for row in ca.store.audit_rows() if "refused" in row.action]
 
@@ -237,6 +249,7 @@ def test_who_guesses_client_secrets_waits(scene: Scene) -> None:
     ]
     assert 429 in [answer.status_code for answer in answers]
     assert int(answers[-1].headers.get("retry-after", "1")) >= 1
+    assert scene.client.post("/oauth/token", data=form(scene)).status_code == 200
 
 
 def test_what_was_written_while_serving_is_signed_when_it_ends(

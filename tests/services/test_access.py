@@ -194,6 +194,34 @@ def test_what_is_not_exchanged(access: Access) -> None:
     assert refused(lambda: access.exchange("cpo-a", secret, scopes=["*"])) == "access.bad_scope"
 
 
+@pytest.mark.parametrize(
+    ("held", "wanted", "given"),
+    [
+        (["pools"], ["pools:mo"], ("pools:mo",)),
+        (["pools"], ["pools:oem", "pools:cps"], ("pools:cps", "pools:oem")),
+        (["pools"], ["pools:admin"], None),
+        (["pools:mo"], ["pools"], None),
+        (["pools:mo"], ["pools:oem"], None),
+        (["est", "pools"], ["est", "pools:cpo"], ("est", "pools:cpo")),
+        (["*"], ["pools:admin"], ("pools:admin",)),
+        (["*"], ["est"], ("est",)),
+        (["*"], ["<script>"], None),
+        (["*"], ["est", "\u202enonsense"], None),
+        (["est"], ["admin"], None),
+    ],
+)
+def test_an_access_token_may_be_good_for_less(
+    access: Access, held: list[str], wanted: list[str], given: tuple[str, ...] | None
+) -> None:
+    _, secret = access.create("mo-9", held, caller="me")
+    if given is None:
+        assert refused(lambda: access.exchange("mo-9", secret, scopes=wanted)) == "access.bad_scope"
+        return
+    exchanged = access.exchange("mo-9", secret, scopes=wanted)
+    assert exchanged.scopes == given
+    assert access.authenticate(exchanged.secret).scopes == frozenset(given)
+
+
 def test_ended_access_tokens_are_forgotten(iso2: v2gpki.CertificateAuthority, access: Access) -> None:
     _, secret = access.create("cpo-a", ["est"], caller="me")
     access.exchange("cpo-a", secret, lifetime=timedelta(seconds=60))
@@ -220,6 +248,16 @@ def test_a_certificate_stands_for_an_identity(iso2: v2gpki.CertificateAuthority,
     access.revoke(token.id, caller="me")
     iso2.revoke(f"{other.record.serial:x}")
     assert refused(lambda: access.authenticate_certificate(other.record.der)) == "access.revoked"
+
+
+def test_a_certificate_below_a_revoked_authority_stands_for_nobody(
+    iso2: v2gpki.CertificateAuthority, access: Access
+) -> None:
+    shown = iso2.issue("secc", id="DE*ICE*E1001").record
+    access.create("cpo-a", ["est"], certificate=shown.der, caller="me")
+    assert access.authenticate_certificate(shown.der) is not None
+    iso2.revoke(f"{iso2.authority('iso2-cpo-sub-ca-1').serial:x}", "keyCompromise")
+    assert refused(lambda: access.authenticate_certificate(shown.der)) == "access.revoked"
 
 
 def test_a_certificate_that_ended_stands_for_nobody(iso2: v2gpki.CertificateAuthority, access: Access) -> None:

@@ -15,7 +15,7 @@ import hmac
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -23,6 +23,7 @@ from hashlib import sha256
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
+from v2gpki.services.standing import Standing
 from v2gpki.store.access_records import AccessToken, Token
 from v2gpki.store.protocol import Store
 
@@ -37,6 +38,11 @@ SCOPES: Mapping[str, str] = {
     "pools:admin": "the pools as their operator",
     "webhooks": "to be told of events",
     "*": "everything",
+}
+#: Scopes that contain others; each contains itself.
+_CONTAINED: Mapping[str, frozenset[str]] = {
+    "pools": frozenset({"pools:mo", "pools:oem", "pools:cpo", "pools:cps"}),
+    "*": frozenset(SCOPES),
 }
 #: How often a process asks whether another one changed a token.
 POLL = timedelta(milliseconds=300)
@@ -79,6 +85,7 @@ class Access:
         self._store = store
         self._clock = clock
         self._seal = seal
+        self._standing = Standing(store)
         self._lock = threading.Lock()
         self._known: dict[bytes, Caller] = {}
         self._revision = -1
@@ -172,15 +179,15 @@ class Access:
         """Whom a client certificate (DER), held by the other end of TLS, stands for; None when no token says so.
 
         Raises ``access.expired`` and ``access.revoked`` for its token, and for the certificate itself, which may have
-        ended or been revoked (if this home issued it) since the handshake.
+        ended or been revoked since the handshake, or an authority above it (if this home issued it).
         """
         at = self._clock.now() if now is None else now
         digest = sha256(certificate).digest()
         record = self._store.certificate_by_fingerprint(digest)
-        if record is not None and record.state == "revoked":
+        if record is not None and self._standing.revoked(record):
             raise V2GPKIError(
                 "access.revoked",
-                f"the client certificate {record.serial:x} of {record.issuer_id} was revoked",
+                f"the client certificate {record.serial:x} of {record.issuer_id}, or what is above it, was revoked",
                 hint="use a certificate that is valid",
                 facts={"issuer": record.issuer_id, "serial": f"{record.serial:x}"},
             )
@@ -205,7 +212,7 @@ class Access:
         lifetime: timedelta = ACCESS_LIFETIME,
     ) -> Exchanged:
         """A short-lived access token for a token (OAuth client credentials); ``client_id`` is the token's id or the
-        identity. ``scopes`` are some of the token's, all when none is named.
+        identity. ``scopes`` are some of the token's, or contained in one of them; all when none is named.
 
         Raises what ``authenticate`` raises, and ``access.bad_scope``.
         """
@@ -217,9 +224,9 @@ class Access:
             raise _refused("client id and secret do not belong to a token")
         self._prove(token, client_secret)
         caller = _caller(token, token.scopes, None, now)
-        wanted = tuple(sorted(set(scopes))) or token.scopes
-        if "*" not in caller.scopes and not caller.scopes.issuperset(wanted):
-            beyond = sorted(set(wanted) - caller.scopes)
+        wanted = _checked_scopes(scopes) if scopes else token.scopes
+        beyond = sorted(set(wanted) - _contained(caller.scopes))
+        if beyond:
             raise V2GPKIError(
                 "access.bad_scope",
                 f"the token is not good for {', '.join(beyond)[:100]}",
@@ -329,6 +336,11 @@ def _refused(message: str) -> V2GPKIError:
         hint="v2gpki token list shows which tokens there are; their secrets are shown nowhere",
         clause="RFC 6750 3.1",
     )
+
+
+def _contained(scopes: Iterable[str]) -> frozenset[str]:
+    """Everything that a credential with these scopes is good for."""
+    return frozenset(scopes).union(*(_CONTAINED.get(scope, ()) for scope in scopes))
 
 
 def _checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:

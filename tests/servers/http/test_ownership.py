@@ -69,7 +69,7 @@ def test_a_wide_scope_stores_no_contract_of_another_operator(served: Served, for
     for slug, role in (("iso2-mo-root", "mo-root"), ("iso2-v2g-root", "v2g-root")):
         served.ca.plug_and_charge.roots.add(foreign.authority(slug).der, role=role, at=BIRTH, caller="test")
     vehicle = vehicle_of(served.ca)
-    data = {name: base64.b64decode(text) for name, text in given(foreign, vehicle).items()}
+    data = {name: base64.b64decode(str(text)) for name, text in given(foreign, vehicle).items()}
     chain = tuple(data[f"contract{name}Certificate"] for name in ("", "SubCa2", "SubCa1"))
     sealed = Sealed("P256", data["dHpublickey"], data["contractSignatureEncryptedPrivateKey"])
     cps = foreign.plug_and_charge.cps

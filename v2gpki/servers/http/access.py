@@ -2,7 +2,7 @@
 
 Routers take a ``Resolver`` and ask nothing else. Whoever shows several credentials must be the same with each; one
 that does not hold makes the whole request anonymous, so that nothing is granted by halves. An address that shows many
-wrong ones is made to wait, unless its credential is already known to be good.
+wrong ones is told to wait; a good one is let in all the same, because others may share the address.
 Sources: RFC 7617, RFC 6750, RFC 8705; x-api-key as MaEVe sends it.
 """
 
@@ -73,7 +73,7 @@ class AccessResolver:
         """See ``Resolver``; raises ``access.too_many_failures``, and what the store raises."""
         try:
             shown = credentials(scope)
-            callers = [await self._secret(scope, user, secret) for user, secret in shown]
+            callers = [await self._secret(user, secret) for user, secret in shown]
             certificate = client_certificate(scope)
             if certificate is not None:
                 found = await self._executor.call(
@@ -94,28 +94,28 @@ class AccessResolver:
         scope.setdefault("state", {})["caller"] = identity
         return Identity(identity, frozenset.intersection(*(caller.scopes for caller in callers)), identity)
 
-    async def _secret(self, scope: Scope, user: str, secret: str) -> Caller:
+    async def _secret(self, user: str, secret: str) -> Caller:
         now = self._clock.now()
         known = self._access.known(secret, now)
         if known is None:
-            wait = self._failures.empty(address_of(scope))
-            if wait:
-                self._tally.event("rate_limited")
-                raise V2GPKIError(
-                    "access.too_many_failures",
-                    "this address showed too many wrong credentials",
-                    hint=f"come back in {wait} s",
-                    clause="RFC 6585 4",
-                    facts={"retry_after": wait},
-                )
             return await self._executor.call(self._access.authenticate, secret, user=user, now=now)
         if user and user not in (known.identity, known.token_id):
             raise V2GPKIError("access.refused", "the user is not whom the token stands for")
         return known
 
     def _failed(self, scope: Scope, refusal: V2GPKIError) -> None:
+        """Count and log a refusal; raises ``access.too_many_failures`` when there were too many before it."""
+        wait = self._failures.wait(address_of(scope))
+        if wait:
+            self._tally.event("rate_limited")
+            raise V2GPKIError(
+                "access.too_many_failures",
+                "this address showed too many wrong credentials",
+                hint=f"come back in {wait} s",
+                clause="RFC 6585 4",
+                facts={"retry_after": wait},
+            ) from refusal
         self._tally.event("credential_refused")
-        self._failures.wait(address_of(scope))
         state = scope.get("state") or {}
         _LOG.warning(
             "credential refused",

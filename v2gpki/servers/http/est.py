@@ -175,7 +175,7 @@ class EstRoute(BaseRoute):
         status = refusal.outcome.http
         headers: dict[str, str] = {}
         wait = refusal.facts.get("retry_after")
-        if status in (202, 503):
+        if status in (202, 429, 503):
             headers["Retry-After"] = str(wait if isinstance(wait, int) else _BUSY_SECONDS)
         return self._unauthenticated() if status == 401 else _text(status, _said(refusal), headers)
 

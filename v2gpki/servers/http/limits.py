@@ -31,23 +31,14 @@ class Meter:
 
     def wait(self, address: str) -> int:
         """0 when the call may go on, which costs a token; else the whole seconds until there is one."""
-        left, now, who = self._level(address)
+        who, now = _party(address), self._clock()
+        left, since = self._buckets.get(who, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._rate)
         if left >= 1.0:
             self._keep(who, left - 1.0, now)
             return 0
         self._keep(who, left, now)
         return max(1, math.ceil((1.0 - left) / self._rate))
-
-    def empty(self, address: str) -> int:
-        """As ``wait``, without taking a token: whether the address has used up what it may."""
-        left, _, _ = self._level(address)
-        return 0 if left >= 1.0 else max(1, math.ceil((1.0 - left) / self._rate))
-
-    def _level(self, address: str) -> tuple[float, float, str]:
-        who = _party(address)
-        now = self._clock()
-        left, since = self._buckets.get(who, (self._burst, now))
-        return min(self._burst, left + (now - since) * self._rate), now, who
 
     def _keep(self, who: str, left: float, now: float) -> None:
         self._buckets[who] = left, now

@@ -65,10 +65,6 @@ class TokenEndpoint:
             return Response(status_code=400)
 
     async def _answer(self, request: Request) -> Response:
-        wait = self._failures.empty(address_of(request.scope))
-        if wait:
-            self._tally.event("rate_limited")
-            return _refusal(429, "slow_down", f"too many wrong credentials; come back in {wait} s", wait=wait)
         body = await body_of(request.scope, request.receive, _LARGEST)
         try:
             given = _fields(request, body)
@@ -95,7 +91,11 @@ class TokenEndpoint:
             if name is None:
                 raise
             if name == "invalid_client":
-                self._failures.wait(address_of(request.scope))
+                # After the look at the credential: others may share the address with who guesses.
+                wait = self._failures.wait(address_of(request.scope))
+                if wait:
+                    self._tally.event("rate_limited")
+                    return _refusal(429, "slow_down", f"too many wrong credentials; come back in {wait} s", wait=wait)
                 self._tally.event("credential_refused")
                 return _refusal(401, name, "client id and secret are not good here", challenge=True)
             return _refusal(400, name, problem.message)

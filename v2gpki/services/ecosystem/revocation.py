@@ -2,7 +2,8 @@
 
 A party may end what bears an identifier of a prefix that is bound to it, in the role that the prefix belongs to. Who
 asked for such a certificate does not matter: a charge point operator brings every vehicle's requests. Where there is
-no prefix, it may end what it was given. The operator of the pools may end everything but authorities. Sources: OPNC pki.api.v1 revokeCertificate; RFC 5280 5.3.1.
+no prefix, it may end what it was given. The operator of the pools may end everything but authorities.
+Sources: OPNC pki.api.v1 revokeCertificate; RFC 5280 5.3.1.
 """
 
 from __future__ import annotations
