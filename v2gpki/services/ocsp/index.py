@@ -2,8 +2,9 @@
 
 Read from the store once, then kept current from the audit log: every revocation, abandoned intent and change of an
 authority is a row there, written in the same transaction, so that reading the new rows misses nothing and costs what
-has changed. Abandoned serials count as revoked: if such a certificate turned up, nobody should trust it.
-Sources: RFC 6960 4.1.1; RFC 5280 5.3.1.
+has changed. Abandoned serials count as revoked: if such a certificate turned up, nobody should trust it. So does
+every serial of an issuer whose key was compromised, also one that was never issued here: a thief chooses his own.
+Sources: RFC 6960 2.7, 4.1.1; RFC 5280 5.3.1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from v2gpki.certs.ocsp import IssuerName
 from v2gpki.certs.view import view
 from v2gpki.profile.load import Catalogue
 from v2gpki.profile.model import AnswerRule
+from v2gpki.services.compromise import compromise
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuditRow, AuthorityRecord
 
@@ -39,7 +41,14 @@ class Issuer:
         self.rule = rule
         self.name = IssuerName(record.subject_der, view(record.der).spki)
         self.revoked: dict[int, Revoked] = {}
+        #: Since when and why nothing that it ever signed is good.
+        self.compromised: Revoked | None = None
         self._issued: set[int] = set()
+
+    def fact(self, serial: int) -> Revoked | None:
+        """When and why a certificate was revoked, by itself or with its issuer, whichever was first."""
+        own, common = self.revoked.get(serial), self.compromised
+        return own if common is None or (own is not None and own.at <= common.at) else common
 
     def issued(self, serial: int, store: Store) -> bool:
         """Whether it ever issued this serial; a certificate never leaves the store, so the answer yes is kept."""
@@ -54,13 +63,15 @@ class Issuer:
 
 
 class Changes(NamedTuple):
-    """What is new: (issuer id, serial) of certificates revoked, and whether authorities changed."""
+    """What is new: (issuer id, serial) of certificates revoked, whether authorities changed, and which issuers were
+    compromised."""
 
     revoked: list[tuple[str, int]]
     authorities: bool
+    compromised: list[Issuer]
 
 
-NOTHING = Changes([], False)
+NOTHING = Changes([], False, [])
 
 
 class IssuerIndex:
@@ -93,16 +104,24 @@ class IssuerIndex:
         self._revision, self._sequence = revision, tip
         return changes
 
-    def _load(self) -> None:
-        """The authorities whose keys are in this home, with what they revoked."""
+    def _load(self) -> list[Issuer]:
+        """Read the authorities whose keys are in this home, with what they revoked; those newly compromised."""
+        compromised = []
         for record in self._store.authorities():
-            if record.key_id and record.id not in self.by_id:
+            issuer = self.by_id.get(record.id)
+            if issuer is None and not record.key_id:
+                continue
+            known = compromise(self._store, record)
+            if issuer is None:
                 issuer = Issuer(record, self._catalogue.edition(record.edition).ocsp_answers)
                 for entry in self._store.revoked_serials(record.id):
                     issuer.revoked[entry.serial] = Revoked(entry.revoked_at, entry.reason)
                 self._place(issuer)
-            elif record.id in self.by_id:
-                self.by_id[record.id].record = record
+            issuer.record = record
+            if known is not None and issuer.compromised is None:
+                issuer.compromised = Revoked(*known)
+                compromised.append(issuer)
+        return compromised
 
     def _place(self, issuer: Issuer) -> None:
         self.by_id[issuer.record.id] = issuer
@@ -112,8 +131,7 @@ class IssuerIndex:
     def _take_over(self, rows: list[AuditRow]) -> Changes:
         revoked = []
         authorities = any(row.action in _AUTHORITIES for row in rows)
-        if authorities:
-            self._load()
+        compromised = self._load() if authorities else []
         for row in rows:
             if row.action in _AUTHORITIES:
                 continue
@@ -128,4 +146,4 @@ class IssuerIndex:
                 if record is not None and record.revoked_at is not None:
                     issuer.revoked[serial] = Revoked(record.revoked_at, record.reason)
             revoked.append((issuer_id, serial))
-        return Changes(revoked, authorities)
+        return Changes(revoked, authorities, compromised)

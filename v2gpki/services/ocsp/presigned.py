@@ -125,6 +125,8 @@ class Presigned:
             self._groups[key] = group
         signatures, revoked, sign = group.signatures, issuer.revoked, batch.sign
         for serial in serials:
+            if issuer.compromised is not None:
+                break
             if serial in revoked or not _usual(serial):
                 continue
             octets = serial.to_bytes(_SERIAL_OCTETS, "big")
@@ -135,6 +137,9 @@ class Presigned:
             yield len(signatures)
         if self._filling.pop(key, None) is group:
             self._groups[key] = group
+        if issuer.compromised is not None:
+            # By another thread, which has perhaps dropped what there was before these were in service.
+            self.drop_issuer(issuer)
 
 
 def _usual(serial: int) -> bool:

@@ -1,12 +1,13 @@
 """The OCSP responder: octets of a request in, octets of an answer out, live or pre-signed.
 
 good: issued here and not revoked, also after it ended (nothing is ever taken back). revoked: with time and reason,
-and serials of abandoned intents. unknown: never issued. unauthorized: the issuer is none of ours, or has itself ended,
-so that nobody can vouch for it. tryLater: nobody can sign now (home locked, signer missing). malformedRequest: junk,
-several CertIDs. In pre-signed mode good and revoked answers are signed once and kept for ``refresh`` of their
-edition; a revocation by any process replaces the answer within ``poll``. A nonce is echoed, and only when asked for:
-such an answer is signed for the asker. Answers never outlive the signer's certificate.
-Sources: RFC 6960 2.2, 2.3, 2.4 and 4.2; RFC 5019 2.2.3 and 2.2.4; RFC 9654; [V2G2-649], [V2G20-1021].
+and serials of abandoned intents; below an issuer that was revoked for a compromise of its key every serial, with the
+issuer's time and reason (for other reasons what it issued keeps its answers). unknown: never issued. unauthorized: the
+issuer is none of ours, has itself ended, or was revoked and left nobody to sign. tryLater: nobody can sign now (home
+locked, signer missing). malformedRequest: junk, several CertIDs. In pre-signed mode good and revoked answers are signed
+once and kept for ``refresh`` of their edition; a revocation by any process replaces the answer within ``poll``. A nonce
+is echoed, and only when asked for: such an answer is signed for the asker. Answers never outlive the signer.
+Sources: RFC 6960 2.2, 2.3, 2.4, 2.7 and 4.2; RFC 5019 2.2.3 and 2.2.4; RFC 9654; [V2G2-649], [V2G20-1021].
 """
 
 from __future__ import annotations
@@ -148,6 +149,9 @@ class OcspResponder:
             self._last_look, self._next_look = now, now + self._poll
             if changes.authorities or changes.revoked:
                 self._signers.forget()
+            for issuer in changes.compromised:
+                if self._presigned is not None:
+                    self._presigned.drop_issuer(issuer)
             for issuer_id, serial in changes.revoked:
                 self._replace(self._index.by_id[issuer_id], serial, now)
         return bool(changes.revoked or changes.authorities)
@@ -173,7 +177,7 @@ class OcspResponder:
         # Begun before the first answer becomes old, so that the last new one is there in time.
         self._next_fill = now + (min(rules) * 7 / 8 if rules else POLL)
         for issuer in chosen:
-            signer = self._signer(issuer, now)
+            signer = None if issuer.compromised else self._signer(issuer, now)
             if signer is None:
                 continue
             window = self._window(issuer, signer, now)
@@ -212,13 +216,17 @@ class OcspResponder:
     def _ahead(self, issuer: Issuer, signer: OcspSigner, hash_name: str, now: datetime) -> Iterator[SignedAhead]:
         window = self._window(issuer, signer, now)
         batch = signer.template.batch(hash_name, issuer.name.keys[hash_name], window)
+        facts = {serial: issuer.fact(serial) or fact for serial, fact in list(issuer.revoked.items())}
         for serial in self._store.serials(issuer.record.id, valid_at=now):
-            if serial not in issuer.revoked:
+            fact = issuer.fact(serial)
+            if fact is not None:
+                facts[serial] = fact
+            else:
                 octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
                 signed = batch.answer(octets, batch.sign(octets))
                 request = write_request(issuer.name.cert_id(hash_name, serial))
                 yield SignedAhead(serial, signed, request, "good", issuer.record.id, window.next_update)
-        for serial, fact in list(issuer.revoked.items()):
+        for serial, fact in facts.items():
             cert_id = issuer.name.cert_id(hash_name, serial)
             signed = signer.template.answer(cert_id, revoked(*fact), _since(window, fact))
             yield SignedAhead(serial, signed, write_request(cert_id), "revoked", issuer.record.id, window.next_update)
@@ -238,25 +246,28 @@ class OcspResponder:
         if signer is None:
             # RFC 9654 2.1: an answer without the nonce, signed ahead, is better than none.
             ahead = None if self._presigned is None else self._presigned.ready(write_request(asked.cert_id), now)
-            return ahead or _failure("tryLater", issuer_id)
+            # A CA that is revoked gets no new signer: nobody will ever answer for it.
+            passing = issuer.record.state != "revoked" or self._signers.locked
+            return ahead or _failure("tryLater" if passing else "unauthorized", issuer_id)
         return self._sign(issuer, signer, asked, now)
 
     def _sign(self, issuer: Issuer, signer: OcspSigner, asked: OcspRequest, now: datetime) -> OcspAnswer:
         window = self._window(issuer, signer, now)
-        fact = issuer.revoked.get(asked.serial)
+        fact = issuer.fact(asked.serial)
+        known = asked.serial in issuer.revoked or issuer.issued(asked.serial, self._store)
         if fact is not None:
             name, status, window = "revoked", revoked(*fact), _since(window, fact)
-        elif issuer.issued(asked.serial, self._store):
+        elif known:
             name, status = "good", GOOD
         else:
             name, status = "unknown", UNKNOWN
         signed = signer.template.answer(asked.cert_id, status, window, asked.nonce)
-        cacheable = asked.nonce is None and status != UNKNOWN
+        cacheable = asked.nonce is None and known
         answer = OcspAnswer(signed, name, window.this_update, window.next_update, cacheable, issuer.record.id)
         if self._presigned is not None and cacheable:
             until = min(now + issuer.rule.refresh, window.next_update)
             self._presigned.keep(asked.serial, asked.cert_id, answer, until)
-            if fact is None and asked.serial in issuer.revoked:
+            if fact is None and issuer.fact(asked.serial) is not None:
                 # Revoked by another thread while it was signed.
                 self._presigned.drop(issuer, asked.serial)
         return answer

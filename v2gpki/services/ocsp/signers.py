@@ -2,8 +2,9 @@
 
 A signer is an end-entity certificate of the edition's OCSP role, issued by the CA whose certificates it answers for,
 its key in the vault, never one that has ended or was revoked. A CA that can have none (no such role in its edition,
-or it is retired and issues nothing) signs its answers with its own key, which RFC 6960 allows. Without a key nobody
-signs, and the responder says tryLater. Sources: RFC 6960 4.2.2.2; profiles ``ocsp``.
+or it is retired or revoked and issues nothing) signs its answers with its own key, which RFC 6960 allows; unless it was
+revoked because others may have that key: then only the signers that it has go on, to say revoked, until they end.
+Without a key nobody signs, and the responder says tryLater. Sources: RFC 6960 2.7, 4.2.2.2; profiles ``ocsp``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -18,6 +20,7 @@ from v2gpki.certs.ocsp_answer import AnswerTemplate
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.profile.load import Catalogue
+from v2gpki.services.compromise import compromise
 from v2gpki.services.issuance import Issuance, Order
 from v2gpki.services.routing import Routing
 from v2gpki.store.protocol import Store
@@ -57,13 +60,23 @@ class _Known(NamedTuple):
 class OcspSigners:
     """The OCSP signers of a home. ``keys`` None: it is locked. ``issue`` None: missing signers stay missing."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, keys: Keys | None, *, issue: Issue | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        keys: Keys | None,
+        *,
+        issue: Issue | None = None,
+        leased: bool = True,
+    ) -> None:
+        """``leased`` False leaves it to ``issue`` that one process issues at a time."""
         self._store = store
         self._catalogue = catalogue
         self._keys = keys
         self._issue = issue
         self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
+        self._leased = leased
         self._holder = os.urandom(8).hex()
 
     @property
@@ -90,22 +103,27 @@ class OcspSigners:
         """
         renewed = []
         for authority in self._store.authorities():
-            role = self._role(authority)
+            role = self.role(authority)
             if not role or authority.state != "active" or not authority.not_before <= now < authority.not_after:
                 continue
             if self._ends_soon(authority, role, now):
-                with self._lock:
-                    issued = self._issued(authority, now)
-                    self._known.pop(authority.id, None)
+                issued = self.renew_one(authority, now)
                 if issued is not None:
                     renewed.append(issued)
         return renewed
+
+    def renew_one(self, authority: AuthorityRecord, now: datetime) -> CertificateRecord | None:
+        """Issue the next signer of one authority, if that is due and possible."""
+        with self._lock:
+            issued = self._issued(authority, now)
+            self._known.pop(authority.id, None)
+        return issued
 
     def ends(self, now: datetime) -> dict[str, datetime | None]:
         """For each authority that is active and within its validity, when its signer ends; None when there is none."""
         found: dict[str, datetime | None] = {}
         for authority in self._store.authorities():
-            role = self._role(authority)
+            role = self.role(authority)
             if authority.state != "active" or not authority.not_before <= now < authority.not_after:
                 continue
             held = self._held(authority, role, now) if role else []
@@ -119,7 +137,7 @@ class OcspSigners:
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _role(self, authority: AuthorityRecord) -> str:
+    def role(self, authority: AuthorityRecord) -> str:
         """The OCSP role that this authority may issue, "" for none."""
         role = self._catalogue.edition(authority.edition).ocsp_role
         if not role:
@@ -136,12 +154,14 @@ class OcspSigners:
         keys = self._keys
         if keys is None:
             return None
-        role = self._role(authority)
+        role = self.role(authority)
         for record in self._held(authority, role, now) if role else ():
             signer = _signer(keys, record.key_id)
             if signer is not None:
                 return OcspSigner(AnswerTemplate(signer, record.der), record.not_after, record.serial)
-        if (role and authority.state == "active") or authority.state == "revoked" or not authority.key_id:
+        if (role and authority.state == "active") or not authority.key_id:
+            return None
+        if compromise(self._store, authority) is not None:
             return None
         own = _signer(keys, authority.key_id)
         return None if own is None else OcspSigner(AnswerTemplate(own), authority.not_after)
@@ -160,10 +180,12 @@ class OcspSigners:
 
     def _issued(self, authority: AuthorityRecord, now: datetime) -> CertificateRecord | None:
         """A new signer, unless that is impossible, or another process is issuing one right now."""
-        if self._issue is None or self._keys is None or not self._role(authority) or authority.state != "active":
+        if self._issue is None or self._keys is None or not self.role(authority) or authority.state != "active":
             return None
-        with self._store.lease(f"ocsp-signer {authority.id}", self._holder, now, _LEASE_SECONDS) as mine:
-            if not mine or not self._ends_soon(authority, self._role(authority), now):
+        name = f"ocsp-signer {authority.id}"
+        lease = self._store.lease(name, self._holder, now, _LEASE_SECONDS) if self._leased else nullcontext(True)
+        with lease as mine:
+            if not mine or not self._ends_soon(authority, self.role(authority), now):
                 return None
             try:
                 return self._issue(authority)
@@ -194,6 +216,9 @@ class SignerIssuance:
 def _signer(keys: Keys, key_id: str) -> Signer | None:
     try:
         return keys.signer(key_id)
-    except V2GPKIError:
+    except V2GPKIError as problem:
+        if problem.code == "signing.unavailable":
+            # That passes: nothing is to be remembered of it.
+            raise
         # Missing or damaged: perhaps another one is there.
         return None
