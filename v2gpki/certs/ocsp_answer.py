@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from v2gpki.certs import der
 from v2gpki.certs.crl import REASON_CODES
@@ -60,6 +60,15 @@ def revoked(at: datetime, reason: str = "") -> bytes:
     return der.implicit(1, generalized_time(at) + why, constructed=True)
 
 
+@runtime_checkable
+class AnswerSigner(Protocol):
+    """A key that another process has, which signs answers that it writes itself, and no octets."""
+
+    def sign_answer(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> bytes:
+        """The signature over the ResponseData that says this; V2GPKIError when it is not so."""
+        ...
+
+
 class AnswerTemplate:
     """Answers of one signer."""
 
@@ -76,6 +85,7 @@ class AnswerTemplate:
                 clause="RFC 6960 4.2.2.2",
             )
         self.signer = signer
+        self.elsewhere = signer if isinstance(signer, AnswerSigner) else None
         self.certificate = certificate
         key_hash = hashlib.sha1(key_octets(signer.spki), usedforsecurity=False).digest()
         self._responder = der.explicit(2, der.octet_string(key_hash))
@@ -87,6 +97,13 @@ class AnswerTemplate:
     def answer(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None = None) -> bytes:
         """A signed OCSPResponse (DER). ``cert_id`` is repeated as the request had it; ``status`` is ``GOOD``,
         ``UNKNOWN`` or what ``revoked`` gives."""
+        tbs = self.tbs(cert_id, status, window, nonce)
+        if self.elsewhere is not None:
+            return self.assemble(tbs, self.elsewhere.sign_answer(cert_id, status, window, nonce))
+        return self.assemble(tbs, self.signer.sign(tbs))
+
+    def tbs(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None = None) -> bytes:
+        """The ResponseData (DER) that ``answer`` has signed."""
         known, produced, updates = self._times
         if known != window:
             produced = generalized_time(window.produced_at)
@@ -94,8 +111,7 @@ class AnswerTemplate:
             self._times = window, produced, updates
         single = der.sequence(cert_id, status, updates)
         extensions = b"" if nonce is None else der.explicit(1, der.sequence(nonce_extension(nonce)))
-        tbs = der.sequence(self._responder, produced, der.sequence(single), extensions)
-        return self.assemble(tbs, self.signer.sign(tbs))
+        return der.sequence(self._responder, produced, der.sequence(single), extensions)
 
     def batch(self, hash_name: str, key: bytes, window: Window) -> Batch:
         """What all ``good`` answers of one run have in common; ``key`` is both hashes of the issuer in one run."""
@@ -148,6 +164,10 @@ class Batch:
 
     def sign(self, serial: bytes) -> bytes:
         """The signature of the answer about one serial number."""
+        elsewhere = self.template.elsewhere
+        if elsewhere is not None:
+            cert_id = der.sequence(self._cert_id, der.tlv(der.INTEGER, serial))
+            return elsewhere.sign_answer(cert_id, GOOD, self.window, None)
         return self._sign(self._tbs(serial))
 
     def answer(self, serial: bytes, signature: bytes) -> bytes:

@@ -53,7 +53,7 @@ def crl(premises: Premises) -> Part:
     from v2gpki.wiring.ocsp import crl_publication  # noqa: PLC0415
 
     ca = premises.ca
-    publication = None if ca.vault is None else crl_publication(ca)
+    publication = None if ca.locked else crl_publication(ca)
     app = CrlApp(ca.store, ca.clock, publication=publication)
     return Part(
         "crl",

@@ -37,7 +37,7 @@ class Upkeep:
 
     def seal_now(self) -> None:
         """Sign the newest row, unless that was done."""
-        if self._ca.vault is None:
+        if self._ca.locked:
             return
         newest = self._ca.store.audit_tip()[0]
         if newest != self._sealed:

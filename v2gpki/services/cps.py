@@ -46,15 +46,23 @@ class CertificateProvisioningService:
     """Signs contract data with the CPS keys of one home."""
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, roots: RootPool, standing: Standing, signer: Callable[[str], Signer]
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        roots: RootPool,
+        standing: Standing,
+        signer: Callable[[str], Signer],
+        *,
+        elsewhere: Callable[[ContractData, CpsSigner], SignedContract] | None = None,
     ) -> None:
         """``signer`` gives the signer of a key id; it is asked for when something is signed, and needs the home
-        unlocked."""
+        unlocked. ``elsewhere`` has contract data signed by the process that has the keys instead."""
         self._store = store
         self._catalogue = catalogue
         self._roots = roots
         self._standing = standing
         self._signer = signer
+        self._elsewhere = elsewhere
         self._known: dict[tuple[str, int], CpsSigner] = {}
 
     def signers(self, edition: str, suite: str, now: datetime) -> list[CpsSigner]:
@@ -116,6 +124,8 @@ class CertificateProvisioningService:
 
     def sign(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under this CPS's signature."""
+        if self._elsewhere is not None:
+            return self._elsewhere(data, signer)
         return sign_contract(data, cps_chain=signer.chain, signer=self._signer(signer.key_id))
 
     def _signer_of(self, record: CertificateRecord, issuer: AuthorityRecord) -> CpsSigner:

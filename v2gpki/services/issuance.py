@@ -10,7 +10,7 @@ Clauses: RFC 5280 4.1.2.2 (serial), [V2G2-884] (every certificate meets its prof
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -99,6 +99,25 @@ class Issued:
     authority: AuthorityRecord | None = None
 
 
+class Recorded(NamedTuple):
+    """A certificate whose intent is recorded and whose key is another process's: what that one needs to write it anew.
+
+    ``issuer_id`` is the signing authority's generation; serial and digest stand in the intent that ``reference`` names.
+    """
+
+    reference: str
+    profile: Profile
+    issuer_id: str
+    identifier: Identifier | None
+    spki: bytes
+    not_before: datetime
+    not_after: datetime
+
+
+#: Gives the signatures of recorded certificates, in their order.
+Press: TypeAlias = "Callable[[Sequence[Recorded]], Sequence[bytes]]"
+
+
 #: Makes of signed certificates the bundles that carry them; only signs and computes.
 Deliver: TypeAlias = "Callable[[Sequence[Issued]], Sequence[Bundle]]"
 
@@ -177,14 +196,23 @@ class Issuance:
     """Issues certificates for every caller. Safe from threads as far as its store and vault are."""
 
     def __init__(
-        self, store: Store, vault: KeyVault, clock: Clock, *, session: str, seal: Callable[[], None]
+        self,
+        store: Store,
+        vault: KeyVault,
+        clock: Clock,
+        *,
+        session: str,
+        seal: Callable[[], None],
+        press: Press | None = None,
     ) -> None:
-        """``session`` (16 hex digits) marks this process's intents; ``seal`` signs the audit log's head."""
+        """``session`` (16 hex digits) marks this process's intents; ``seal`` signs the audit log's head. ``press`` asks
+        the process that has the keys for signatures, and no signer of the vault is used."""
         self._store = store
         self._vault = vault
         self._clock = clock
         self._session = session
         self._seal = seal
+        self._press = press
         self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
 
     def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = _nothing) -> list[Issued]:
@@ -218,6 +246,32 @@ class Issuance:
         issuer = self._store.authority(record.issuer_id)
         above = () if issuer is None or issuer.der == record.der else _without_root(issuer)
         return Issued(record, (record.der, *above))
+
+    def sign_recorded(self, intent: IntentRecord, order: Order) -> bytes:
+        """The signature of a certificate whose intent another process recorded, for that process to commit.
+
+        It is written and judged anew from the order: signed is only what this process would have issued itself.
+        Raises ``signing.not_recorded`` when that is something else than was recorded, and what issuing raises.
+        """
+        now = self._clock.now().replace(microsecond=0)
+        if order.authority is not None or order.key_id or intent.key_id or not order.issuer_id or order.spki is None:
+            raise _not_recorded(intent.reference, "it is no end-entity certificate for a given key")
+        self._require_in_service(order.issuer_id)
+        octets = order.profile.serial.octets
+        serial = intent.serial.to_bytes(octets, "big") if 0 < intent.serial < 1 << 8 * octets else b"\x00"
+        rule = order.profile.serial
+        if not rule.first_minimum <= serial[0] <= rule.first_maximum:
+            raise _not_recorded(intent.reference, "its serial number is not one of the profile's")
+        prepared = self._prepare_one(order, serial, intent.reference, now, intent.caller)
+        expected = prepared.intent
+        if (expected.issuer_id, expected.tbs_digest) != (intent.issuer_id, intent.tbs_digest):
+            raise _not_recorded(intent.reference, "what was recorded is another certificate")
+        if (expected.edition, expected.role, expected.identifier) != (intent.edition, intent.role, intent.identifier):
+            raise _not_recorded(intent.reference, "it was recorded under another role or identifier")
+        issuer = prepared.line.issuer
+        if issuer is None:
+            raise _not_recorded(intent.reference, "it has no issuer")
+        return self._vault.signer(issuer.key_id).sign(prepared.tbs)
 
     def recover(self, is_alive: Callable[[str], bool]) -> int:
         """Close the intents that dead processes left behind; ``is_alive`` tells for a session's hex name.
@@ -353,16 +407,11 @@ class Issuance:
         )
 
     def _sign(self, prepared: Sequence[_Prepared], now: datetime, caller: str) -> list[Issued]:
-        signers: dict[str, Signer] = {}
         issued = []
-        for item in prepared:
+        for item, signature in zip(prepared, self._signatures(prepared), strict=True):
             order, line, intent = item.order, item.line, item.intent
-            key_id = order.key_id if line.issuer is None else line.issuer.key_id
-            signer = signers.get(key_id)
-            if signer is None:
-                signer = signers[key_id] = self._vault.signer(key_id)
             template, profile = line.template, line.profile
-            certificate = template.assemble(item.tbs, signer.sign(item.tbs))
+            certificate = template.assemble(item.tbs, signature)
             record = CertificateRecord(
                 intent.issuer_id,
                 intent.serial,
@@ -384,6 +433,20 @@ class Issuance:
             private_key = None if intent.key_id else item.private_key
             issued.append(Issued(record, (certificate, *line.chain_above), private_key, item.findings, authority))
         return issued
+
+    def _signatures(self, prepared: Sequence[_Prepared]) -> Iterable[bytes]:
+        if self._press is not None:
+            return self._press([_recorded(item) for item in prepared])
+        return self._own_signatures(prepared)
+
+    def _own_signatures(self, prepared: Sequence[_Prepared]) -> Iterator[bytes]:
+        signers: dict[str, Signer] = {}
+        for item in prepared:
+            key_id = item.order.key_id if item.line.issuer is None else item.line.issuer.key_id
+            signer = signers.get(key_id)
+            if signer is None:
+                signer = signers[key_id] = self._vault.signer(key_id)
+            yield signer.sign(item.tbs)
 
     def _abandon(self, intents: Sequence[IntentRecord], made: Collection[str], reason: str) -> None:
         """Close intents; ``made`` are the keys that were made for them, and for nobody else."""
@@ -463,6 +526,28 @@ class Issuance:
                 facts={"issuer": issuer.id, "role": profile.role},
             )
         return issuer
+
+
+def _recorded(item: _Prepared) -> Recorded:
+    order = item.order
+    return Recorded(
+        item.intent.reference,
+        order.profile,
+        order.issuer_id,
+        order.identifier,
+        item.spki,
+        item.not_before,
+        item.not_after,
+    )
+
+
+def _not_recorded(reference: str, why: str) -> V2GPKIError:
+    return V2GPKIError(
+        "signing.not_recorded",
+        f"nothing is signed for the intent {reference}: {why}",
+        hint="the process that asked is broken; the log says which one it was",
+        facts={"intent": reference},
+    )
 
 
 def _serial(rule: SerialRule, random: bytes) -> bytes:

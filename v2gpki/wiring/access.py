@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def access_of(ca: CertificateAuthority) -> Access:
     """The home's tokens. Changing them in a locked home leaves the audit log's newest rows unsigned until the next
     change in an unlocked one."""
-    return Access(ca.store, ca.clock, seal=ca._seal if ca.vault is not None else lambda: None)
+    return Access(ca.store, ca.clock, seal=ca._seal if not ca.locked else lambda: None)
 
 
 def registrations_of(ca: CertificateAuthority) -> Registrations:
     """The home's registration table; as ``access_of``."""
-    seal = ca._seal if ca.vault is not None else lambda: None
+    seal = ca._seal if not ca.locked else lambda: None
     return Registrations(ca.store, ca.catalogue, ca.clock, seal=seal)

@@ -35,7 +35,9 @@ from v2gpki.wiring.settings import DEFAULT_ORG, MAIN_EDITIONS, Settings
 
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
+    from v2gpki.services.revocation import Revocation
     from v2gpki.wiring.plug_and_charge import PlugAndCharge
+    from v2gpki.wiring.signing.client import RemoteSigning
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ class CertificateAuthority:
         *,
         vault: Vault | None,
         caller: str,
+        signing: RemoteSigning | None = None,
     ) -> None:
+        """``signing`` stands in for the vault where another process has the keys."""
         self.home = home
         self.store = store
         self.catalogue = catalogue
         self.clock = clock
         self.settings = settings
         self.vault = vault
+        self.signing = signing
         self.caller = caller
         self._directory = Directory(store, catalogue)
         self._routing = Routing(store, catalogue, lambda org: self._naming(org=settings.org or org))
@@ -245,11 +250,8 @@ class CertificateAuthority:
 
     def revoke(self, certificate: str, reason: str = "unspecified") -> CertificateRecord:
         """Revoke the certificate that ``find_certificate`` gives for this name; ``reason`` as in RFC 5280 5.3.1."""
-        from v2gpki.services.revocation import Revocation  # noqa: PLC0415  # keeps start-up fast
-
         record = self.find_certificate(certificate)
-        vault = self._unlocked()
-        revoked = Revocation(self.store, vault, self.clock).revoke(
+        revoked = self._revocation().revoke(
             record.issuer_id, record.serial, reason, caller=self.caller
         )
         self._seal()
@@ -257,10 +259,8 @@ class CertificateAuthority:
 
     def publish_crl(self, authority: str) -> CrlRecord:
         """Sign and keep the next CRL of an authority."""
-        from v2gpki.services.revocation import Revocation  # noqa: PLC0415  # keeps start-up fast
-
         record = self.authority(authority)
-        crl = Revocation(self.store, self._unlocked(), self.clock).publish_crl(
+        crl = self._revocation().publish_crl(
             record, self.settings.crl_lifetime, caller=self.caller
         )
         self._seal()
@@ -283,6 +283,7 @@ class CertificateAuthority:
             seal=self._seal,
             ready=self._require_unlocked,
             caller=self.caller,
+            elsewhere=None if self.signing is None else self.signing.contract,
         )
 
     # -- life ----------------------------------------------------------------------------------
@@ -292,15 +293,29 @@ class CertificateAuthority:
         """The one issuance path; taking it unlocks nothing, but needs the vault to be unlocked."""
         with self._first_use:
             if self._issuance is None:
-                vault = self._unlocked()
+                keys = self._unlocked() if self.signing is None else self.signing
                 self._session = Session(self.home)
                 self._issuance = Issuance(
-                    self.store, vault, self.clock, session=self._session.name, seal=self._seal
+                    self.store,
+                    keys,
+                    self.clock,
+                    session=self._session.name,
+                    seal=self._seal,
+                    press=None if self.signing is None else self.signing.certificates,
                 )
-                if self.store.pending_intents():
-                    with self._session.alone():
-                        self._issuance.recover(self._session.is_alive)
+                self._recover(self._issuance, self._session)
             return self._issuance
+
+    def recover(self) -> None:
+        """Close the intents that dead processes left behind; taking the issuance did that already, once."""
+        issuance = self.issuance
+        if self._session is not None:
+            self._recover(issuance, self._session)
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing can be signed: there is no passphrase here, and no process that has the keys."""
+        return self.vault is None and self.signing is None
 
     def close(self) -> None:
         """End the session and close the store."""
@@ -308,6 +323,8 @@ class CertificateAuthority:
             self._session.close()
             self._session = None
             self._issuance = None
+        if self.signing is not None:
+            self.signing.close()
         self.store.close()
 
     def __enter__(self) -> CertificateAuthority:
@@ -331,9 +348,33 @@ class CertificateAuthority:
         return self.vault
 
     def _require_unlocked(self) -> None:
-        self._unlocked()
+        if self.signing is not None:
+            self.signing.check()
+        else:
+            self._unlocked()
+
+    def _revocation(self) -> Revocation:
+        from v2gpki.services.revocation import Revocation  # noqa: PLC0415  # keeps start-up fast
+
+        if self.signing is None:
+            return Revocation(self.store, self._unlocked(), self.clock)
+        from v2gpki.wiring.signing.client import RemoteRevocation  # noqa: PLC0415  # the same
+
+        return RemoteRevocation(self.store, self.signing, self.clock)
+
+    def _recover(self, issuance: Issuance, session: Session) -> None:
+        if not self.store.pending_intents():
+            return
+        if self.signing is not None:
+            self.signing.recover()
+            return
+        with session.alone():
+            issuance.recover(session.is_alive)
 
     def _seal(self) -> None:
+        if self.signing is not None:
+            self.signing.seal()
+            return
         from v2gpki.wiring.sealing import seal  # noqa: PLC0415  # only after a write
 
         seal(self.store, self._unlocked(), self.clock)

@@ -16,7 +16,6 @@ from v2gpki.services.ecosystem import (
     unheard,
 )
 from v2gpki.services.pools.writing import Writing
-from v2gpki.services.revocation import Revocation
 from v2gpki.services.standing import Standing
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.records import CertificateRecord
@@ -83,8 +82,8 @@ def ecosystem_of(ca: CertificateAuthority, *, publish: Publish = unheard) -> Eco
 
 
 def _revoke(ca: CertificateAuthority, issuer_id: str, serial: int, reason: str, caller: str) -> CertificateRecord:
-    if ca.vault is None:
+    if ca.locked:
         raise V2GPKIError("home.locked", f"the keys of {ca.home} are locked: this needs the passphrase")
-    revoked = Revocation(ca.store, ca.vault, ca.clock).revoke(issuer_id, serial, reason, caller=caller)
+    revoked = ca._revocation().revoke(issuer_id, serial, reason, caller=caller)
     ca._seal()
     return revoked

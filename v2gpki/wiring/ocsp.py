@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from v2gpki.services.ocsp import OcspResponder, OcspSigners, SignerIssuance
 from v2gpki.services.publication import HOLD, CrlPublication
-from v2gpki.services.revocation import Revocation
+from v2gpki.wiring.signing.client import RemoteSigners
 
 if TYPE_CHECKING:
     from v2gpki.wiring.authority import CertificateAuthority
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 def ocsp_signers(ca: CertificateAuthority, *, issuing: bool = True) -> OcspSigners:
     """The home's OCSP signers; ``issuing`` lets missing ones be issued, if the home is unlocked."""
     issue = None
+    if ca.signing is not None:
+        roles = {name: ca.catalogue.edition(name).ocsp_role for name in ca.catalogue.editions()}
+        elsewhere = RemoteSigners(ca.signing, ca.store, roles, ca.caller) if issuing else None
+        return OcspSigners(ca.store, ca.catalogue, ca.signing, issue=elsewhere, leased=False)
     if issuing and ca.vault is not None:
         issue = SignerIssuance(ca.issuance, ca._routing, ca.catalogue, caller=ca.caller)
     return OcspSigners(ca.store, ca.catalogue, ca.vault, issue=issue)
@@ -38,7 +42,7 @@ def crl_publication(ca: CertificateAuthority, *, hold: timedelta = HOLD) -> CrlP
     """What keeps the home's CRLs current; raises ``home.locked``."""
     return CrlPublication(
         ca.store,
-        Revocation(ca.store, ca._unlocked(), ca.clock),
+        ca._revocation(),
         lifetime=ca.settings.crl_lifetime,
         seal=ca._seal,
         caller=ca.caller,

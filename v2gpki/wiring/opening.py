@@ -20,6 +20,7 @@ from v2gpki.wiring.settings import load_settings
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
     from v2gpki.wiring.authority import CertificateAuthority
+    from v2gpki.wiring.signing.client import RemoteSigning
 
 
 def open_authority(
@@ -30,12 +31,14 @@ def open_authority(
     create: bool = False,
     clock: Clock | None = None,
     caller: str = "",
+    signing: RemoteSigning | None = None,
 ) -> CertificateAuthority:
     """Open a home, or create it with ``create``.
 
     ``home`` None is ``V2GPKI_HOME`` or the default folder. ``passphrase`` (or a function that asks for it)
     unlocks the private keys; without it the home can only be read. ``profiles`` are folders of own profiles,
-    ``clock`` defaults to the machine's, ``caller`` is the name in the audit log (default: the user's).
+    ``clock`` defaults to the machine's, ``caller`` is the name in the audit log (default: the user's). ``signing``
+    signs where another process has the keys; no passphrase is given then.
 
     Raises ``home.missing``, ``home.unwritable``, ``key.wrong_passphrase``, ``store.damaged``, ``store.newer_home``,
     ``settings.*``, ``profile.*``.
@@ -71,7 +74,14 @@ def open_authority(
 
             prepare(store, vault)
         return CertificateAuthority(
-            folder, store, catalogue, clock or SystemClock(), settings, vault=vault, caller=caller or _user()
+            folder,
+            store,
+            catalogue,
+            clock or SystemClock(),
+            settings,
+            vault=vault,
+            caller=caller or _user(),
+            signing=signing,
         )
     except V2GPKIError:
         store.close()

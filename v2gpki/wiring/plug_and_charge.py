@@ -11,10 +11,11 @@ from functools import cached_property
 
 from v2gpki.clock import Clock
 from v2gpki.keys.signer import Signer
+from v2gpki.pnc.installation import ContractData, SignedContract
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.admission import Admission
 from v2gpki.services.bundles import BundleMaker
-from v2gpki.services.cps import CertificateProvisioningService
+from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
 from v2gpki.services.issuance import Issuance
 from v2gpki.services.mo import MobilityOperator
 from v2gpki.services.oem import OemService
@@ -42,15 +43,17 @@ class PlugAndCharge:
         seal: Callable[[], None],
         ready: Callable[[], None],
         caller: str,
+        elsewhere: Callable[[ContractData, CpsSigner], SignedContract] | None = None,
     ) -> None:
         """``issuance``, ``signer`` and ``seal`` are asked for when they are needed: they need the home unlocked, and
-        ``ready`` raises when it is not."""
+        ``ready`` raises when it is not. ``elsewhere`` has contract data signed by another process."""
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
         self._routing = routing
         self._issuance = issuance
         self._signer = signer
+        self._elsewhere = elsewhere
         self._seal = seal
         self._ready = ready
         self._caller = caller
@@ -80,7 +83,7 @@ class PlugAndCharge:
     def cps(self) -> CertificateProvisioningService:
         """Signs contract data."""
         return CertificateProvisioningService(
-            self._store, self._catalogue, self.roots, self._standing, self._signer
+            self._store, self._catalogue, self.roots, self._standing, self._signer, elsewhere=self._elsewhere
         )
 
     @cached_property

@@ -7,13 +7,15 @@ from v2gpki.services.webhook_addresses import WebhookPolicy
 from v2gpki.services.webhooks import Webhooks
 from v2gpki.wiring.authority import CertificateAuthority
 
-_PURPOSE = "webhook secrets"
+PURPOSE = "webhook secrets"
 
 
 def webhooks_of(ca: CertificateAuthority, policy: WebhookPolicy | None = None) -> Webhooks:
     """Endpoints and deliveries; making and telling secrets needs the home unlocked."""
 
     def key() -> bytes:
+        if ca.signing is not None:
+            return ca.signing.webhook_key()
         if ca.vault is None:
             raise V2GPKIError(
                 "home.locked",
@@ -21,9 +23,9 @@ def webhooks_of(ca: CertificateAuthority, policy: WebhookPolicy | None = None) -
                 hint="set V2GPKI_PASSPHRASE or V2GPKI_PASSPHRASE_FILE",
                 facts={"home": str(ca.home)},
             )
-        return ca.vault.derived_key(_PURPOSE)
+        return ca.vault.derived_key(PURPOSE)
 
     return Webhooks(
-        ca.store, ca.clock, key, seal=ca._seal if ca.vault is not None else lambda: None, policy=policy
+        ca.store, ca.clock, key, seal=ca._seal if not ca.locked else lambda: None, policy=policy
     )
 

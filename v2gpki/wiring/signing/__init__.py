@@ -1,0 +1,1 @@
+"""Signing in a process of its own: the words that are exchanged, who asks (a worker), and who answers (the keeper)."""
