@@ -329,7 +329,7 @@ CODES: Mapping[str, Outcome] = {
     "role.validity": _untrusted("FAILED"),
     "role.profile": _untrusted("FAILED"),
     # store
-    "store.missing": _environment(),
+    "store.missing": _environment(503),
     "store.damaged": _environment(),
     "store.newer_home": _environment(),
     "store.read_only": _environment(),

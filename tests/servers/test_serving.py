@@ -112,6 +112,27 @@ def test_a_store_that_is_gone_makes_it_unready(server: Server) -> None:
         assert client.get("/healthz").status_code == 200
 
 
+def test_no_part_works_with_a_store_that_was_exchanged(home: Path) -> None:
+    """Neither with the one that is gone nor with the one that is there now: they are not of the same mind."""
+    with opened(home) as ca:
+        token = access_of(ca).create("cpo-a", ["est", "pools:cpo"], caller="test")[1]
+        of_cpo, of_root = (ca.authority(name).der for name in ("iso2-cpo-sub-ca-1", "iso2-v2g-root"))
+    settings = with_settings(parts=("ocsp", "crl", "est", "pools"))
+    with serving(home, settings) as server, server.client() as client:
+        store, aside = home / "store.db", home / "aside.db"
+        bearer = {"authorization": f"Bearer {token}"}
+        assert client.get("/v1/root/rootCerts", headers=bearer).status_code == 200
+        shutil.copy(store, aside)
+        aside.rename(store)
+        server.clock.moment += timedelta(seconds=1)
+        assert client.get("/v1/root/rootCerts", headers=bearer).status_code == 503
+        assert client.get("/crl/iso2-v2g-root.crl").status_code == 503
+        answer = client.post("/ocsp", content=ocsp_request(of_cpo, of_root))
+        # RFC 6960 4.2.1: tryLater is 3.
+        assert answer.content == bytes.fromhex("30030a0103")
+        assert client.get("/readyz").json()["checks"]["store"] == "store.missing"
+
+
 # -- metrics -------------------------------------------------------------------------------------
 def test_metrics_say_what_the_store_says(server: Server) -> None:
     with opened(server.home) as ca, server.client() as client:

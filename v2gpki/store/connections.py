@@ -4,6 +4,10 @@ A forked child that opens the database while it still carries its parent's conne
 hold locks that only the parent holds; when the parent then closes, the child's commits go to a
 deleted file and are lost without an error. Hence every connection is closed before a fork (threads
 open theirs again afterwards), and what could not be closed is never used nor closed by the child.
+
+A file that is put in the place of the one that was opened (a backup that is restored while a server
+runs) would be read by new connections while old ones go on with the file that is gone. Every use
+asks whether the same file still stands there, and is refused with ``store.missing`` otherwise.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+from v2gpki.store import faults
 from v2gpki.store.faults import refusal
 
 #: A fork waits this long for other threads' transactions to end, in seconds.
@@ -28,11 +33,12 @@ class Held:
     """The connection of one thread. ``with held as connection`` opens it when needed, keeps a fork waiting and
     turns SQLite's errors into ours (a class and no generator: this surrounds every look-up)."""
 
-    __slots__ = ("_open", "_path", "connection", "depth", "lock", "thread")
+    __slots__ = ("_check", "_open", "_path", "connection", "depth", "lock", "thread")
 
-    def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection], check: Callable[[], None]) -> None:
         self._path = path
         self._open = opener
+        self._check = check
         self.connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
         self.depth = 0
@@ -44,6 +50,8 @@ class Held:
         try:
             if self.connection is None:
                 self.connection = self._open()
+            elif self.depth == 1:
+                self._check()
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
@@ -67,6 +75,9 @@ class Connections:
 
     def __init__(self, path: Path, *, busy_seconds: float, factory: type[sqlite3.Connection]) -> None:
         self._path = path
+        self._text = str(path.absolute())
+        #: Device and inode of the file that was opened first.
+        self._place: tuple[int, int] | None = None
         self._busy_seconds = busy_seconds
         self._patience = f"PRAGMA busy_timeout={int(busy_seconds * 1000)}"
         self._factory = factory
@@ -120,7 +131,7 @@ class Connections:
     def _mine(self) -> Held:
         held: Held | None = getattr(self._local, "held", None)
         if held is None:
-            held = self._local.held = Held(self._path, self._open)
+            held = self._local.held = Held(self._path, self._open, self._check)
             with self._registry:
                 for ended in [one for one in self._held if not one.thread.is_alive()]:
                     self._held.remove(ended)
@@ -128,7 +139,14 @@ class Connections:
                 self._held.append(held)
         return held
 
+    def _check(self) -> None:
+        """Raise ``store.missing`` unless the file that was opened first still stands at its path."""
+        if self._place is not None and _place(self._text) != self._place:
+            raise faults.exchanged(self._path)
+
     def _open(self) -> sqlite3.Connection:
+        self._check()
+        before = _place(self._text)
         # Any thread may close it (close(), a fork), hence no check; only its own thread works with it.
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?{_access(self._path)}",
@@ -143,6 +161,9 @@ class Connections:
             connection.execute("PRAGMA foreign_keys=ON")
             # REPLACE fires the triggers that refuse deletion only with this.
             connection.execute("PRAGMA recursive_triggers=ON")
+            if self._place is None:
+                self._place = before
+            self._check()
         except BaseException:
             connection.close()
             raise
@@ -169,6 +190,15 @@ class Connections:
             _ORPHANS.extend(one for one in self._held if one.connection is not None)
             self._held = []
             self._local = threading.local()
+
+
+def _place(path: str) -> tuple[int, int]:
+    """Which file stands at a path; (0, 0) for none."""
+    try:
+        found = os.stat(path)  # a third of the time of Path.stat, before every look-up
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def _access(path: Path) -> str:

@@ -81,6 +81,16 @@ def missing(path: Path) -> V2GPKIError:
     )
 
 
+def exchanged(path: Path) -> V2GPKIError:
+    """``store.missing``: the database that was opened stands there no more, or another one does."""
+    return V2GPKIError(
+        "store.missing",
+        f"the database {path} is gone or was exchanged while it was in use",
+        hint="put it back, or end this process and start it again with the database that is there now",
+        facts={"path": str(path)},
+    )
+
+
 def newer_home(path: Path, found: int, known: int) -> V2GPKIError:
     """``store.newer_home``: written by a later release."""
     return V2GPKIError(
