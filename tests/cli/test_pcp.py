@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import v2gpki
 from tests.cli.pool_commands import EMAID, PASSPHRASE, PCID, Line, make_home, opened_line, write_chain, write_root
 from v2gpki.certs.chain import load_certificates
 from v2gpki.certs.view import view
+from v2gpki.services.ecosystem.parties import Party, admit_contract, admit_vehicle
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +237,24 @@ def test_providers_and_operators_belong_to_parties_too(line: Line) -> None:
     assert line.told("pcp", "owner", "release", "--provider", "DE8AA")["changed"] is True
     for wrong in ([], ["--wmi", "WVW", "--provider", "DE8AA"]):
         line.said("pcp", "owner", "bind", *wrong, "--owner", "x", exit_code=2)
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("mo", EMAID[:5]), ("wmi", PCID[:3])])
+def test_the_hint_for_a_foreign_identifier_can_be_typed(line: Line, kind: str, prefix: str) -> None:
+    party = Party("acme mobility", frozenset({"mo"} if kind == "mo" else {"oem"}))
+
+    def admit() -> None:
+        with v2gpki.open_authority(line.home, caller="test") as ca:
+            owners = ca.plug_and_charge.vehicles.owners
+            admit_contract(owners, party, EMAID) if kind == "mo" else admit_vehicle(owners, party, PCID)
+
+    with pytest.raises(v2gpki.V2GPKIError) as refusal:
+        admit()
+    assert refusal.value.code == "ecosystem.foreign_identifier"
+    command = shlex.split(refusal.value.hint.partition("v2gpki ")[2])
+    bound = line.told(*command)
+    assert (bound["kind"], bound["prefix"], bound["owner"]) == (kind, prefix, "acme mobility")
+    admit()
 
 
 def test_writing_needs_the_passphrase_and_reading_does_not(

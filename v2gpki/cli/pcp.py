@@ -46,7 +46,7 @@ _DONE = {
 
 @click.group()
 def pcp() -> None:
-    """Provisioning certificate pool: register vehicles, list, show, delete; who owns which WMI."""
+    """Provisioning certificate pool: register vehicles, list, show, delete; who owns which identifiers."""
 
 
 @pcp.command()

@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.services.pools import Ownership
+from v2gpki.services.pools.ownership import PREFIXES, binding
+from v2gpki.store.pool_records import PrefixKind
 
 Role: TypeAlias = Literal["mo", "oem", "cpo", "cps", "admin"]
 #: Every role with the words that people use for it.
@@ -74,7 +76,7 @@ def admit_vehicle(owners: Ownership, party: Party, pcid: str, *, beside: tuple[R
         return
     bound = owners.of("wmi", pcid)
     if bound is None or bound.owner != party.name:
-        raise _foreign("PCID", pcid, "WMI", pcid[:3].upper())
+        raise _foreign(party, "PCID", pcid, "wmi")
 
 
 def admit_contract(owners: Ownership, party: Party, emaid: str) -> None:
@@ -84,14 +86,16 @@ def admit_contract(owners: Ownership, party: Party, emaid: str) -> None:
     if bound is None and party.operator:
         return
     if bound is None or (bound.owner != party.name and not party.operator):
-        raise _foreign("EMAID", emaid, "country and provider", emaid[:5].upper())
+        raise _foreign(party, "EMAID", emaid, "mo")
 
 
-def _foreign(kind: str, identifier: str, what: str, prefix: str) -> V2GPKIError:
+def _foreign(party: Party, what: str, identifier: str, kind: PrefixKind) -> V2GPKIError:
+    length, name = PREFIXES[kind]
+    prefix = identifier[:length].upper()
     return V2GPKIError(
         "ecosystem.foreign_identifier",
-        f"the {kind} {identifier[:40]} is not this party's: its {what} {prefix[:5]} is not bound to it",
-        hint=f"the operator of the pools gives it to its party: v2gpki pcp owner bind, with {prefix[:5]}",
+        f"the {what} {identifier[:40]} is not this party's: {prefix} ({name}) is not bound to it",
+        hint=f"the operator of the pools gives it to its party: {binding(kind, prefix, party.name)}",
         clause="VDE-AR-E 2802-100-1",
-        facts={"identifier": identifier[:40], "prefix": prefix[:5]},
+        facts={"identifier": identifier[:40], "prefix": prefix},
     )

@@ -99,10 +99,15 @@ def normal_prefix(kind: PrefixKind, text: str) -> str:
     raise V2GPKIError(
         "pool.bad_prefix",
         f"{text[:40]!a} is no {name}: it has {length} letters and digits",
-        hint="a WMI is the first three characters of a PCID, such as WVW" if kind == "wmi" else "for example DEABC",
+        hint="a WMI is the first three characters of a PCID, such as WVW" if kind == "wmi" else "such as DEABC",
         clause="VDE-AR-E 2802-100-1",
         facts={"kind": kind, "text": ascii(text[:40])},
     )
+
+
+def binding(kind: PrefixKind, prefix: str, owner: str) -> str:
+    """The command that gives a prefix to a party."""
+    return f"v2gpki pcp owner bind --{_OPTIONS[kind]} {shlex.quote(prefix)} --owner {shlex.quote(owner)}"
 
 
 def _owner(text: str) -> str:
@@ -112,7 +117,7 @@ def _owner(text: str) -> str:
     raise V2GPKIError(
         "pool.bad_owner",
         f"the name of a party has 1 to {_LONGEST_OWNER} printable characters",
-        hint="name the manufacturer as its credential does, such as --owner acme-cars",
+        hint="name the party as its credential does, such as --owner acme-cars",
         facts={"length": len(owner)},
     )
 
