@@ -170,7 +170,7 @@ def test_pending_is_waited_for_and_then_told(chain: tuple[bytes, list[bytes]]) -
     waits: list[float] = []
     answer, seen = one_after_another(
         httpx.Response(202, headers={"Retry-After": "7"}),
-        httpx.Response(503, headers={"Retry-After": "9"}),
+        httpx.Response(429, headers={"Retry-After": "9"}),
         httpx.Response(200, content=written(chain[1])),
     )
     exchange = Exchange(transport=httpx.MockTransport(answer), pause=waits.append)
@@ -180,6 +180,37 @@ def test_pending_is_waited_for_and_then_told(chain: tuple[bytes, list[bytes]]) -
     with pytest.raises(V2GPKIError) as refusal:
         client_of(answer).enrol(chain[0])
     assert (refusal.value.code, refusal.value.facts["retry_after"]) == ("client.pending", 3600)
+
+
+@pytest.mark.parametrize(("status", "method"), [(202, "POST"), (429, "POST"), (503, "GET"), (202, "GET")])
+def test_a_server_that_says_at_once_for_ever_is_left(status: int, method: str) -> None:
+    """Retry-After: 0 is no leave to ask a thousand times a second."""
+    waits: list[float] = []
+    seen = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal seen
+        seen += 1
+        assert seen < 100
+        return httpx.Response(status, headers={"Retry-After": "0"})
+
+    exchange = Exchange(transport=httpx.MockTransport(answer), pause=waits.append)
+    with pytest.raises(V2GPKIError) as refusal:
+        exchange.send(method, URL)
+    assert refusal.value.code == "client.pending"
+    assert (waits, seen) == ([0.2] * 10, 11)
+
+
+def test_what_must_not_be_repeated_is_not_repeated_after_a_503() -> None:
+    answer, seen = one_after_another(httpx.Response(503, headers={"Retry-After": "0"}), httpx.Response(200))
+    waits: list[float] = []
+    with pytest.raises(V2GPKIError) as refusal:
+        Exchange(transport=httpx.MockTransport(answer), pause=waits.append).send("POST", URL)
+    assert (refusal.value.code, len(seen), waits) == ("client.pending", 1, [])
+    answer, seen = one_after_another(httpx.Response(503, headers={"Retry-After": "3"}), httpx.Response(200))
+    exchange = Exchange(transport=httpx.MockTransport(answer), pause=waits.append)
+    assert exchange.send("POST", URL, repeatable=True).status_code == 200
+    assert waits == [3]
 
 
 def test_what_is_tried_again(chain: tuple[bytes, list[bytes]]) -> None:

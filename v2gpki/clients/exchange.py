@@ -1,7 +1,7 @@
 """One HTTP exchange with a service of others: time-outs, retries, tokens, redirects, and errors with their reason.
 
-Tried again: connections that failed, 429 and 503 (after the time that the server names), and what may be repeated
-without harm also after a time-out or 5xx. A refused token is renewed once. A redirect is followed within the same
+Tried again, a few times: connections that failed, 202 and 429 (after the time that the server names), and what may be
+repeated without harm also after a time-out or 5xx. A refused token is renewed once. A redirect is followed within the same
 origin only. An answer is cut off at a limit. Credentials stand in no error. Sources: RFC 9110, RFC 7030 3.2.1.
 """
 
@@ -21,6 +21,9 @@ from v2gpki.errors import FactValue, V2GPKIError
 LARGEST_ANSWER = 1024 * 1024
 _MOST_REDIRECTS = 3
 _EXCERPT = 300
+#: A server that asks to come back is asked again so often, never sooner than after so many seconds.
+_MOST_WAITS = 10
+_SHORTEST_WAIT = 0.2
 
 
 class Tokens(Protocol):
@@ -170,13 +173,16 @@ class Exchange:
     ) -> float | None:
         """Seconds after which trying again makes sense; None when it makes none."""
         status = answer.status_code
-        if status in (202, 429, 503):
-            wait = retry_after(answer)
-            if wait is not None and waited + wait <= self._patience:
+        repeatable = repeatable or method == "GET"
+        named = retry_after(answer)
+        # A 503 does not say that nothing was done: a proxy may have lost the answer.
+        if status in (202, 429) or (status == 503 and repeatable):
+            wait = None if named is None else max(named, _SHORTEST_WAIT)
+            if wait is not None and attempt < _MOST_WAITS and waited + wait <= self._patience:
                 return wait
             if wait is not None or status == 202:
                 return None
-        if status >= 500 and (repeatable or method == "GET") and attempt < self._retries:
+        if status >= 500 and repeatable and attempt < self._retries:
             return float(0.2 * 2**attempt)
         return None
 
