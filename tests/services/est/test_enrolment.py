@@ -53,8 +53,9 @@ def test_the_table_decides_and_not_the_request(
 ) -> None:
     service = service_of(everything)
     before = everything.store.count_certificates()
-    with refused("est.not_registered"):
+    with refused("est.not_registered") as refusal:
         service.enrol(identity, csr(key(), name), service.labels.target(label))
+    assert (f"{identity!r} is not registered" if identity else "nobody here is registered") in refusal.value.message
     assert everything.store.count_certificates() == before
 
 

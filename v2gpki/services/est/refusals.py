@@ -22,7 +22,7 @@ def unknown_label(target: Target) -> V2GPKIError:
 
 def not_registered(identity: str, role: str, edition: str, identifier: str) -> V2GPKIError:
     """The table does not give this id to this identity."""
-    who = f"{identity!r} is" if identity else "nobody here is"
+    who = f"{identity!r} is not" if identity else "nobody here is"
     return V2GPKIError(
         "est.not_registered",
         f"{who} registered for {role} of {edition}" + (f" with the id {identifier!r}" if identifier else ""),
