@@ -1,7 +1,7 @@
 """One HTTP exchange with a service of others: time-outs, retries, tokens, redirects, and errors with their reason.
 
 Tried again, a few times: connections that failed, 202 and 429 (after the time that the server names), and what may be
-repeated without harm also after a time-out or 5xx. A refused token is renewed once. A redirect is followed within the same
+repeated without harm also after a time-out or 5xx. A refused token is renewed once. A redirect is followed within one
 origin only. An answer is cut off at a limit. Credentials stand in no error. Sources: RFC 9110, RFC 7030 3.2.1.
 """
 
