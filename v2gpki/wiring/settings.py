@@ -27,8 +27,8 @@ class Settings:
     """What a home writes into certificates and how it behaves.
 
     ``org`` "" means that nobody chose one yet. ``ocsp_url`` goes into AIA, ``crl_base`` is the start of CRL
-    distribution points (``<crl_base>/<authority slug>.crl``), "" writes none. ``crl_days`` is the time from a
-    CRL's thisUpdate to its nextUpdate. ``passphrase_file`` holds the home's passphrase, ``serve`` is the table
+    distribution points (``<crl_base>/<name>.crl``, `services.crl_names`), "" writes none. ``crl_days`` is the time
+    from a CRL's thisUpdate to its nextUpdate. ``passphrase_file`` holds the home's passphrase, ``serve`` is the table
     ``[serve]``.
     """
 

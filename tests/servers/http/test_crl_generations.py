@@ -12,6 +12,8 @@ import v2gpki
 from tests.conftest import BIRTH
 from tests.servers.http.asgi import answered
 from v2gpki.servers.http.crl import CrlApp
+from v2gpki.servers.http.metrics import Metrics
+from v2gpki.servers.http.tally import Tally
 from v2gpki.services.browsing import Sights
 from v2gpki.store.records import AuditEvent, AuthorityRecord
 from v2gpki.wiring.ocsp import crl_publication
@@ -197,3 +199,16 @@ def test_a_compromised_authority_signs_no_list(ca: CA, app: CrlApp, reason: str)
     with pytest.raises(v2gpki.V2GPKIError) as refused:
         ca.publish_crl(old.id)
     assert refused.value.code == "crl.issuer_compromised"
+
+
+def test_the_lists_that_must_be_renewed_are_watched(ca: CA) -> None:
+    """Those of ended authorities too, but not one that ends because nobody may sign it."""
+    crl_publication(ca).run(BIRTH)
+    superseded, stolen = ca.authority(SLUG), ca.authority("iso2-mo-sub-ca-2")
+    ca.revoke(f"{superseded.serial:x}", "superseded")
+    ca.revoke(f"{stolen.serial:x}", "keyCompromise")
+    told = Metrics(Tally(["crl"]), ca.store, ca.clock, locked=False).text().decode().splitlines()
+    watched = {line.split('"')[1] for line in told if line.startswith("v2gpki_crl_next_update_days{")}
+    assert watched == {authority.id for authority in ca.store.authorities()} - {stolen.id}
+    ends = {line.split('"')[1] for line in told if line.startswith("v2gpki_authority_expiry_days{")}
+    assert ends == watched - {superseded.id}

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from v2gpki.clock import Clock
 from v2gpki.servers.http.part import Ends
 from v2gpki.servers.http.tally import BUCKETS, Tally
+from v2gpki.services.compromise import compromise
 from v2gpki.store.protocol import Store
 from v2gpki.version import __version__
 
@@ -130,13 +131,17 @@ class _Home(Collector):
             return dict(self._issued)
 
     def _expiry(self, now: datetime) -> Iterator[Metric]:
-        authorities = [authority for authority in self._store.authorities() if authority.state == "active"]
+        authorities = self._store.authorities()
         names = ("authority", "edition", "role")
         days = GaugeMetricFamily("v2gpki_authority_expiry_days", "Days until a CA's certificate ends.", labels=names)
         lists = GaugeMetricFamily("v2gpki_crl_next_update_days", "Days until a CA's CRL ends.", labels=["authority"])
         for authority in authorities:
-            labels: Sequence[str] = (authority.id, authority.edition, authority.role)
-            days.add_metric(labels, _days(authority.not_after, now))
+            if authority.state == "active":
+                labels: Sequence[str] = (authority.id, authority.edition, authority.role)
+                days.add_metric(labels, _days(authority.not_after, now))
+            if authority.not_after < now or compromise(self._store, authority) is not None:
+                # That its list is not renewed is as it should be.
+                continue
             latest = self._store.latest_crl(authority.id)
             if latest is not None:
                 lists.add_metric([authority.id], _days(latest.next_update, now))
