@@ -15,11 +15,13 @@ import pytest
 from asn1crypto import cms
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.servers.http.bridge import AsgiBridge
-from tests.services.est.desk import csr, key, service_of
+from tests.services.est.desk import csr, csr_with, key, service_of
 from tests.services.est.test_enrolment import under_way_elsewhere
 from v2gpki import CertificateAuthority
 from v2gpki.servers.http.access import Identity
@@ -298,6 +300,14 @@ def test_a_certificate_renews_itself(desk: Desk) -> None:
     assert desk.http.post("/.well-known/est/simpleenroll", content=request).status_code == 401
     changed = desk.http.post(ENROL_URLS[0].replace("enroll", "reenroll"), content=bare(csr(key())))
     assert (changed.status_code, "est.wrong_subject" in changed.text) == (400, True)
+    # Another name of its own identity, another identity's: neither without a credential.
+    for name in ("DE*ICE*E1001", "DE*8EO*E666"):
+        new = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]).public_bytes()
+        # ChangeSubjectName ::= SEQUENCE { subject Name, .. } (RFC 6402 2.8)
+        value = bytes((0x30, len(new))) + new
+        renaming = bare(csr_with(ec.generate_private_key(ec.SECP256R1()), subject, "1.3.6.1.5.5.7.7.36", value))
+        answer = desk.http.post("/.well-known/est/cpo/simplereenroll", content=renaming)
+        assert (answer.status_code, "est.needs_identity" in answer.text) == (403, True)
 
 
 def test_a_renewal_without_its_certificate_is_403(desk: Desk) -> None:
