@@ -397,6 +397,7 @@ CODES: Mapping[str, Outcome] = {
     "trust_list.over": _refused(422),
     "trust_list.not_yet": _refused(422),
     "trust_list.rollback": _refused(409),
+    "trust_list.refused_root": _refused(409),
     "trust_list.unknown_signer": _refused(422),
     "trust_list.no_signer": _refused(409),
     "est.not_registered": _refused(403),

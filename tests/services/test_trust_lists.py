@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -110,6 +111,16 @@ class Sink:
     known: set[bytes] = field(default_factory=set)
     said: list[tuple[str, str, str]] = field(default_factory=list)
     against: str = ""
+    last: tuple[int, str] = (0, "")
+
+    def standing(self, der: bytes) -> tuple[str, str]:
+        return "", ""
+
+    def imported(self, issuer: str) -> tuple[int, str]:
+        return self.last
+
+    def note_import(self, issuer: str, number: int, digest: str, *, at: datetime, caller: str) -> None:
+        self.last = number, digest
 
     def add(self, der: bytes, *, role: str, comment: str, at: datetime, caller: str) -> Told:
         if role == self.against:
@@ -171,3 +182,52 @@ def test_the_pool_of_roots_is_a_sink(iso2: CertificateAuthority, everything: Cer
     assert done.withdrawn == (root,)
     assert root.der not in {anchor.der for anchor in pool.trusted("mo-root", "iso15118-2")}
     assert isinstance(root, ListedRoot)
+
+
+def test_an_older_list_is_refused_without_being_told_of_the_newer_one(
+    iso2: CertificateAuthority, everything: CertificateAuthority
+) -> None:
+    pool, newer = iso2.plug_and_charge.roots, listed(everything, roles=["mo-root"], editions=["iso15118-2"])
+    older = replace(newer, content=replace(newer.content, number=2))
+    other = replace(newer, content=replace(newer.content, roots=()))
+    import_list(newer, pool, at=BIRTH, caller="test")
+    (row,) = iso2.store.audit_rows(actions=("trust_list.imported",))
+    assert (row.target, row.caller, json.loads(row.details)["number"]) == ("Acme", "test", 3)
+    for wrong in (older, other):
+        with refused("trust_list.rollback"):
+            import_list(wrong, pool, at=BIRTH, caller="test")
+    import_list(newer, pool, at=BIRTH, caller="test")
+    assert len(list(iso2.store.audit_rows(actions=("trust_list.imported",)))) == 1
+    another = replace(older, content=replace(older.content, issuer="Another"))
+    assert import_list(another, pool, at=BIRTH, caller="test").refused == ()
+
+
+def test_a_root_that_somebody_refused_stays_refused(
+    iso2: CertificateAuthority, everything: CertificateAuthority
+) -> None:
+    pool, found = iso2.plug_and_charge.roots, listed(everything, roles=["mo-root"], editions=["iso15118-2"])
+    (root,) = found.content.roots
+    import_list(found, pool, at=BIRTH, caller="test")
+    pool.refuse(root.fingerprint, comment="compromised", at=BIRTH, caller="operator")
+    done = import_list(found, pool, at=BIRTH, caller="test")
+    assert [(one.der, why.code) for one, why in done.refused] == [(root.der, "trust_list.refused_root")]
+    assert root.der not in {anchor.der for anchor in pool.trusted("mo-root", "iso15118-2")}
+    again = import_list(found, pool, at=BIRTH, caller="test", trust_refused=True)
+    assert again.added == (root,)
+    assert root.der in {anchor.der for anchor in pool.trusted("mo-root", "iso15118-2")}
+
+
+def test_a_newer_list_brings_back_what_an_older_one_withdrew(
+    iso2: CertificateAuthority, everything: CertificateAuthority
+) -> None:
+    pool, found = iso2.plug_and_charge.roots, listed(everything, roles=["mo-root"], editions=["iso15118-2"])
+    (root,) = found.content.roots
+    import_list(found, pool, at=BIRTH, caller="test")
+    without = replace(found, content=replace(found.content, number=4, roots=()))
+    import_list(without, pool, at=BIRTH, caller="test", previous=found.content)
+    foreign = replace(found, content=replace(found.content, issuer="Another"))
+    assert [why.code for _, why in import_list(foreign, pool, at=BIRTH, caller="test").refused] == [
+        "trust_list.refused_root"
+    ]
+    back = replace(found, content=replace(found.content, number=5))
+    assert import_list(back, pool, at=BIRTH, caller="test").added == (root,)

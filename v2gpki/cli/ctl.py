@@ -159,13 +159,21 @@ def diff(frame: Frame, *, before: str, after: str) -> int:
 @_fingerprint_option
 @_signer_option
 @click.option("--previous", metavar="OLD", help="The list that was imported before: what is gone from it is refused.")
+@click.option("--trust-refused", is_flag=True, help="Trust roots of the list again that were refused here.")
 @click.pass_obj
 def import_(
-    frame: Frame, *, file: str, fingerprint: str, signers: Sequence[str], previous: str | None
+    frame: Frame,
+    *,
+    file: str,
+    fingerprint: str,
+    signers: Sequence[str],
+    previous: str | None,
+    trust_refused: bool,
 ) -> int:
     """Trust the roots of a signed list: each goes into the root pool by the pool's own rules.
 
-    The signer must be named: --fingerprint with what the issuer published elsewhere, or --signer FILE.
+    The signer must be named: --fingerprint with what the issuer published elsewhere, or --signer FILE. A list that is
+    older than the one that was imported last is refused.
     """
     from v2gpki.services.trust_lists import import_list, require_signer
 
@@ -175,7 +183,9 @@ def import_(
     old = None if previous is None else _content(previous)
     authority = frame.authority(unlock=True)
     pool = authority.plug_and_charge.roots
-    done = import_list(listed, pool, at=moment, caller=authority.caller, previous=old)
+    done = import_list(
+        listed, pool, at=moment, caller=authority.caller, previous=old, trust_refused=trust_refused
+    )
     value = {
         "schema": "v2gpki/trust-list-import/1",
         **_head(listed.content),

@@ -1,9 +1,11 @@
 """Trust lists of this home: made of its roots and signed by one of its keys; and lists of others, taken into the pool.
 
 A list of others is taken only from a signer that was named: its certificate, or that certificate's fingerprint. A
-certificate below a trusted root is not enough, or any station could say whom to trust. Each root goes into the pool by
-the pool's own rules; one that it refuses does not keep out the others. Roots that a newer list no longer has are
-refused when the older list is given. Sources: OPCP rcp.v1, [V2G2-924], [V2G2-925].
+certificate below a trusted root is not enough, or any station could say whom to trust. A list older than the one that
+was imported last is refused, and so is another one with the same number. Each root goes into the pool by the pool's own
+rules; one that it refuses does not keep out the others, and one that somebody refused stays so unless it is said
+otherwise. Roots that a newer list no longer has are refused when the older list is given.
+Sources: OPCP rcp.v1, [V2G2-924], [V2G2-925].
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Protocol
 
 from v2gpki.certs import trust_list
@@ -22,6 +25,9 @@ from v2gpki.keys.signer import Signer
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.directory import Directory
 from v2gpki.store.protocol import Store
+
+#: How the comment about a root begins that a newer list no longer had.
+_WITHDRAWN = "not on "
 
 
 class Signers(Protocol):
@@ -87,6 +93,18 @@ class RootSink(Protocol):
 
     def refuse(self, name: str, *, comment: str, at: datetime, caller: str) -> Taken:
         """Trust a root no more, by its fingerprint."""
+        ...
+
+    def standing(self, der: bytes) -> tuple[str, str]:
+        """What was decided about a certificate, and the comment with it; empty when nobody decided."""
+        ...
+
+    def imported(self, issuer: str) -> tuple[int, str]:
+        """Number and SHA-256 (hex) of an issuer's list that was imported last; (0, "") for none."""
+        ...
+
+    def note_import(self, issuer: str, number: int, digest: str, *, at: datetime, caller: str) -> None:
+        """Keep for good that a list is imported."""
         ...
 
 
@@ -191,23 +209,36 @@ def require_signer(
 
 
 def import_list(
-    listed: SignedTrustList, sink: RootSink, *, at: datetime, caller: str, previous: TrustList | None = None
+    listed: SignedTrustList,
+    sink: RootSink,
+    *,
+    at: datetime,
+    caller: str,
+    previous: TrustList | None = None,
+    trust_refused: bool = False,
 ) -> Imported:
     """Take the roots of a list whose signer was accepted into a pool.
 
-    ``previous`` is the list that was imported before: its number must be lower, and its roots that are gone are
-    refused from now on. Raises ``trust_list.over``, ``trust_list.not_yet``, ``trust_list.rollback``; what the pool
-    says against single roots stands in the result.
+    The list must follow the one of its issuer that the pool took last, or be the same. ``previous`` is the list that
+    was imported before: its roots that are gone are refused from now on. ``trust_refused`` trusts roots again that
+    somebody refused, not only those that an earlier list of this issuer withdrew. Raises ``trust_list.over``,
+    ``trust_list.not_yet``, ``trust_list.rollback``; what speaks against single roots stands in the result.
     """
     content = listed.content
     trust_list.require_current(content, at)
     if previous is not None:
         trust_list.require_newer(content, previous)
+    digest = sha256(trust_list.write(content)).hexdigest()
+    _require_following(content, digest, sink.imported(content.issuer))
+    # Noted first: what is interrupted is done again, and no older list comes in between.
+    sink.note_import(content.issuer, content.number, digest, at=at, caller=caller)
     comment = f"trust list {content.number} of {content.issuer}"
     added, unchanged = list[ListedRoot](), list[ListedRoot]()
     refused, findings = list[tuple[ListedRoot, V2GPKIError]](), list[Finding]()
     for root in content.roots:
         try:
+            if not trust_refused:
+                _require_not_refused(root, content.issuer, *sink.standing(root.der))
             taken = sink.add(root.der, role=root.role, comment=comment, at=at, caller=caller)
         except V2GPKIError as problem:
             refused.append((root, problem))
@@ -218,5 +249,31 @@ def import_list(
         change.root for change in trust_list.difference(previous, content) if change.kind == "removed"
     ]
     for root in gone:
-        sink.refuse(root.fingerprint, comment=f"not on {comment}", at=at, caller=caller)
+        sink.refuse(root.fingerprint, comment=f"{_WITHDRAWN}{comment}", at=at, caller=caller)
     return Imported(tuple(added), tuple(unchanged), tuple(refused), tuple(gone), tuple(findings))
+
+
+def _require_following(content: TrustList, digest: str, last: tuple[int, str]) -> None:
+    number, known = last
+    if content.number > number or digest == known:
+        return
+    what = f"is older than number {number}" if content.number < number else "is not the list with this number"
+    raise V2GPKIError(
+        "trust_list.rollback",
+        f"number {content.number} of {content.issuer!r} {what}, which was imported last",
+        hint="an old list brings back roots that were removed: get the newest one",
+        facts={"number": content.number, "previous": number, "issuer": content.issuer},
+    )
+
+
+def _require_not_refused(root: ListedRoot, issuer: str, decision: str, comment: str) -> None:
+    """A list brings back what a list of the same issuer withdrew, and nothing else that is refused."""
+    if decision != "refused" or (comment.startswith(_WITHDRAWN) and comment.endswith(f" of {issuer}")):
+        return
+    raise V2GPKIError(
+        "trust_list.refused_root",
+        f"the root {root.fingerprint} is on the list, but it was refused here",
+        hint="v2gpki rcp list shows why; --trust-refused trusts it again, and so does v2gpki rcp trust",
+        clause="[V2G2-925]",
+        facts={"fingerprint": root.fingerprint, "role": root.role},
+    )

@@ -10,6 +10,7 @@ Clauses: [V2G2-924], [V2G2-925], [V2G2-878] (several roots of one name), [V2G2-0
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,11 +28,13 @@ from v2gpki.services.pools.writing import Writing
 from v2gpki.services.trust import TrustAnchor, recognised_root
 from v2gpki.store.pool_records import PooledRoot, RootDecision
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import AuthorityRecord, AuthorityState
+from v2gpki.store.records import AuditEvent, AuthorityRecord, AuthorityState
 
 _CLAUSE = "[V2G2-924]; OPCP root pool"
 #: So much of a fingerprint must be given at least.
 _SHORTEST_PREFIX = 4
+#: The row of the audit log about a trust list that was imported.
+_IMPORTED = "trust_list.imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,29 @@ class RootPool:
     def trust(self, name: str, *, role: str = "", comment: str = "", at: datetime, caller: str) -> Added:
         """Trust this root (again)."""
         return self.decide(name, "trusted", role=role, comment=comment, at=at, caller=caller)
+
+    # -- lists of others -----------------------------------------------------------------------
+
+    def standing(self, der: bytes) -> tuple[str, str]:
+        """What was decided about a certificate (DER) and the comment with it; ("", "") when nobody decided."""
+        row = self._store.pools.root(sha256(der).digest())
+        return ("", "") if row is None else (row.decision, row.comment)
+
+    def imported(self, issuer: str) -> tuple[int, str]:
+        """Number and SHA-256 (hex) of the list of this issuer that was imported last; (0, "") when none was."""
+        found = [row for row in self._store.audit_rows(actions=(_IMPORTED,)) if row.target == issuer]
+        if not found:
+            return 0, ""
+        noted = json.loads(found[-1].details)
+        return int(noted["number"]), str(noted["digest"])
+
+    def note_import(self, issuer: str, number: int, digest: str, *, at: datetime, caller: str) -> None:
+        """Keep in the audit log that a list is imported now; the same again says nothing."""
+        if self.imported(issuer) == (number, digest):
+            return
+        event = AuditEvent(_IMPORTED, caller, issuer, {"number": number, "digest": digest})
+        with self._writing():
+            self._store.append_audit([event], at)
 
     # -- entries -------------------------------------------------------------------------------
 
