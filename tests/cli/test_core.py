@@ -84,6 +84,7 @@ def test_the_commands_are_the_contract() -> None:
         "pcp",
         "crl",
         "ocsp",
+        "ctl",
         "cert",
         "verify",
         "lint",
@@ -95,6 +96,7 @@ def test_the_commands_are_the_contract() -> None:
         "audit",
         "serve",
         "token",
+        "webhook",
         "access",
         "completion",
     }

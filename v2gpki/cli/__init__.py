@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("v2gpki.cli.audit:audit", "Show, verify and anchor the audit log."),
     "serve": ("v2gpki.cli.serve:serve", "Serve OCSP, CRLs, EST and the pools over HTTP."),
     "token": ("v2gpki.cli.token:token", "Create, list and revoke credentials for the services."),
+    "webhook": ("v2gpki.cli.webhook:webhook", "List and remove the webhook endpoints of every party."),
     "access": ("v2gpki.cli.access:access", "Register who may enrol what."),
     "completion": ("v2gpki.cli.completion:completion", "Print the completion script of a shell."),
 }
