@@ -206,6 +206,14 @@ def test_what_always_goes_the_long_way(quick: Quick, head: bytes) -> None:
             assert client.ask(head + BODY) == b"long" + BODY
 
 
+def test_empty_lines_before_a_request_are_no_head(quick: Quick) -> None:
+    with quick.connect() as client:
+        assert client.ask(b"\r\n\r\n" + request()) == b"long" + BODY
+        # Were it one, this would be a whole request.
+        client.socket.sendall(b"\r\n\r\n" + BODY)
+        assert client.read()[0].startswith(b"HTTP/1.1 400 ")
+
+
 def test_chunks_always_go_the_long_way(quick: Quick) -> None:
     chunked = b"POST /quick HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n7\r\n" + BODY + b"\r\n0\r\n\r\n"
     with quick.connect() as client:
