@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from v2gpki.cli.frame import Frame, caller
 
 if TYPE_CHECKING:
+    from v2gpki.servers.tls import Identity
     from v2gpki.servers.worker import Served
     from v2gpki.wiring import CertificateAuthority
+    from v2gpki.wiring.serve_settings import ServeSettings
+    from v2gpki.wiring.signing.client import RemoteSigning
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,6 +39,8 @@ _FILE = click.Path(path_type=Path)
 @click.option("--client-ca", type=_FILE, multiple=True, metavar="FILE", help="CAs of client certificates; repeatable.")
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Serving processes (default: 1).")
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Write this file when every address is open.")
+@click.option("--one-process", is_flag=True, help="Sign in the serving processes themselves (for labs).")
+@click.option("--signing-process", default="", hidden=True, help="DESCRIPTOR:PROCESS; given by serve to itself.")
 @click.option("--locked", is_flag=True, help="Serve without the passphrase: what needs no key.")
 @click.pass_obj
 def serve(
@@ -46,17 +56,19 @@ def serve(
     client_ca: tuple[Path, ...],
     workers: int | None,
     ready_file: Path | None,
+    one_process: bool,
+    signing_process: str,
     locked: bool,
     **chosen: bool,
 ) -> None:
     """Serve this home over HTTP; nothing chosen serves everything.
 
-    Settings stand in the table [serve] of v2gpki.toml; options win over them. The log goes to stderr, as JSON
-    with --json.
+    The keys are in a process of their own, which signs what the serving processes may ask; --one-process does without
+    it, for labs. Settings stand in the table [serve] of v2gpki.toml; options win over them. The log goes to stderr, as
+    JSON with --json.
     """
     from v2gpki import wiring
     from v2gpki.servers import logs
-    from v2gpki.servers.serving import Serving
     from v2gpki.wiring.serve_settings import with_setting
 
     settings = wiring.load_settings(config or frame.home_folder / wiring.SETTINGS_FILE).serve
@@ -69,22 +81,98 @@ def serve(
         "workers": workers,
         "tls_cert": str(tls_cert or ""),
         "tls_key": str(tls_key or ""),
+        "one_process": one_process,
     }
     for key, value in given.items():
         if value:
             settings = with_setting(settings, key, value, "the command line")
     logs.configure(as_json=frame.json)
-    passphrase = None if locked else frame.passphrase()
+    run = _Run(frame, settings, ready_file)
+    if locked:
+        run.serve(lambda: run.open(None))
+    elif settings.one_process or not _can_begin_anew():
+        passphrase = frame.passphrase()
+        run.serve(lambda: run.open(passphrase))
+    elif not signing_process:
+        run.begin_anew()
+    else:
+        run.beside(signing_process)
 
-    def open_home() -> CertificateAuthority:
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of the server, in one of its forms."""
+
+    frame: Frame
+    settings: ServeSettings
+    ready_file: Path | None
+
+    def open(self, passphrase: str | None, signing: RemoteSigning | None = None) -> CertificateAuthority:
+        """The home, opened with a passphrase, or with a process that has the keys, or locked."""
+        from v2gpki import wiring
+
+        frame = self.frame
         return wiring.open_authority(
-            frame.home_folder, passphrase=passphrase, profiles=frame.profiles, caller=caller()
+            frame.home_folder, passphrase=passphrase, profiles=frame.profiles, caller=caller(), signing=signing
         )
 
-    def announce(served: Served) -> None:
-        frame.emit(served.value(), "\n".join(_lines(served)))
+    def serve(self, open_home: Callable[[], CertificateAuthority], identity: Identity | None = None) -> None:
+        """Serve in this process and its workers."""
+        from v2gpki.servers.serving import Serving
 
-    Serving(open_home, settings, ready_file=ready_file, announce=announce, warn=frame.warn).run()
+        frame = self.frame
+
+        def announce(served: Served) -> None:
+            frame.emit(served.value(), "\n".join(_lines(served)))
+
+        Serving(
+            open_home,
+            self.settings,
+            ready_file=self.ready_file,
+            announce=announce,
+            warn=frame.warn,
+            identity=identity,
+        ).run()
+
+    def begin_anew(self) -> NoReturn:
+        """Start the process that has the keys, then become a program that never had the passphrase."""
+        from v2gpki.cli.passphrase import VARIABLE
+        from v2gpki.servers.serving import chosen_parts
+        from v2gpki.servers.signing import life
+
+        task = life.Task(
+            self.frame.home_folder,
+            self.settings,
+            chosen_parts(self.settings.parts),
+            self.frame.passphrase,
+            self.open,
+        )
+        guard, tie = life.start(task)
+        os.set_inheritable(tie, True)
+        environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        arguments = [sys.executable, *sys.orig_argv[1:], "--signing-process", f"{tie}:{guard}"]
+        os.execve(sys.executable, arguments, environment)  # noqa: S606 - this very program, with its own arguments
+
+    def beside(self, signing_process: str) -> None:
+        """Serve beside the process that has the keys."""
+        from v2gpki.servers.signing import life
+        from v2gpki.wiring.signing.client import RemoteSigning
+
+        tie, _, guard = signing_process.partition(":")
+        if not (tie.isdecimal() and guard.isdecimal()):
+            raise click.UsageError("--signing-process is for v2gpki serve itself")
+        attached = life.attach(int(guard), int(tie))
+        try:
+            self.serve(lambda: self.open(None, RemoteSigning(attached.path)), attached.identity)
+        finally:
+            attached.close()
+
+
+def _can_begin_anew() -> bool:
+    """Whether this process is the command ``v2gpki`` and nothing else, on a system that names peers of a socket."""
+    program = Path(sys.argv[0])
+    ours = program.name == "v2gpki" or (program.name == "__main__.py" and program.parent.name == "v2gpki")
+    return ours and sys.orig_argv[-len(sys.argv[1:]) :] == sys.argv[1:] and hasattr(socket, "SO_PEERCRED")
 
 
 def _lines(served: Served) -> list[str]:

@@ -45,6 +45,8 @@ class Serving:
     ready_file: Path | None = None
     announce: Callable[[Served], None] = lambda _served: None
     warn: Callable[[str], None] = lambda _message: None
+    #: The TLS identity that the home issued, where another process has the keys.
+    identity: Identity | None = None
     #: Ends the server from another thread, when it runs in one process.
     stop: Callable[[], None] = field(default=lambda: None, init=False)
 
@@ -102,7 +104,7 @@ class Serving:
         secured = [listener for listener, _ in bound if listener.tls]
         if not secured:
             return None, None
-        identity: Identity = server_identity(ca, self.settings, secured[0].host)
+        identity = self.identity or server_identity(ca, self.settings, secured[0].host)
         files = [_octets(Path(name)) for name in self.settings.client_ca]
         return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
 

@@ -42,6 +42,7 @@ class ServeSettings:
     ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
     ``webhook_plain``: webhooks may go over http too; ``webhook_ports``: the ports and ranges of ports that they may go
     to. ``trust_list``: a file that ``v2gpki ctl sign`` wrote, for ``/v1/root/ctl``; it is read again when it changes.
+    ``one_process``: the keys are in the serving processes themselves, not in one of their own.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
@@ -69,6 +70,7 @@ class ServeSettings:
     webhook_plain: bool = False
     webhook_ports: tuple[str, ...] = ("443", "1024-65535")
     trust_list: str = ""
+    one_process: bool = False
 
 
 _KINDS: Mapping[str, type] = {field.name: type(getattr(ServeSettings(), field.name)) for field in fields(ServeSettings)}

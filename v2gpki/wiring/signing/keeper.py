@@ -23,7 +23,6 @@ from v2gpki.pnc.envelope import Sealed
 from v2gpki.pnc.installation import ContractData, sign_contract
 from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
-from v2gpki.services.ocsp.responder import POLL
 from v2gpki.store.records import CertificateRecord, IntentRecord
 from v2gpki.wiring.authority import CertificateAuthority
 from v2gpki.wiring.ocsp import ocsp_signers
@@ -77,7 +76,6 @@ class Keeper:
         self._index = IssuerIndex(ca.store, ca.catalogue)
         self._signers = ocsp_signers(ca)
         self._lock = threading.Lock()
-        self._next_look = datetime.min.replace(tzinfo=UTC)
         self._templates: dict[str, tuple[str, datetime, AnswerTemplate]] = {}
         self._kinds: Mapping[type[Question], Callable[..., Answer]] = MappingProxyType(
             {
@@ -155,12 +153,10 @@ class Keeper:
         return protocol.Signatures(octets=[template.signer.sign(tbs)])
 
     def _issuer(self, asked: OcspRequest, now: datetime) -> Issuer:
-        if not self._next_look - 2 * POLL <= now < self._next_look:
-            with self._lock:
-                changes = self._index.refresh()
-                self._next_look = now + POLL / 10
-                if changes.revoked or changes.authorities:
-                    self._templates.clear()
+        with self._lock:
+            changes = self._index.refresh()
+            if changes.revoked or changes.authorities:
+                self._templates.clear()
         issuer = self._index.by_hashes.get(asked.key) if asked.hash_name else None
         if issuer is None or now > issuer.record.not_after:
             raise protocol.refused("no authority of this home that is valid now issued the certificate")
