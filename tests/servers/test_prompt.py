@@ -238,16 +238,15 @@ def test_metered_requests_go_the_long_way() -> None:
         assert client.read()[0].startswith(b"HTTP/1.1 429 ")
 
 
-def test_as_many_connections_as_may_be() -> None:
+def test_the_oldest_idle_one_goes_after_the_short_way_too() -> None:
     conduct = Conduct(Deadlines(request=5, write=1), max_connections=2)
-    with Quick(conduct=conduct) as quick, quick.connect() as client:
+    with Quick(conduct=conduct) as quick, quick.connect() as client, quick.connect() as other:
         assert client.ask(request()) == b"long" + BODY
-        assert client.ask(request()) == b"short" + BODY
-        with quick.connect() as other:
-            other.socket.sendall(request())
-            assert other.read()[0].startswith(b"HTTP/1.1 503 ")
-            client.socket.sendall(request())
-            assert client.read()[0].startswith(b"HTTP/1.1 503 ")
+        assert client.ask(request()) == other.ask(request()) == b"short" + BODY
+        with quick.connect() as third:
+            assert third.ask(request()) == b"short" + BODY
+            assert client.rest() == b""
+            assert other.ask(request()) == b"short" + BODY
 
 
 def test_deadlines_hold_after_the_short_way(quick: Quick) -> None:

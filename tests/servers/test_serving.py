@@ -455,11 +455,50 @@ def test_a_bug_in_one_request_is_told_to_nobody_and_hurts_no_other() -> None:
     assert failed[0]["request_id"] == answer.headers["x-request-id"]
 
 
-def test_as_many_connections_as_may_be() -> None:
+def test_the_oldest_idle_connection_goes_for_a_new_one() -> None:
     with Own(conduct=Conduct(max_connections=3)) as own:
         crowd = [socket.create_connection(own.address, timeout=20) for _ in range(4)]
-        crowd[3].sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        assert received(crowd[3]).startswith(b"HTTP/1.1 503 ")
+        crowd[3].sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        assert received(crowd[3]).startswith(b"HTTP/1.1 404 ")
+        assert received(crowd[0]) == b""
+        for one in crowd[1:3]:
+            one.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            assert received(one).startswith(b"HTTP/1.1 404 ")
+        for one in crowd:
+            one.close()
+
+
+def test_who_is_at_work_is_not_dropped_and_probes_are_answered() -> None:
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    async def slow(request: Request) -> Response:
+        begun.release()
+        await asyncio.to_thread(go.wait, 20)
+        return PlainTextResponse("finished")
+
+    with Own(Route("/slow", slow), conduct=Conduct(max_connections=2)) as own:
+        at_work = [socket.create_connection(own.address, timeout=20) for _ in range(2)]
+        for one in at_work:
+            one.sendall(b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            assert begun.acquire(timeout=20)
+        for path, status in (("/", b"503"), ("/healthz", b"404")):
+            with socket.create_connection(own.address, timeout=20) as late:
+                late.sendall(f"GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+                assert received(late).split()[1] == status
+        go.set()
+        for one in at_work:
+            assert received(one).endswith(b"finished")
+            one.close()
+
+
+def test_one_address_has_only_so_many_connections() -> None:
+    """The others of the same address are untouched as long as the oldest one waits."""
+    with Own(conduct=Conduct(max_address_connections=2)) as own:
+        crowd = [socket.create_connection(own.address, timeout=20) for _ in range(3)]
+        assert received(crowd[0]) == b""
+        for one in crowd[1:]:
+            one.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            assert received(one).startswith(b"HTTP/1.1 404 ")
         for one in crowd:
             one.close()
 

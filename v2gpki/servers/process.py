@@ -21,6 +21,7 @@ import uvicorn
 from uvicorn.server import Server
 
 from v2gpki.errors import V2GPKIError
+from v2gpki.servers.crowd import Crowd
 from v2gpki.servers.http.front import Front
 from v2gpki.servers.http.part import Job
 from v2gpki.servers.protocol import Connection, Deadlines, with_deadlines
@@ -49,6 +50,7 @@ class Conduct:
     idle_seconds: int = 15
     grace_seconds: int = 30
     max_connections: int = 4096
+    max_address_connections: int = 1024
     proxies: tuple[str, ...] = ()
 
 
@@ -162,7 +164,14 @@ class _DoorServer(Server):
     def __init__(self, door: Door, conduct: Conduct) -> None:
         config = uvicorn.Config(
             door.app,
-            http=with_deadlines(conduct.deadlines, tls=door.context is not None, find=door.app.prompt),
+            http=with_deadlines(
+                conduct.deadlines,
+                tls=door.context is not None,
+                find=door.app.prompt,
+                crowd=Crowd(
+                    most=conduct.max_connections, of_one=conduct.max_address_connections, proxies=conduct.proxies
+                ),
+            ),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -171,7 +180,8 @@ class _DoorServer(Server):
             server_header=False,
             proxy_headers=bool(conduct.proxies),
             forwarded_allow_ips=list(conduct.proxies),
-            limit_concurrency=conduct.max_connections,
+            # The crowd keeps to its number; beyond it are those whom nobody could make room for.
+            limit_concurrency=conduct.max_connections + 1,
             timeout_keep_alive=conduct.idle_seconds,
             timeout_graceful_shutdown=conduct.grace_seconds,
         )

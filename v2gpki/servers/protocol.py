@@ -21,11 +21,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from v2gpki.servers.crowd import Crowd, Work
 from v2gpki.servers.http.client_tls import extension_of
 from v2gpki.servers.http.exchange import Scope
 from v2gpki.servers.http.part import Prompt
 from v2gpki.servers.prompt import Heads
 
+#: What is asked for when a server is full, and answered then too.
+_ALWAYS = (b"/healthz", b"/readyz")
 _LATE_TEXT = b"the request did not arrive in time\n"
 _LATE = b"\r\n".join(
     (
@@ -53,6 +56,7 @@ class Connection(HttpToolsProtocol):
 
     deadlines = Deadlines()
     heads = Heads(lambda _scope: None)
+    crowd = Crowd(most=1_000_000, of_one=1_000_000)
 
     def __init__(
         self,
@@ -79,16 +83,47 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """A client is there; with TLS, its handshake is done."""
         self.transport = transport
+        peer = transport.get_extra_info("peername")
+        if not self.crowd.arrive(self, peer[0] if peer else ""):
+            transport.abort()
+            return
         self.server_state.connections.add(self)
         self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        self.crowd.leave(self)
         if self._grown:
             super().connection_lost(exc)
         else:
             self.server_state.connections.discard(self)
             self.transport.close()
+
+    @property
+    def work(self) -> Work:
+        """What it is at."""
+        cycle = self.cycle
+        if cycle is None:
+            return Work.IDLE if self.scope is None else Work.READING
+        if not cycle.response_complete:
+            return Work.READING if cycle.more_body and not cycle.response_started else Work.ANSWERING
+        if self.pipeline:
+            return Work.ANSWERING
+        return Work.IDLE if self._between() else Work.READING
+
+    def drop(self) -> None:
+        """End it at once; it counts no more."""
+        self.server_state.connections.discard(self)
+        self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        """The head of a request; probes are answered however many connections there are."""
+        if self.url.partition(b"?")[0] not in _ALWAYS:
+            super().on_headers_complete()
+            return
+        limit, self.limit_concurrency = self.limit_concurrency, None
+        super().on_headers_complete()
+        self.limit_concurrency = limit
 
     def data_received(self, data: bytes) -> None:
         """Octets of a request."""
@@ -221,8 +256,15 @@ class SecureConnection(Connection):
 
 
 def with_deadlines(
-    deadlines: Deadlines, *, tls: bool, find: Callable[[Scope], Prompt | None] = lambda _scope: None
+    deadlines: Deadlines,
+    *,
+    tls: bool,
+    find: Callable[[Scope], Prompt | None] = lambda _scope: None,
+    crowd: Crowd | None = None,
 ) -> type[Connection]:
-    """The class of one door's connections: these deadlines, and ``find`` tells who answers a request at once."""
+    """The class of one door's connections: these deadlines, ``find`` tells who answers a request at once, and
+    ``crowd`` how many there may be."""
     shared: dict[str, object] = {"deadlines": deadlines, "heads": Heads(find)}
+    if crowd is not None:
+        shared["crowd"] = crowd
     return type("Connection", (SecureConnection if tls else Connection,), shared)

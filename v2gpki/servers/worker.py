@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 
 from v2gpki.errors import V2GPKIError
@@ -29,7 +28,6 @@ from v2gpki.servers.protocol import Deadlines
 from v2gpki.servers.upkeep import Upkeep
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.access import access_of
-from v2gpki.wiring.home import STORE_FILE
 from v2gpki.wiring.serve_settings import ServeSettings
 
 _LOG = logging.getLogger("v2gpki.serve")
@@ -81,7 +79,6 @@ class Worker:
         settings = plan.settings
         self._ca = ca
         self._plan = plan
-        self._place = _place(ca.home / STORE_FILE)
         self.executor = Executor(settings.threads)
         access = access_of(ca)
         resolver = AccessResolver(access, ca.clock, self.executor, plan.tally)
@@ -97,7 +94,7 @@ class Worker:
             plan.tally,
             ca.store,
             ca.clock,
-            locked=ca.vault is None,
+            locked=ca.locked,
             signer_ends=next((part.ends for part in parts if part.ends is not None), None),
             tls_ends=lambda: plan.tls_until,
         )
@@ -139,6 +136,7 @@ class Worker:
             settings.idle_seconds,
             settings.grace_seconds,
             settings.max_connections,
+            settings.max_address_connections,
             settings.proxies,
         )
         return Process(
@@ -173,31 +171,15 @@ class Worker:
 
     async def _checks(self) -> Mapping[str, str]:
         store = await self.executor.call(health.wrong_with, self._check_store)
-        return {"store": store, "keys": health.wrong_with(self._check_keys)}
+        return {"store": store, "keys": await self.executor.call(health.wrong_with, self._check_keys)}
 
     async def _text(self) -> bytes:
         return await self.executor.call(self._metrics.text)
 
     def _check_store(self) -> None:
         """Raise when the store cannot be read, or is another file than the one that was opened."""
-        if _place(self._ca.home / STORE_FILE) != self._place:
-            raise V2GPKIError(
-                "store.missing",
-                f"the store of {self._ca.home} is gone or was exchanged while it was served",
-                hint="put it back and start the service again",
-                facts={"home": str(self._ca.home)},
-            )
         self._ca.store.revision()
 
     def _check_keys(self) -> None:
         if any(part.signs for part in self.parts):
             self._ca._require_unlocked()
-
-
-def _place(path: Path) -> tuple[int, int]:
-    """Which file stands at a path; (0, 0) for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_dev, found.st_ino

@@ -18,6 +18,7 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "burst": (0, 10_000_000),
     "max_body": (1024, 256 * 1024 * 1024),
     "max_connections": (1, 1_000_000),
+    "max_address_connections": (1, 1_000_000),
     "request_seconds": (1, 3600),
     "write_seconds": (1, 3600),
     "idle_seconds": (1, 3600),
@@ -36,6 +37,7 @@ class ServeSettings:
     home issues for the host ``tls_name``. ``client_ca``: files with CAs whose client certificates are accepted besides
     the home's own. ``workers`` processes with ``threads`` threads each. ``presigned``: OCSP answers are kept once
     signed. ``rate``: requests a second from one address, 0 for any number; ``burst`` at once (0: twice the rate).
+    ``max_connections`` of a process at one address to listen at, ``max_address_connections`` of one client's address.
     ``request_seconds``: how long a request may take to arrive, ``write_seconds`` how long a client may not read,
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
     ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
@@ -59,6 +61,7 @@ class ServeSettings:
     burst: int = 0
     max_body: int = 1024 * 1024
     max_connections: int = 4096
+    max_address_connections: int = 1024
     request_seconds: int = 10
     write_seconds: int = 20
     idle_seconds: int = 15
