@@ -554,6 +554,23 @@ def test_a_line_break_in_a_path_makes_no_line(server: Server) -> None:
     assert all(json.loads(line) for line in server.log.getvalue().splitlines())
 
 
+def test_every_plain_address_that_takes_credentials_is_warned_of(home: Path) -> None:
+    plain = ("0.0.0.0:0", "127.0.0.1:0", "0.0.0.0:0")
+    with serving(home, with_settings(listen=plain, parts=("est",))) as server:
+        assert [warning.count("0.0.0.0") for warning in server.warnings] == [1, 1]
+    with serving(home, with_settings(listen=plain, parts=("ocsp", "crl"))) as server:
+        assert server.warnings == []
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("local", [200, 404]), ("everywhere", [200, 200]), ("off", [404, 404])])
+def test_metrics_are_where_they_are_wanted(home: Path, wanted: str, found: list[int]) -> None:
+    both = ("127.0.0.1:0", "0.0.0.0:0")
+    with serving(home, with_settings(listen=both, parts=("crl",), metrics=wanted)) as server:
+        ports = [url.rpartition(":")[2] for url in server.urls]
+        assert [httpx.get(f"http://127.0.0.1:{port}/metrics").status_code for port in ports] == found
+        assert [httpx.get(f"http://127.0.0.1:{port}/healthz").status_code for port in ports] == [200, 200]
+
+
 def test_a_plain_address_for_others_is_warned_of(home: Path) -> None:
     with serving(home, with_settings(listen=("0.0.0.0:0",))) as server:
         assert len(server.warnings) == 1

@@ -22,7 +22,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.servers import listeners
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.listeners import Listener
-from v2gpki.servers.parts import PARTS
+from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS
 from v2gpki.servers.tls import Identity, server_context, server_identity
 from v2gpki.servers.worker import Plan, Served, Worker
 from v2gpki.servers.workers import Workers
@@ -62,7 +62,7 @@ class Serving:
                 ca = first.enter_context(self.open_home())
                 context, tls_until = self._tls(ca, bound)
                 plan = Plan(settings, chosen, tally, tuple(bound), context, tls_until)
-                self._warn_of_plain(bound)
+                self._warn_of_plain(bound, chosen)
                 worker = first.enter_context(Worker(ca, plan))
                 if settings.workers == 1:
                     process = worker.process(started=lambda: self._started(worker.served))
@@ -108,9 +108,12 @@ class Serving:
         files = [_octets(Path(name)) for name in self.settings.client_ca]
         return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
 
-    def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]]) -> None:
+    def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]], chosen: tuple[str, ...]) -> None:
+        """Where nothing has TLS, every address takes credentials; beside one with TLS, no plain one does."""
+        if any(listener.tls for listener, _ in bound) or not WITH_CREDENTIALS.intersection(chosen):
+            return
         for listener, _ in bound:
-            if not listener.tls and not listener.local and len(bound) == 1:
+            if not listener.local:
                 self.warn(f"credentials travel unprotected to {listener.url}: serve them with TLS, or behind a proxy")
 
     def _started(self, served: Served) -> None:

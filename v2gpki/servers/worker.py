@@ -158,16 +158,19 @@ class Worker:
             [part for part in self.parts if self._serves(listener, part)],
             self._plan.tally,
             limits=limits,
-            own=self._own(),
+            own=self._own(listener),
             log_requests=self._plan.settings.log == "requests",
         )
 
-    def _own(self) -> Mapping[str, tuple[str, App]]:
-        return {
+    def _own(self, listener: Listener) -> Mapping[str, tuple[str, App]]:
+        own = {
             "/healthz": ("health", health.healthz()),
             "/readyz": ("health", health.readyz(self._checks)),
-            "/metrics": ("metrics", health.metrics(self._text)),
         }
+        wanted = self._plan.settings.metrics
+        if wanted == "everywhere" or (wanted == "local" and listener.local):
+            own["/metrics"] = ("metrics", health.metrics(self._text))
+        return own
 
     async def _checks(self) -> Mapping[str, str]:
         store = await self.executor.call(health.wrong_with, self._check_store)

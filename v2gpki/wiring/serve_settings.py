@@ -25,7 +25,10 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "grace_seconds": (0, 3600),
     "token_seconds": (60, 86_400),
 }
-_CHOICES: Mapping[str, tuple[str, ...]] = {"log": ("requests", "errors")}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "log": ("requests", "errors"),
+    "metrics": ("local", "everywhere", "off"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class ServeSettings:
     ``request_seconds``: how long a request may take to arrive, ``write_seconds`` how long a client may not read,
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
     ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
+    ``metrics``: ``/metrics`` is served at addresses that only this machine reaches, everywhere, or not at all.
     ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
     ``webhook_plain``: webhooks may go over http too; ``webhook_ports``: the ports and ranges of ports that they may go
     to. ``trust_list``: a file that ``v2gpki ctl sign`` wrote, for ``/v1/root/ctl``; it is read again when it changes.
@@ -68,6 +72,7 @@ class ServeSettings:
     grace_seconds: int = 30
     token_seconds: int = 3600
     log: str = "requests"
+    metrics: str = "local"
     proxies: tuple[str, ...] = ()
     webhook_networks: tuple[str, ...] = ()
     webhook_plain: bool = False
