@@ -155,8 +155,12 @@ class Site:
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(pattern, line))
 
     def resident(self) -> int:
-        """Its resident memory in octets."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        """The resident memory of all its processes in octets."""
+        pages = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                pages += int(fields[21]) if int(fields[2]) == self.process.pid else 0
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def check_alive(self) -> None:
