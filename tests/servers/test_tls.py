@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import ssl
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -272,6 +273,44 @@ def test_a_certificate_from_files(home: Path, clients: Clients, tmp_path: Path) 
         assert shown == x509.load_pem_x509_certificate(clients.good.read_bytes()).public_bytes(
             serialization.Encoding.DER
         )
+
+
+def test_files_that_change_are_read_anew(home: Path, clients: Clients, tmp_path: Path) -> None:
+    """A renewed certificate and another CA for clients, without a restart; nonsense in between changes nothing."""
+    copy, files = Path(shutil.copytree(home, tmp_path / "home")), tmp_path / "tls.pem"
+    accepted = tmp_path / "accepted.pem"
+    shutil.copy(clients.good, files)
+    shutil.copy(clients.root, accepted)
+    settings = with_settings(tls_cert=str(files), client_ca=(str(accepted),))
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    foreign = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    foreign.check_hostname, foreign.verify_mode = False, ssl.CERT_NONE
+    foreign.load_cert_chain(clients.foreign)
+
+    def shown(server: Server) -> bytes:
+        with handshake(server, anyone) as connection:
+            return connection.getpeercert(binary_form=True) or b""
+
+    def refused(server: Server) -> bool:
+        try:
+            return httpx.get(f"{server.url}/healthz", verify=foreign).status_code != 200
+        except httpx.HTTPError:
+            return True
+
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
+        first = shown(server)
+        assert refused(server)
+        files.write_bytes(b"nonsense")
+        ends = time.monotonic() + 30
+        while "TLS goes on as it was" not in server.log.getvalue():
+            assert time.monotonic() < ends
+        assert shown(server) == first
+        shutil.copy(clients.unknown, files)
+        shutil.copy(clients.foreign, accepted)
+        while shown(server) == first:
+            assert time.monotonic() < ends
+        assert not refused(server)
 
 
 def test_a_home_without_an_authority_for_servers(home_iso2: Path, tmp_path: Path) -> None:

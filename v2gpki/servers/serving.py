@@ -11,11 +11,9 @@ import json
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from v2gpki.errors import V2GPKIError
@@ -24,6 +22,7 @@ from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.listeners import Listener
 from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS
 from v2gpki.servers.tls import Identity, server_context, server_identity
+from v2gpki.servers.tls_files import Made
 from v2gpki.servers.worker import Plan, Served, Worker
 from v2gpki.servers.workers import Workers
 from v2gpki.wiring import CertificateAuthority
@@ -60,8 +59,9 @@ class Serving:
             tally = Tally((*PARTS, "oauth", "health", "metrics"), workers=settings.workers)
             with ExitStack() as first:
                 ca = first.enter_context(self.open_home())
-                context, tls_until = self._tls(ca, bound)
-                plan = Plan(settings, chosen, tally, tuple(bound), context, tls_until)
+                tls = self._tls(ca, bound)
+                context, tls_until = (None, None) if tls is None else tls(ca)
+                plan = Plan(settings, chosen, tally, tuple(bound), context, tls_until, tls)
                 self._warn_of_plain(bound, chosen)
                 worker = first.enter_context(Worker(ca, plan))
                 if settings.workers == 1:
@@ -99,14 +99,22 @@ class Serving:
 
     def _tls(
         self, ca: CertificateAuthority, bound: list[tuple[Listener, socket.socket]]
-    ) -> tuple[ssl.SSLContext | None, datetime | None]:
-        """The TLS context of every https door, and when its certificate ends."""
+    ) -> Callable[[CertificateAuthority], Made] | None:
+        """What makes the TLS context of every https door; None when there is none. Files are read each time, a
+        certificate of the home is asked for once."""
+        settings = self.settings
         secured = [listener for listener, _ in bound if listener.tls]
         if not secured:
-            return None, None
-        identity = self.identity or server_identity(ca, self.settings, secured[0].host)
-        files = [_octets(Path(name)) for name in self.settings.client_ca]
-        return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
+            return None
+        host = secured[0].host
+        own = None if settings.tls_cert else self.identity or server_identity(ca, settings, host)
+
+        def made(ca: CertificateAuthority) -> Made:
+            identity = own or server_identity(ca, settings, host)
+            files = [_octets(Path(name)) for name in settings.client_ca]
+            return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
+
+        return made
 
     def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]], chosen: tuple[str, ...]) -> None:
         """Where nothing has TLS, every address takes credentials; beside one with TLS, no plain one does."""

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 
 from v2gpki.errors import V2GPKIError
@@ -25,6 +26,7 @@ from v2gpki.servers.listeners import Listener
 from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS, Premises
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.protocol import Deadlines
+from v2gpki.servers.tls_files import Made, TlsFiles
 from v2gpki.servers.upkeep import Upkeep
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.access import access_of
@@ -43,6 +45,8 @@ class Plan:
     bound: tuple[tuple[Listener, socket.socket], ...]
     context: ssl.SSLContext | None = None
     tls_until: datetime | None = None
+    #: Makes the TLS context anew, from what its files say now.
+    tls: Callable[[CertificateAuthority], Made] | None = None
 
     @property
     def secured(self) -> bool:
@@ -89,6 +93,7 @@ class Worker:
             parts.append(TokenEndpoint(access, self.executor, plan.tally, lifetime=lifetime).part())
         self.parts = tuple(parts)
         premises.served.extend(parts)
+        self._tls = self._tls_files()
         self._upkeep = Upkeep(ca, access, self.executor)
         self._metrics = Metrics(
             plan.tally,
@@ -96,7 +101,7 @@ class Worker:
             ca.clock,
             locked=ca.locked,
             signer_ends=next((part.ends for part in parts if part.ends is not None), None),
-            tls_ends=lambda: plan.tls_until,
+            tls_ends=lambda: plan.tls_until if self._tls is None else self._tls.ends,
         )
 
     def __enter__(self) -> Worker:
@@ -141,7 +146,11 @@ class Worker:
         )
         return Process(
             doors,
-            [*(job for part in self.parts for job in part.jobs), *self._upkeep.jobs],
+            [
+                *(job for part in self.parts for job in part.jobs),
+                *self._upkeep.jobs,
+                *([] if self._tls is None else [self._tls.watch]),
+            ],
             conduct,
             started=started,
             timed_out=lambda: plan.tally.event("timed_out"),
@@ -149,6 +158,13 @@ class Worker:
         )
 
     # -- helpers -------------------------------------------------------------------------------
+
+    def _tls_files(self) -> TlsFiles | None:
+        plan, settings, make = self._plan, self._plan.settings, self._plan.tls
+        names = [name for name in (settings.tls_cert, settings.tls_key, *settings.client_ca) if name]
+        if plan.context is None or make is None or not names:
+            return None
+        return TlsFiles(plan.context, plan.tls_until, [Path(name) for name in names], lambda: make(self._ca))
 
     def _serves(self, listener: Listener, part: Part) -> bool:
         return listener.tls or part.plain or not self._plan.secured
