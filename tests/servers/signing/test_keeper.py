@@ -217,7 +217,7 @@ def test_what_was_recorded_is_signed_and_nothing_else(desk: Signing) -> None:
         ({"identifier": "", "identifier_kind": ""}, "lint.failed"),
         ({"identifier": ""}, "identifier.invalid"),
         ({"identifier": "nonsense"}, "identifier.invalid"),
-        ({"identifier_kind": "emaid", "identifier": EMAID}, "lint.failed"),
+        ({"identifier_kind": "emaid", "identifier": EMAID}, "signing.not_recorded"),
         ({"edition": "iso15118-99"}, "profile.unknown_edition"),
     ):
 
