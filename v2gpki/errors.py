@@ -475,6 +475,7 @@ CODES: Mapping[str, Outcome] = {
     "webhook.unsealed": _environment(),
     "store.unknown_endpoint": _refused(404),
     # clients
+    "client.plain_credentials": _refused(),
     "client.unreachable": _environment(502),
     "client.timeout": _environment(504),
     "client.unauthorised": _refused(502),

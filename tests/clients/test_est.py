@@ -213,6 +213,40 @@ def test_what_must_not_be_repeated_is_not_repeated_after_a_503() -> None:
     assert waits == [3]
 
 
+@pytest.mark.parametrize(
+    "given", [{"user": "a", "password": "b"}, {"tokens": FixedToken("a")}, {"headers": {"X-Api-Key": "a"}}]
+)
+def test_credentials_go_over_http_to_this_machine_alone(given: dict[str, object]) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(200)
+
+    def asked(url: str, **more: object) -> None:
+        settings = {"transport": httpx.MockTransport(answer), **given, **more}
+        with Exchange(**settings) as exchange:  # type: ignore[arg-type]  # as parametrised
+            exchange.send("GET", url)
+
+    for url in ("http://ca.example/", "http://192.0.2.1/", "http://127.0.0.1.example/"):
+        with pytest.raises(V2GPKIError) as refusal:
+            asked(url)
+        assert refusal.value.code == "client.plain_credentials"
+    assert seen == []
+    allowed = ["https://ca.example/", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/"]
+    for url in allowed:
+        asked(url)
+    asked("http://ca.example/", plain_credentials=True)
+    assert seen == [*allowed, "http://ca.example/"]
+
+
+def test_a_client_secret_goes_over_http_to_this_machine_alone() -> None:
+    exchange = Exchange(transport=httpx.MockTransport(lambda request: httpx.Response(500)))
+    with pytest.raises(V2GPKIError) as refusal:
+        ClientCredentials("http://ca.example/oauth/token", "id", "secret", exchange=exchange).token()
+    assert refusal.value.code == "client.plain_credentials"
+
+
 def test_what_is_tried_again(chain: tuple[bytes, list[bytes]]) -> None:
     good = httpx.Response(200, content=written(chain[1]))
     answer, seen = one_after_another(httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), good)

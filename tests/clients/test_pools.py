@@ -45,8 +45,8 @@ def connect(request: pytest.FixtureRequest, served: Served) -> Connect:
     def connected(token: str) -> PoolProvider:
         exchange = Exchange(tokens=FixedToken(token), transport=served.bridge, pause=lambda seconds: None)
         if request.param == "opcp":
-            return OpcpClient("http://pools.test/", exchange)
-        return OpncClient("http://pools.test", exchange)
+            return OpcpClient("https://pools.test/", exchange)
+        return OpncClient("https://pools.test", exchange)
 
     return connected
 
@@ -158,7 +158,7 @@ def test_webhook_endpoints_are_kept(connect: Connect, served: Served) -> None:
 
 def test_a_certificate_is_ended_over_opnc(served: Served) -> None:
     vehicle = vehicle_of(served.ca)
-    client = OpncClient("http://pools.test", Exchange(tokens=FixedToken("oem"), transport=served.bridge))
+    client = OpncClient("https://pools.test", Exchange(tokens=FixedToken("oem"), transport=served.bridge))
     client.revoke(vehicle.chain[0], "keyCompromise")
     found = served.ca.find_certificate(hashlib.sha256(vehicle.chain[0]).hexdigest())
     assert (found.state, found.reason) == ("revoked", "keyCompromise")
@@ -180,7 +180,7 @@ def test_refusals_tell_what_the_provider_said(connect: Connect, served: Served) 
 
 
 def test_an_api_key_is_as_good_as_a_token(served: Served) -> None:
-    client = OpcpClient("http://pools.test", Exchange(headers={"x-api-key": "cpo"}, transport=served.bridge))
+    client = OpcpClient("https://pools.test", Exchange(headers={"x-api-key": "cpo"}, transport=served.bridge))
     assert client.roots("V2G")
 
 

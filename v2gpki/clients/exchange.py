@@ -2,7 +2,8 @@
 
 Tried again, a few times: connections that failed, 202 and 429 (after the time that the server names), and what may be
 repeated without harm also after a time-out or 5xx. A refused token is renewed once. A redirect is followed within one
-origin only. An answer is cut off at a limit. Credentials stand in no error. Sources: RFC 9110, RFC 7030 3.2.1.
+origin only. An answer is cut off at a limit. Credentials stand in no error, and go over http to this machine alone
+unless that is asked for. Sources: RFC 9110, RFC 7030 3.2.1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -52,11 +54,13 @@ class Exchange:
         timeout: float = 30.0,
         retries: int = 2,
         patience: float = 60.0,
+        plain_credentials: bool = False,
         pause: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """``timeout`` in seconds for each step; ``retries`` after the first try; ``patience`` is the longest time in
-        all that a server's Retry-After is waited for; ``pause`` waits; ``transport`` replaces the network."""
+        all that a server's Retry-After is waited for; ``plain_credentials`` sends credentials over http to other machines
+        too; ``pause`` waits; ``transport`` replaces the network."""
         self._client = httpx.Client(
             auth=httpx.BasicAuth(user, password) if user else None,
             headers=dict(headers or {}),
@@ -67,6 +71,8 @@ class Exchange:
             trust_env=False,
         )
         self._tokens = tokens
+        self._secret = bool(user or tokens is not None or _credentials(headers))
+        self._plain_credentials = plain_credentials
         self._retries = retries
         self._patience = patience
         self._pause = pause
@@ -80,19 +86,23 @@ class Exchange:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        secret: bool = False,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
         """The answer, read: 2xx other than 202, or one of the statuses in ``accept``.
 
-        ``repeatable`` says that sending it twice does no harm. Raises ``client.unreachable``, ``client.timeout``,
-        ``client.unauthorised``, ``client.refused`` (with the status and what the server said), ``client.pending``,
-        ``client.redirected``, ``client.too_large``, ``client.bad_url``.
+        ``repeatable`` says that sending it twice does no harm, ``secret`` that the content is a credential. Raises
+        ``client.unreachable``, ``client.timeout``, ``client.unauthorised``, ``client.refused`` (with the status and
+        what the server said), ``client.pending``, ``client.redirected``, ``client.too_large``, ``client.bad_url``,
+        ``client.plain_credentials``.
         """
         if not url.startswith(("http://", "https://")):
             raise V2GPKIError("client.bad_url", f"{url!r} is no http address", hint="give http://.. or https://..")
         request = self._client.build_request(
             method, url, params=dict(params) if params else None, content=content, headers=dict(headers or {})
         )
+        if secret or self._secret or _credentials(headers):
+            self._require_protected(request.url)
         waited, renewed, attempt = 0.0, False, 0
         while True:
             token = self._authorise(request)
@@ -126,6 +136,17 @@ class Exchange:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _require_protected(self, url: httpx.URL) -> None:
+        if url.scheme == "https" or self._plain_credentials or _local(url.host):
+            return
+        raise V2GPKIError(
+            "client.plain_credentials",
+            f"credentials would travel unprotected to {_origin(url)}",
+            hint="give an https address, or allow it with plain_credentials=True where the network is protected",
+            clause="RFC 6750 5.3, RFC 7617 4",
+            facts={"url": _origin(url)},
+        )
 
     def _authorise(self, request: httpx.Request) -> str:
         if self._tokens is None:
@@ -265,6 +286,20 @@ def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
     """Headers of a body that was decoded on the way."""
     gone = ("content-encoding", "content-length", "transfer-encoding")
     return [(name, value) for name, value in headers.multi_items() if name.lower() not in gone]
+
+
+def _credentials(headers: Mapping[str, str] | None) -> bool:
+    return any(name.lower() in ("authorization", "x-api-key", "cookie") for name in headers or ())
+
+
+def _local(host: str) -> bool:
+    """Whether this is the machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _origin(url: httpx.URL) -> str:

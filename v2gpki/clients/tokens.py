@@ -119,7 +119,7 @@ class ClientCredentials:
         else:
             body, kind = httpx.Request("POST", self._url, json=self._fields).read(), "application/json"
         headers = {"Content-Type": kind, "Accept": "application/json"}
-        answer = self._exchange.send("POST", self._url, content=body, headers=headers, repeatable=True)
+        answer = self._exchange.send("POST", self._url, content=body, headers=headers, repeatable=True, secret=True)
         try:
             said = answer.json()
         except ValueError as problem:
