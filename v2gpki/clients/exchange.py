@@ -59,8 +59,8 @@ class Exchange:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """``timeout`` in seconds for each step; ``retries`` after the first try; ``patience`` is the longest time in
-        all that a server's Retry-After is waited for; ``plain_credentials`` sends credentials over http to other machines
-        too; ``pause`` waits; ``transport`` replaces the network."""
+        all that a server's Retry-After is waited for; ``plain_credentials`` sends credentials over http to other
+        machines too; ``pause`` waits; ``transport`` replaces the network."""
         self._client = httpx.Client(
             auth=httpx.BasicAuth(user, password) if user else None,
             headers=dict(headers or {}),
