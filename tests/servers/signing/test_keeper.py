@@ -27,7 +27,7 @@ from v2gpki.certs.ocsp_answer import GOOD, UNKNOWN
 from v2gpki.certs.ocsp_request import read_request
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.signing.peers import Family, Peer, parent_of, peer_of
-from v2gpki.store.records import IntentRecord
+from v2gpki.store.records import AuditEvent, IntentRecord
 from v2gpki.wiring import CertificateOrder
 from v2gpki.wiring.access import access_of
 from v2gpki.wiring.audit_check import check_audit
@@ -124,6 +124,27 @@ def test_answers_of_ocsp(desk: Signing) -> None:
     answer = ocsp_responder(worker).answer(request(issued.record.der, issuer.der), BIRTH)
     assert answer.status == "revoked"
     assert read(answer.der).certificate_status is ocsp.OCSPCertStatus.REVOKED
+
+
+def test_answers_below_authorities_that_ended(desk: Signing) -> None:
+    """A retired one signs itself when its signers have ended; below a compromised one all is revoked."""
+    keeper, worker = desk.keeper, desk.worker
+    issued = worker.issue("secc", id=SECC, public_key=spki())
+    issuer = worker.store.authority(issued.record.issuer_id)
+    assert issuer is not None
+    keeper.store.set_authority_state(issuer.id, "retired", AuditEvent("", "test", ""), BIRTH)
+    for signer in keeper.store.held_certificates("ocsp", issuer.id):
+        keeper.revoke(f"{signer.serial:x}", "superseded")
+    answer = ocsp_responder(worker).answer(request(issued.record.der, issuer.der), BIRTH)
+    assert answer.status == "good"
+    assert not read(answer.der).certificates
+    [compromised] = worker.store.authorities(role="mo-sub-ca-2")
+    ocsp_responder(worker).answer(request_for_serial(4711, compromised.der), BIRTH)
+    keeper.revoke(f"{compromised.serial:x}", "cACompromise")
+    answer = ocsp_responder(worker).answer(request_for_serial(4711, compromised.der), BIRTH)
+    assert answer.status == "revoked"
+    with pytest.raises(V2GPKIError, match=r"crl\.issuer_compromised"):
+        desk.remote.publish_crl(compromised.id, "worker")
 
 
 def test_crls_are_published_from_the_store(desk: Signing) -> None:

@@ -131,6 +131,12 @@ class OcspSigners:
             found[authority.id] = max((record.not_after for record in held), default=own)
         return found
 
+    def signs_itself(self, authority: AuthorityRecord) -> bool:
+        """Whether an authority's own key may speak for it: it can have no new signer, and nobody else has its key."""
+        if not authority.key_id or (authority.state == "active" and self.role(authority)):
+            return False
+        return compromise(self._store, authority) is None
+
     def forget(self) -> None:
         """Ask the store anew: certificates were revoked, or authorities changed."""
         self._known.clear()
@@ -159,9 +165,7 @@ class OcspSigners:
             signer = _signer(keys, record.key_id)
             if signer is not None:
                 return OcspSigner(AnswerTemplate(signer, record.der), record.not_after, record.serial)
-        if (role and authority.state == "active") or not authority.key_id:
-            return None
-        if compromise(self._store, authority) is not None:
+        if not self.signs_itself(authority):
             return None
         own = _signer(keys, authority.key_id)
         return None if own is None else OcspSigner(AnswerTemplate(own), authority.not_after)

@@ -179,12 +179,12 @@ class Keeper:
         for held in self._ca.store.held_certificates(role, record.id) if role else ():
             if held.key_id == key_id:
                 return held.der, held.not_after
-        if key_id == record.key_id and record.state != "revoked" and not (role and record.state == "active"):
+        if key_id == record.key_id and self._signers.signs_itself(record):
             return b"", record.not_after
         raise protocol.refused(f"{key_id} is no OCSP signer of {record.id}")
 
     def _status(self, issuer: Issuer, serial: int) -> bytes:
-        fact = issuer.revoked.get(serial)
+        fact = issuer.fact(serial)
         if fact is not None:
             return revoked(*fact)
         return GOOD if issuer.issued(serial, self._ca.store) else UNKNOWN
