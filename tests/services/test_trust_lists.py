@@ -191,13 +191,13 @@ def test_an_older_list_is_refused_without_being_told_of_the_newer_one(
     older = replace(newer, content=replace(newer.content, number=2))
     other = replace(newer, content=replace(newer.content, roots=()))
     import_list(newer, pool, at=BIRTH, caller="test")
-    (row,) = iso2.store.audit_rows(actions=("trust_list.imported",))
+    (row,) = iso2.store.audit_rows(actions=("root_list.imported",))
     assert (row.target, row.caller, json.loads(row.details)["number"]) == ("Acme", "test", 3)
     for wrong in (older, other):
         with refused("trust_list.rollback"):
             import_list(wrong, pool, at=BIRTH, caller="test")
     import_list(newer, pool, at=BIRTH, caller="test")
-    assert len(list(iso2.store.audit_rows(actions=("trust_list.imported",)))) == 1
+    assert len(list(iso2.store.audit_rows(actions=("root_list.imported",)))) == 1
     another = replace(older, content=replace(older.content, issuer="Another"))
     assert import_list(another, pool, at=BIRTH, caller="test").refused == ()
 

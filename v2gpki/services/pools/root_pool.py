@@ -34,7 +34,7 @@ _CLAUSE = "[V2G2-924]; OPCP root pool"
 #: So much of a fingerprint must be given at least.
 _SHORTEST_PREFIX = 4
 #: The row of the audit log about a trust list that was imported.
-_IMPORTED = "trust_list.imported"
+_IMPORTED = "root_list.imported"
 
 
 @dataclass(frozen=True, slots=True)
