@@ -24,13 +24,16 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 #: The last 32 bits are an IPv4 address: NAT64, IPv4-translated, IPv4-compatible.
 _EMBEDDING = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"), IPv6Network("::/96"))
 #: Never public, whatever the table of this Python says: site-local, NAT64 of a site, IPv4-translated, IPv4-compatible,
-#: relays of 6to4.
+#: relays of 6to4, protocol assignments, segment routing, documentation.
 _DENIED = (
     IPv6Network("fec0::/10"),
     IPv6Network("64:ff9b:1::/48"),
     IPv6Network("::ffff:0:0:0/96"),
     IPv6Network("::/96"),
     IPv4Network("192.88.99.0/24"),
+    IPv4Network("192.0.0.0/24"),
+    IPv6Network("5f00::/16"),
+    IPv6Network("3fff::/20"),
 )
 
 
