@@ -306,7 +306,7 @@ class CertificateAuthority:
                 self._recover(self._issuance, self._session)
             return self._issuance
 
-    def recover(self) -> None:
+    def _close_intents(self) -> None:
         """Close the intents that dead processes left behind; taking the issuance did that already, once."""
         issuance = self.issuance
         if self._session is not None:

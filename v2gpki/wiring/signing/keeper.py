@@ -246,7 +246,7 @@ class Keeper:
         return protocol.Done()
 
     def _recover(self, _question: protocol.Recover) -> Answer:
-        self._ca.recover()
+        self._ca._close_intents()
         return protocol.Done()
 
     def _public(self, question: protocol.PublicKey) -> Answer:
