@@ -52,12 +52,12 @@ def explain_installation(
 
     `octets` are its EXI; `request` those of the request that it answers, `elapsed_ms` the milliseconds between the two.
     `schema` names the EXI schema ("" tries both), `edition` is the message's or `lab-ecog-20`, `action` what it must be
-    (-20 has one message for both). `receiver` is the vehicle's private key, `pcid` its PCID (default: from the request) and `aad` the form of additional data, for the
-    envelope: it is opened only where `open_response` would, behind a good signature and a chain that `trust` takes.
-    `despite_signature` opens it all the same, for laboratories: the result says `insecure`. `trust` judges the signing
-    chain: called with role, edition and chain, it raises, and returns the path that it trusts. `keys` are further keys
-    that may have signed. Raises `installation.wrong_message`, `installation.wrong_action`, `exi.*`,
-    `envelope.unknown_aad`, `signature.wrong_edition`.
+    (-20 has one message for both). `receiver` is the vehicle's private key, `pcid` its PCID (default: from the request)
+    and `aad` the form of additional data, for the envelope: it is opened only where `open_response` would, behind a
+    good signature and a chain that `trust` takes. `despite_signature` opens it all the same, for laboratories: the
+    result says `insecure`. `trust` judges the signing chain: called with role, edition and chain, it raises, and
+    returns the path that it trusts. `keys` are further keys that may have signed. Raises `installation.wrong_message`,
+    `installation.wrong_action`, `exi.*`, `envelope.unknown_aad`, `signature.wrong_edition`.
     """
     if aad not in AAD_FORMS:
         raise V2GPKIError(
