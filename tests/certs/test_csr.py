@@ -53,7 +53,8 @@ def request(
     info = der.sequence(version, subject, spki or spki_of(key.public_key()), b"\xa0\x00")
     if sign is None:
         assert isinstance(key, ec.EllipticCurvePrivateKey)
-        sign = lambda data: key.sign(data, ec.ECDSA(hashes.SHA256()))  # noqa: E731  # the default of an argument
+        deterministic = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        sign = lambda data: key.sign(data, deterministic)  # noqa: E731  # the default of an argument
     return der.sequence(info, algorithm, der.bit_string(sign(info)))
 
 
@@ -239,6 +240,14 @@ def test_every_cut_and_every_changed_octet() -> None:
             with pytest.raises(V2GPKIError) as caught:
                 load_csr(bad)
             assert caught.value.code.startswith("csr.")
+
+
+def test_a_signature_of_whole_octets() -> None:
+    """Unused bits are no part of a signature, even where the last bits are zero and a library lets them pass."""
+    good = next(made for text in range(256) if (made := request(subject=common_name(b"%d" % text)))[-1] & 0x0F == 0)
+    load_csr(good)
+    length = len(x509.load_der_x509_csr(good).signature)
+    refusal(good[: -length - 1] + b"\x04" + good[-length:], "csr.malformed")
 
 
 def test_too_large() -> None:

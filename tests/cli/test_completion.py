@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
 from click.shell_completion import ShellComplete
 
+from tests.homes.test_homes import unpack
 from v2gpki.cli import cli
 from v2gpki.wiring.glance import authority_names
 
-OLD_HOME = Path(__file__).parents[1] / "homes" / "layout-1.tar.xz"
 PROFILES = Path(__file__).parents[2] / "profiles"
 EDITIONS = {"iso15118-2", "iso15118-20", "lab-ecog-20", "ocpp"}
 ROOTS = {"v2g-root", "mo-root", "oem-root", "private-root", "csms-root", "manufacturer-root"}
@@ -111,9 +110,7 @@ def test_a_home_that_cannot_be_read_offers_nothing(
 
 
 def test_a_home_of_an_older_release_is_not_migrated(tmp_path: Path) -> None:
-    with tarfile.open(OLD_HOME) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (database,) = tmp_path.rglob("store.db")
+    database = unpack(1, tmp_path) / "store.db"
     before = snapshot(tmp_path)
     assert authority_names(database.parent) == ()
     assert snapshot(tmp_path) == before

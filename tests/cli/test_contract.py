@@ -180,6 +180,25 @@ def test_nobody_ends_a_contract_without_being_asked(line: Line, monkeypatch: pyt
     assert line.told("contract", "show", EMAID)["state"] == "active"
 
 
+def test_a_contract_that_cannot_be_delivered_is_named_and_the_others_are_made(line: Line) -> None:
+    line.contract()
+    # Ten days are too few for -2 (four weeks, table F.4); -20 sets no least time.
+    until = (datetime.now(UTC) + timedelta(days=10)).isoformat(timespec="seconds")
+    line.told("contract", "create", "--emaid", OTHER, "--pcid", PCID, "--until", until, "--short")
+    prepared = line.told("contract", "prepare", "--all", exit_code=1)
+    assert [(one["emaid"], one["code"]) for one in prepared["refused"]] == [(OTHER, "contract.too_short")]
+    assert (prepared["contracts"], prepared["made"]) == (2, 3)
+
+
+def test_preparing_names_its_additional_data(line: Line) -> None:
+    line.contract()
+    first = line.told("contract", "prepare", EMAID)
+    other = line.told("contract", "prepare", EMAID, "--aad", "none")
+    # -2 has none: its bundle is the same; that of -20 is another one.
+    assert (first["made"], other["made"], other["ready"]) == (2, 1, 2)
+    assert "--aad is one of" in line.said("contract", "prepare", EMAID, "--aad", "wrong", exit_code=2)
+
+
 def test_preparing_twice_makes_once(line: Line) -> None:
     line.contract()
     line.contract(OTHER)

@@ -112,6 +112,29 @@ def test_an_update_is_asked_for_answered_and_opened(line: Line) -> None:
     assert first.subject == second.subject
     wrong = line.told("installation", "answer", "--request", "up", "--kind", "install", "--out", "no", exit_code=1)
     assert (wrong["status"], wrong["code"]) == ("Failed", "installation.wrong_action")
+    only_of_the_kind(line)
+
+
+def only_of_the_kind(line: Line) -> None:
+    """An installation in `req` and `res`, an update in `up` and `up.res`: each is judged as what it is, or refused."""
+    anchors = {"res": "root", "up.res": "root", "req": "oem-root", "up": "mo-root"}
+    keys = {"res": "iso2/key.pem", "up.res": "first/key.pem"}
+    for message, anchor in anchors.items():
+        right, wrong = ("update", "install") if message.startswith("up") else ("install", "update")
+        judged = (message, "--anchor", f"iso2/{anchor}.pem")
+        chain = ("--oem-chain", "iso2/chain.pem") if message == "req" else ()
+        assert line.told("installation", "verify", *judged, *chain, "--kind", right)["verdict"] == "good"
+        refused = line.told("installation", "verify", *judged, *chain, "--kind", wrong, exit_code=1)
+        assert (refused["verdict"], refused["code"]) == ("bad", "installation.wrong_action")
+        assert line.told("installation", "explain", *judged, *chain, "--kind", right)["message"]["action"] == right
+        error = line.told("installation", "explain", *judged, *chain, "--kind", wrong, refused=True)
+        assert error["code"] == "installation.wrong_action"
+        if message not in keys:
+            continue
+        opened = ("installation", "open", *judged, "--oem-key", keys[message], "--plain-key", "--out", f"of-{message}")
+        assert line.told(*opened, "--kind", wrong, refused=True)["code"] == "installation.wrong_action"
+        assert not Path(f"of-{message}").exists()
+        assert line.told(*opened, "--kind", right)["action"] == right
 
 
 def test_the_same_request_gets_the_same_contract(line: Line) -> None:
@@ -233,6 +256,30 @@ def test_another_pcid_does_not_open_an_envelope_of_iso20(line: Line) -> None:
     assert line.told(*opening("iso20"), "--aad", "nonsense", "--plain-key", exit_code=2, refused=True)["code"] == (
         "envelope.unknown_aad"
     )
+
+
+def test_an_answer_of_iso20_is_opened_only_with_a_pcid(line: Line) -> None:
+    """Which vehicle it was sealed for must be known; that is said before anything is judged or asked for."""
+    answered(line, "iso20")
+    bare = ("installation", "open", "res", "--oem-key", "iso20/key.pem", "--plain-key", "--out", "opened")
+    for anchor in ("root", "mo-root"):
+        error = line.told(*bare, "--anchor", f"iso20/{anchor}.pem", exit_code=2, refused=True)
+        assert error["code"] == "usage.invalid"
+        assert "--pcid" in error["message"]
+        assert "--oem-chain" in error["message"]
+        assert "'' is no PCID" not in error["message"]
+    locked = [word if word != "iso20/key.pem" else "nowhere.pem" for word in bare]
+    assert line.told(*locked, "--anchor", "iso20/root.pem", exit_code=2, refused=True)["code"] == "usage.invalid"
+    assert not Path("opened").exists()
+    # A form that binds no PCID needs none; a refusal says its ResponseCode all the same.
+    error = line.told(*bare, "--anchor", "iso20/root.pem", "--aad", "none", refused=True)
+    assert error["code"] == "envelope.bad_tag"
+    assert line.told(*bare, "--anchor", "iso20/root.pem", "--pcid", PCID)["emaid"] == EMAID
+    line.told("contract", "end", EMAID, "--yes")
+    line.request("iso20", "late")
+    line.told("installation", "answer", "--request", "late", "--out", "refusal", exit_code=1)
+    late = [word if word != "res" else "refusal" for word in bare]
+    assert line.told(*late, "--anchor", "iso20/root.pem", "--force", refused=True)["code"] == "installation.refused"
 
 
 def test_revoked_and_expired_signers_are_found(line: Line) -> None:

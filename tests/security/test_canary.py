@@ -2,13 +2,15 @@
 
 Searched are stdout and stderr of every command, the whole home, the scratch folder and all written files, for each
 secret as octets, hex, decimal, base64 (in its three alignments) and UTF-16. The secrets are the passphrases, the home's
-256-bit secret, the private keys that the home keeps, and those that it handed out. That the search finds what it
-should is shown on files that must contain a secret.
+256-bit secret, the private keys that the home keeps, and those that it handed out; of installations the vehicle's key,
+the contract's, and what opens the envelope: Z, the derived key, and the octets that it is derived from. That the search
+finds what it should is shown on files and on output that must contain a secret.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import os
 import subprocess
@@ -21,10 +23,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.keys.published import KEYS
+from v2gpki.certs.chain import pem
 from v2gpki.certs.csr import build_csr
 from v2gpki.keys import pkcs8
 from v2gpki.keys.suites import PrivateKey
 from v2gpki.keys.vault import Vault
+from v2gpki.pnc.installation import read_response
 from v2gpki.wiring import open_authority
 
 PASSPHRASE = "canary-of-the-home-8c1f"
@@ -40,6 +44,8 @@ class Scene:
     out: Path
     scratch: Path
     printed: dict[str, bytes] = field(default_factory=dict)
+    #: The output of the commands that were asked for the steps of an envelope, by installation.
+    asked: dict[str, bytes] = field(default_factory=dict)
 
     def run(self, *arguments: str, code: int = 0, passphrase: str | None = PASSPHRASE) -> bytes:
         """One command as its own process; its exit code must be as expected."""
@@ -96,6 +102,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     run("cert", "issue", "secc", "--edition", "iso15118-2", "--id", "DE*ACM*E0004", "--csr", "request.pem",
         "--out", "asked")  # fmt: skip
     run("cert", "issue", "secc", "--edition", "iso15118-2", "--id", "not an id", "--plain-key", "--out", "no", code=1)
+    for edition in INSTALLED:
+        install(scene, edition, str(secret_file))
     run("key", "export", "iso2-mo-root", *encrypted, "--out", "exported.pem")
     run("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "cpo.crl")
     run("ca", "list", "--json", passphrase=None)
@@ -119,6 +127,51 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     run("--debug", "crl", "issue", "iso2-cpo-sub-ca-2", "--out", "x.crl", code=3)
     key_file.write_bytes(good)
     return scene
+
+
+#: Folder prefix, edition and key family of the vehicles that install a contract.
+INSTALLED = {"iso2": ("iso15118-2", "p256", "iso2"), "iso20": ("iso15118-20", "p521", "iso20-p521")}
+PCID = "WACME0000000000012"
+
+
+def install(scene: Scene, name: str, secret_file: str) -> None:
+    """A vehicle is registered, has a contract, asks, is answered and opens; everybody looks on. Bad ones too."""
+    edition, suite, slug = INSTALLED[name]
+    emaid = f"DEACMC1234567{8 if name == 'iso2' else 9}"
+    run, car = scene.run, f"{name}-car"
+    encrypted = ("--key-passphrase-file", secret_file)
+    key = ("--oem-key", f"{car}/key.pem", "--oem-key-passphrase-file", secret_file)
+    chain = ("--oem-chain", f"{car}/chain.pem")
+    root = f"{name}-root.pem"
+    with open_authority(scene.home) as ca:
+        (scene.out / root).write_bytes(pem([ca.authority(f"{slug}-v2g-root").der]))
+    run("cert", "issue", "oem", "--edition", edition, "--suite", suite, "--id", PCID, *encrypted, "--out", car)
+    run("contract", "create", "--emaid", emaid, "--pcid", PCID)
+    run("installation", "request", *key, *chain, "--root", root, "--out", f"{name}.req", passphrase=None)
+    run("--debug", "installation", "answer", "--request", f"{name}.req", "--out", f"{name}.res")
+    run("--debug", "installation", "answer", "--request", f"{name}.req", "--out", f"{name}.wrong", passphrase=WRONG,
+        code=3)  # fmt: skip
+    run("contract", "prepare", emaid)
+    judged = (f"{name}.res", "--anchor", root)
+    run("--json", "installation", "verify", *judged, passphrase=None)
+    for more in ((), ("--json",)):
+        run(*more, "installation", "explain", *judged, *chain, "--request", f"{name}.req", passphrase=None)
+        # No anchor: the key is there, and is not used.
+        run(*more, "installation", "explain", f"{name}.res", *key, *chain, passphrase=None)
+    run("--debug", "installation", "open", *judged, *key, *chain, *encrypted, "--out", f"{name}-opened",
+        passphrase=None)  # fmt: skip
+    # Refused late: by the envelope of -20, and by the EMAID.
+    run("--debug", "installation", "open", *judged, *key, *chain, *encrypted, "--emaid", "DEACMC00000000", "--out",
+        f"{name}-no", passphrase=None, code=1)  # fmt: skip
+    if edition == "iso15118-20":
+        run("--debug", "installation", "open", *judged, *key, "--pcid", "WACME0000000000013", *encrypted, "--out",
+            f"{name}-no", passphrase=None, code=1)  # fmt: skip
+    run("pcp", "list", "--json", passphrase=None)
+    run("contract", "show", emaid, "--json", passphrase=None)
+    # Asked for: printed, and kept apart.
+    asked = scene.run("--json", "installation", "explain", *judged, *key, *chain, passphrase=None)
+    scene.asked[name] = scene.printed.popitem()[1]
+    assert asked
 
 
 def numbers(key: PrivateKey) -> Iterable[bytes]:
@@ -173,10 +226,37 @@ def home_secrets(scene: Scene) -> dict[str, list[bytes]]:
 def handed_out(scene: Scene) -> dict[str, list[bytes]]:
     """The keys that were handed out under a passphrase."""
     keys = {}
-    for folder in ("sealed", "escrowed", "ed448"):
-        key = pkcs8.load((scene.out / folder / "key.pem").read_bytes(), KEY_PASSPHRASE.encode())
-        keys[f"the key of {folder}"] = list(numbers(key))
+    folders = [f"{name}-{what}" for name in INSTALLED for what in ("car", "opened")]
+    for folder in ("sealed", "escrowed", "ed448", *folders):
+        keys[f"the key of {folder}"] = list(numbers(kept_key(scene, folder)))
     return keys
+
+
+def kept_key(scene: Scene, folder: str) -> PrivateKey:
+    return pkcs8.load((scene.out / folder / "key.pem").read_bytes(), KEY_PASSPHRASE.encode())
+
+
+def of_envelopes(scene: Scene) -> dict[str, list[bytes]]:
+    """What opens the envelopes of the two installations, computed here from the vehicle's key: Z = the x-coordinate,
+    key = hash(00000001, Z, 01 55 56) cut to 16 octets of SHA-256 (-2) or 32 of SHA-512 (-20)."""
+    secrets = {}
+    for name, (_, suite, _) in INSTALLED.items():
+        key = kept_key(scene, f"{name}-car")
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        sealed = read_response((scene.out / f"{name}.res").read_bytes()).data.sealed
+        z = key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(key.curve, sealed.dh_public_key))
+        digest = hashlib.sha256 if suite == "p256" else hashlib.sha512
+        output = digest(b"\0\0\0\1" + z + b"\x01\x55\x56").digest()
+        derived = output[: 16 if suite == "p256" else 32]
+        secrets |= {f"Z of {name}": [z, str(int.from_bytes(z, "big")).encode()], f"the AES key of {name}": [derived],
+                    f"the KDF's output of {name}": [output]}  # fmt: skip
+    return secrets
+
+
+def everything_secret(scene: Scene) -> dict[str, list[bytes]]:
+    return home_secrets(scene) | handed_out(scene) | of_envelopes(scene) | {
+        "a key's passphrase": [KEY_PASSPHRASE.encode()]
+    }
 
 
 def test_the_search_finds_what_is_there(scene: Scene) -> None:
@@ -202,15 +282,29 @@ def test_the_search_finds_what_is_there(scene: Scene) -> None:
     assert not leaks({"secret": [secret]}, {"place": os.urandom(4096)})
 
 
+def test_the_steps_of_an_envelope_are_where_they_were_asked_for_and_nowhere_else(scene: Scene) -> None:
+    """`explain` with the vehicle's key and an anchor prints Z and the derived key; never the keys of vehicle and
+    contract, which are what the steps lead to and come from."""
+    for name in INSTALLED:
+        steps = {what: value for what, value in of_envelopes(scene).items() if what.endswith(f" of {name}")}
+        assert len(steps) == 3
+        assert leaks(steps, {"asked": scene.asked[name]}) == [f"{what} in asked" for what in steps]
+        others = {what: value for what, value in everything_secret(scene).items() if what not in steps}
+        assert leaks(others, {"asked": scene.asked[name]}) == []
+    explained = [content for command, content in scene.printed.items() if " installation explain " in command]
+    assert len(explained) == 8
+    assert sum(b"it stays closed" in content for content in explained) == 4
+
+
 def test_nothing_secret_is_printed(scene: Scene) -> None:
-    secrets = home_secrets(scene) | handed_out(scene) | {"a key's passphrase": [KEY_PASSPHRASE.encode()]}
+    secrets = everything_secret(scene)
     plain = pkcs8.load((scene.out / "plain" / "key.pem").read_bytes())
     assert len(scene.printed) > 20
     assert leaks(secrets | {"the plain key": list(numbers(plain))}, scene.printed) == []
 
 
 def test_nothing_secret_lies_in_the_home(scene: Scene) -> None:
-    secrets = home_secrets(scene) | handed_out(scene) | {"a key's passphrase": [KEY_PASSPHRASE.encode()]}
+    secrets = everything_secret(scene)
     plain = pkcs8.load((scene.out / "plain" / "key.pem").read_bytes())
     files = scene.files(scene.home)
     assert any(name.endswith("store.db") for name in files)
@@ -219,7 +313,7 @@ def test_nothing_secret_lies_in_the_home(scene: Scene) -> None:
 
 def test_nothing_secret_lies_in_what_was_handed_out(scene: Scene) -> None:
     files = scene.files(scene.out)
-    secrets = home_secrets(scene) | handed_out(scene) | {"a key's passphrase": [KEY_PASSPHRASE.encode()]}
+    secrets = everything_secret(scene)
     assert leaks(secrets, files) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -277,6 +278,18 @@ def test_another_root_takes_no_pcid_over(world: World, foreign: tuple[bytes, ...
     refused(world, world.chain(), "pool.other_root")
     world.vehicles.delete(PCID, at=AT, caller="test")
     assert world.registered().state == "new"
+
+
+def test_the_name_of_the_organisation_does_not_make_it_the_same_root(world: World, tmp_path: Path) -> None:
+    with v2gpki.open_authority(
+        tmp_path / "double", passphrase=PASSPHRASE, create=True, clock=v2gpki.FixedClock(AT), caller="double"
+    ) as ca:
+        ca.initialise(ca.plan(["iso15118-2"]), org="Acme")
+        chain, root = ca.issue("oem", id=PCID, edition="iso15118-2").chain, ca.authority("iso2-oem-root").der
+    assert view(root).subject == view(world.ca.authority("iso2-oem-root").der).subject
+    world.registered()
+    world.roots.add(root, role="oem-root", at=AT, caller="test")
+    refused(world, chain, "pool.other_root")
 
 
 def test_a_root_of_another_organisation_takes_no_pcid_over_in_another_edition(

@@ -528,7 +528,8 @@ class PoolContract:
         assert ready(pools, good) == pools.bundle(good.id) == good
         pools.register_vehicle(vehicle(0, key=1))
         tip = store.audit_tip()
-        for wrong in (good, changed(good, receiver=vehicle(5).receiver), changed(good, edition="iso15118-20")):
+        elsewhere = changed(good, receiver=vehicle(0, key=1).receiver, edition="iso15118-20")
+        for wrong in (good, changed(good, receiver=vehicle(5).receiver), elsewhere):
             with pytest.raises(V2GPKIError) as caught:
                 pools.add_bundle(changed(wrong, id="another"), "me")
             assert code_of(caught) == ("store.conflict", "vehicle")

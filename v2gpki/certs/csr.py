@@ -63,6 +63,9 @@ def load_csr(data: bytes) -> CertificateRequest:
         request = x509.load_der_x509_csr(der)
     except (ValueError, x509.InvalidVersion) as problem:
         raise _malformed(f"it is no PKCS#10 request ({_first_line(problem)})") from problem
+    # The value is a BIT STRING of whole octets; some readers take unused bits where the last ones happen to be zero.
+    if der[len(der) - len(request.signature) - 1 : len(der) - len(request.signature)] != b"\x00":
+        raise _malformed("its signature has unused bits")
     spki = _canonical(_requested_key(request), "the requested key", "csr.unsupported_key")
     suite = suite_of_spki(spki)
     if not suite.signs:

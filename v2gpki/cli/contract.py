@@ -12,7 +12,7 @@ from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, yes_option
 from v2gpki.cli.values import lines, state_at
 from v2gpki.clock import rfc3339
-from v2gpki.errors import V2GPKIError
+from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
 from v2gpki.store.records import REASONS
 
 if TYPE_CHECKING:
@@ -197,13 +197,22 @@ def set_default(frame: Frame, *, name: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="Every active contract that has not ended.")
 @click.option("--pcid", default="", metavar="PCID", help="Every active contract of this vehicle.")
 @click.option("--edition", default="", metavar="EDITION", help="Only for the vehicle's keys of this edition.")
+@click.option("--aad", default="pcid-ski8", metavar="FORM", show_default=True, help="-20: the additional data.")
 @click.pass_obj
-def prepare(frame: Frame, *, names: tuple[str, ...], everything: bool, pcid: str, edition: str) -> None:
+def prepare(
+    frame: Frame, *, names: tuple[str, ...], everything: bool, pcid: str, edition: str, aad: str
+) -> int:
     """Make ahead what vehicles will install, so that an answer is a look-up.
 
-    For each contract, each registered key of its vehicle and each V2G root of this home: contract certificate, wrapped
-    key, signature of the CPS. What is ready already stays.
+    For each contract, each registered key of its vehicle and each V2G root of this home that the vehicle holds, as far
+    as that is known: contract certificate, wrapped key, signature of the CPS. What is ready already stays; a contract
+    that cannot be delivered is named, the others are made, and the exit code is 1.
     """
+    from v2gpki.pnc.envelope import AAD_FORMS
+    from v2gpki.services.policy import Policy
+
+    if aad not in AAD_FORMS:
+        raise click.UsageError(f"--aad is one of {', '.join(AAD_FORMS)}")
     if sum((bool(names), everything, bool(pcid))) != 1:
         raise click.UsageError("say which contracts: names, --pcid or --all")
     authority = frame.authority(unlock=True)
@@ -212,23 +221,37 @@ def prepare(frame: Frame, *, names: tuple[str, ...], everything: bool, pcid: str
         chosen = [pool.find(name) for name in names]
     else:
         chosen = [one for one in pool.list(pcid=pcid, state="active") if one.ends > now]
-    begun = authority.clock.now().replace(microsecond=0)
+    before = {bundle.id for one in chosen for bundle in authority.store.pools.bundles(contract_id=one.id)}
+    refused: list[tuple[Contract, V2GPKIError]] = []
     with frame.progress("preparing", len(chosen)) as advance:
-        bundles = authority.plug_and_charge.bundles_with().prepare(chosen, edition=edition, progress=advance)
-    made = sum(bundle.made_at >= begun for bundle in bundles)
+        bundles = authority.plug_and_charge.bundles_with(Policy(aad=aad)).prepare(
+            chosen,
+            edition=edition,
+            progress=advance,
+            refused=lambda which, problem: refused.append((which, problem)),
+        )
+    made = sum(bundle.id not in before for bundle in bundles)
     value: dict[str, object] = {
         "schema": "v2gpki/contract-prepare/1",
         "contracts": len(chosen),
         "made": made,
         "ready": len(bundles),
         "bundles": [_bundle_value(bundle) for bundle in bundles],
+        "refused": [
+            {"emaid": one.emaid, "code": problem.code, "message": problem.message} for one, problem in refused
+        ],
     }
-    without = [one for one in chosen if one.id not in {bundle.contract_id for bundle in bundles}]
+    for _, problem in refused[:10]:
+        frame.warn(problem.message)
+    seen = {bundle.contract_id for bundle in bundles} | {one.id for one, _ in refused}
+    without = [one for one in chosen if one.id not in seen]
     for one in without[:10]:
         frame.warn(f"nothing can be prepared for {one.emaid}: no registered key of {one.pcid} receives a contract")
     if len(without) > 10:
         frame.warn(f"and for {len(without) - 10} more contracts")
-    frame.emit(value, f"{len(chosen)} contracts: {len(bundles)} bundles are ready, {made} of them made now")
+    cannot = f"; {len(refused)} contracts cannot be delivered" if refused else ""
+    frame.emit(value, f"{len(chosen)} contracts: {len(bundles)} bundles are ready, {made} of them made now{cannot}")
+    return EXIT_REFUSED if refused else EXIT_OK
 
 
 # --- values and views -----------------------------------------------------------------------------------------------

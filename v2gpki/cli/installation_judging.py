@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from v2gpki.keys.agreement import KeyAgreement
     from v2gpki.keys.suites import PrivateKey
     from v2gpki.pnc.algorithms import Edition
-    from v2gpki.pnc.installation import OpenedContract, Request, Response
+    from v2gpki.pnc.installation import Action, OpenedContract, Request, Response
     from v2gpki.pnc.signature import SignatureCheck
     from v2gpki.services.trust import TrustedChain
 
@@ -47,6 +47,9 @@ _edition_option = click.option(
 )
 _aad_option = click.option(
     "--aad", default="pcid-ski8", show_default=True, metavar="FORM", help="-20: what the envelope is bound to."
+)
+_kind_option = click.option(
+    "--kind", type=click.Choice(("install", "update")), help="What the message must be (-20 has one for both)."
 )
 
 
@@ -120,6 +123,7 @@ class Judge:
               help="Judge the contract's chain too, under these MO or V2G roots.")  # fmt: skip
 @click.option("--oem-chain", metavar="FILE", help="For a request of -2: the Sub-CAs that it does not carry.")
 @click.option("--emaid", default="", metavar="EMAID", help="The contract must be this one.")
+@_kind_option
 @_edition_option
 @evidence_options
 @at_option
@@ -132,6 +136,7 @@ def verify(
     mo_anchors: Sequence[str],
     oem_chain: str | None,
     emaid: str,
+    kind: Action | None,
     edition: str,
     crls: Sequence[str],
     ocsps: Sequence[str],
@@ -150,7 +155,7 @@ def verify(
     judge = Judge(frame, crls, ocsps, require_evidence=require_evidence, at=at, above=above)
     value: dict[str, object] = {"schema": "v2gpki/installation-verify/1", "verdict": "bad"}
     try:
-        found = _read(octets, edition)
+        found = _read(octets, edition, kind)
         value |= {
             "edition": found.edition,
             "action": found.action,
@@ -173,15 +178,15 @@ def verify(
     return EXIT_OK
 
 
-def _read(octets: bytes, edition: str) -> Request | Response:
+def _read(octets: bytes, edition: str, kind: Action | None) -> Request | Response:
     from v2gpki.pnc import installation
 
     try:
-        return installation.read_response(octets, schema=edition)
+        return installation.read_response(octets, schema=edition, action=kind)
     except V2GPKIError as problem:
         if problem.code != "installation.wrong_message":
             raise
-    return installation.read_request(octets, schema=edition)
+    return installation.read_request(octets, schema=edition, action=kind)
 
 
 def _verified_response(found: Response, trust: Trust, emaid: str, of_mo: Trust | None) -> dict[str, object]:
@@ -251,6 +256,7 @@ def _refusal_text(problem: V2GPKIError) -> str:
 @_vehicle_options
 @click.option("--anchor", "anchors", multiple=True, required=True, metavar="[ROLE=]FILE", help="Trusted V2G roots.")
 @click.option("--emaid", default="", metavar="EMAID", help="The contract must be this one.")
+@_kind_option
 @_aad_option
 @_edition_option
 @evidence_options
@@ -270,6 +276,7 @@ def open_contract(
     pcid: str,
     anchors: Sequence[str],
     emaid: str,
+    kind: Action | None,
     aad: str,
     edition: str,
     crls: Sequence[str],
@@ -293,16 +300,22 @@ def open_contract(
         raise click.UsageError("say how the contract's key is written: --key-passphrase-file FILE, or --plain-key")
     check_stdin([message, *anchors, *crls, *ocsps, *([oem_chain] if oem_chain else [])])
     require_free([out / name for name in ("key.pem", "contract.pem", "chain.pem")], force=force)
+    found = installation.read_response(read_message(message, "response"), schema=edition, action=kind)
+    named = pcid or _pcid_of(oem_chain)
+    if not named and found.delivers and found.edition != "iso15118-2" and _binds_pcid(aad):
+        raise click.UsageError(
+            f"an envelope of {found.edition} is bound to the vehicle's PCID: give it with --pcid PCID, "
+            "or the vehicle's certificate with --oem-chain FILE"
+        )
     secret = b"" if key_passphrase_file is None else of_file(key_passphrase_file, warn=frame.warn).encode("utf-8")
     receiver = agreement_of(read_key(oem_key, oem_key_passphrase_file, warn=frame.warn))
     judge = Judge(frame, crls, ocsps, require_evidence=require_evidence, at=at)
-    found = installation.read_response(read_message(message, "response"), schema=edition)
     trust = judge.under(anchors, found.edition)
     opened = installation.open_response(
         found,
         receiver,
         trust=lambda chain: trust("cps", found.edition, chain),
-        pcid=pcid or _pcid_of(oem_chain),
+        pcid=named,
         aad=aad,
         emaid=emaid,
     )
@@ -319,6 +332,12 @@ def open_contract(
     shown = lines(value, "subject", "edition", "not_before", "not_after", "fingerprint", "signer")
     names = ", ".join(file.name for file in written)
     frame.emit(value, f"opened {opened.emaid}\n{printable(shown)}\nfiles  {out}: {names}")
+
+
+def _binds_pcid(aad: str) -> bool:
+    from v2gpki.pnc.envelope import AAD_FORMS
+
+    return aad in AAD_FORMS and AAD_FORMS[aad].pcid
 
 
 def _opened_value(opened: OpenedContract, found: Response, written: Sequence[Path]) -> dict[str, object]:
@@ -367,6 +386,7 @@ def _pcid_of(chain_file: str | None) -> str:
               help="The vehicle's private key: with --anchor, shows the envelope's steps.")  # fmt: skip
 @_vehicle_options
 @click.option("--anchor", "anchors", multiple=True, metavar="[ROLE=]FILE", help="Trusted roots, to judge the chain.")
+@_kind_option
 @_aad_option
 @_edition_option
 @click.option("--despite-signature", is_flag=True,
@@ -385,6 +405,7 @@ def explain(
     oem_chain: str | None,
     pcid: str,
     anchors: Sequence[str],
+    kind: Action | None,
     aad: str,
     edition: str,
     despite_signature: bool,
@@ -414,6 +435,7 @@ def explain(
         found.octets,
         request=request,
         edition=_named(edition),
+        action=kind,
         receiver=_receiver(frame, oem_key, oem_key_passphrase_file),
         pcid=pcid or _pcid_of(oem_chain),
         aad=aad,

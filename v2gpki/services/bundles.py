@@ -131,17 +131,19 @@ class BundleMaker:
                 try:
                     require_current(contract, now)
                     found = self._jobs(contract, edition, signers, now)
-                    ready = [job.ready for job in found if job.ready is not None and self._fresh(job, now)]
-                    missing = [job for job in found if job.ready not in ready and contract.issuer != ELSEWHERE]
-                    for job in missing:
-                        self._order(job, now)
                 except V2GPKIError as problem:
-                    if refused is None or not undeliverable(problem):
-                        raise
-                    refused(contract, problem)
-                else:
-                    bundles.extend(ready)
-                    jobs.extend(missing)
+                    _refuse(contract, problem, refused)
+                    continue
+                for job in found:
+                    try:
+                        if job.ready is not None and self._fresh(job, now):
+                            bundles.append(job.ready)
+                            continue
+                        if contract.issuer != ELSEWHERE:
+                            self._order(job, now)
+                            jobs.append(job)
+                    except V2GPKIError as problem:
+                        _refuse(contract, problem, refused)
             bundles.extend(self._make_group(jobs, now, caller or self._caller))
             progress(len(group))
         return bundles
@@ -369,6 +371,14 @@ class BundleMaker:
             cps_issuer_id=job.signer.issuer_id,
             cps_serial=job.signer.serial,
         )
+
+
+def _refuse(
+    contract: Contract, problem: V2GPKIError, refused: Callable[[Contract, V2GPKIError], None] | None
+) -> None:
+    if refused is None or not undeliverable(problem):
+        raise problem
+    refused(contract, problem)
 
 
 def undeliverable(problem: V2GPKIError) -> bool:

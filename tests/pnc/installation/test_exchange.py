@@ -280,6 +280,18 @@ def test_contract_data_that_a_vehicle_would_refuse_are_not_made(parties_20: Part
         assert refusal(lambda changes=changes: contract(parties_20, **changes)).code == code, changes
 
 
+def test_why_a_vehicle_with_an_ed448_key_gets_nothing_is_said(parties_20: Parties) -> None:
+    receiver = spki_of(SUITES["ed448"].generate().public_key())
+    error = refusal(lambda: contract(parties_20, receiver=receiver))
+    assert "57 octets" in error.message
+    assert "56" in error.message
+    assert "receives no envelope" in error.message
+    assert "register the vehicle with a P-521 key" in error.hint
+    # What is no matter of Ed448 is explained as before.
+    other = refusal(lambda: contract(parties_20, receiver=parties_2().oem.spki))
+    assert (other.code, "Ed448" in other.message + other.hint) == ("installation.wrong_suite", False)
+
+
 def test_a_chain_without_sub_ca_is_for_iso_2_only(parties_20: Parties) -> None:
     short = contract(parties_2(), chain=parties_2().contract.chain[:1])
     signed = installation.sign_contract(short, cps_chain=parties_2().cps.chain, signer=parties_2().cps.signer)

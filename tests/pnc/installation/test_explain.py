@@ -246,12 +246,28 @@ def told(value: dict[str, Any]) -> tuple[Any, ...]:
     return value["verdict"], value["first_failure"], cause["what"], cause["where"], part
 
 
+def agrees(found: Exchange, kind: Kind) -> None:
+    """What is said about the envelope of an altered message: never that its sender altered it; of a field in it, what
+    the summary says."""
+    in_envelope = kind.where.endswith(("EncryptedPrivateKey", "DHpublickey", "DHPublicKey"))
+    for despite in (False, True):
+        value = explained(found, broken(found, kind.path, kind.change), despite_signature=despite)
+        note = value["envelope"]["because"] if value["envelope"] else ""
+        assert "before it was signed" not in json.dumps(value)
+        assert "before it was signed" not in "".join(span.text for line in installation_lines(value) for span in line)
+        if in_envelope and (despite or "DH" in kind.where):
+            assert "one bit was changed after it was signed" in note
+            assert f"in the {kind.part} of {kind.where.rpartition('/')[2]}" in note
+            assert "was changed after it was signed" in value["summary"]
+
+
 @pytest.mark.parametrize("name", ALTERED)
 def test_what_was_changed_after_signing_in_iso2(name: str, iso2_exchange: Exchange) -> None:
     kind = ALTERED[name]
     value = explained(iso2_exchange, broken(iso2_exchange, kind.path, kind.change))
     assert told(value) == ("bad", *kind[2:])
     assert value["cause"]["text"] in value["summary"]
+    agrees(iso2_exchange, kind)
 
 
 @pytest.mark.parametrize("name", ALTERED_20)
@@ -259,6 +275,7 @@ def test_what_was_changed_after_signing_in_iso20(name: str, iso20_exchange: Exch
     kind = ALTERED_20[name]
     value = explained(iso20_exchange, broken(iso20_exchange, kind.path, kind.change))
     assert told(value) == ("bad", *kind[2:])
+    agrees(iso20_exchange, kind)
 
 
 def test_the_ski_of_the_contract_is_named(iso2_exchange: Exchange, iso20_exchange: Exchange) -> None:
@@ -367,6 +384,47 @@ def test_an_envelope_that_was_broken_before_it_was_signed(name: str, request: py
     value = explained(found, resigned(found, path, change))
     assert failed(value) == ["envelope"]
     assert words in value["summary"]
+    assert "after it was signed" not in json.dumps(value)
+    if value["cause"]["altered"]:
+        assert "one bit was changed before it was signed" in value["summary"]
+
+
+def test_when_a_bit_was_changed_is_not_guessed(iso2_exchange: Exchange) -> None:
+    """Without a signature, and with one by nobody who is known, only that a bit is wrong can be said."""
+    sent = replace_point(iso2_exchange)
+    stranger = SoftwareSigner(SUITES["p256"].generate())
+    unsigned = attach(sent, None)
+    other = attach(unsigned, sign(unsigned, stranger, edition="iso15118-2"))
+    for message in (unsigned, other):
+        value = explained(iso2_exchange, iso2_exchange.coded(message))
+        assert value["envelope"]["because"] == "one bit is wrong, in the Y of DHpublickey"
+
+
+def test_two_bits_changed_after_signing_are_told_apart(iso2_exchange: Exchange) -> None:
+    """The digest of each element speaks for itself."""
+    message = changed(replace_point(iso2_exchange), BODY + "ContractSignatureEncryptedPrivateKey.value", flip(20))
+    assert isinstance(message, Message)
+    value = explained(iso2_exchange, iso2_exchange.coded(message))
+    assert value["cause"]["where"] == RES + "ContractSignatureEncryptedPrivateKey"
+    assert value["envelope"]["because"] == "one bit was changed after it was signed, in the Y of DHpublickey"
+
+
+def replace_point(found: Exchange) -> Message:
+    message = changed(found.message(), BODY + "DHpublickey.value", flip(50))
+    assert isinstance(message, Message)
+    return message
+
+
+def test_only_an_envelope_that_binds_additional_data_names_their_form(
+    iso2_exchange: Exchange, iso20_exchange: Exchange, update_exchange: Exchange
+) -> None:
+    """AES-CBC of ISO 15118-2 binds none, with the vehicle's key or without."""
+    for found, form in ((iso2_exchange, None), (update_exchange, None), (iso20_exchange, "pcid-ski8")):
+        for options in ({}, {"receiver": None}, {"trust": None}):
+            value = explained(found, found.response, **options)
+            assert value["envelope"]["aad_form"] == form
+            shown = "".join(span.text for line in installation_lines(value) for span in line)
+            assert ("AAD form" in shown) is (form is not None)
 
 
 def test_a_signed_emaid_that_is_not_the_contracts(iso2_exchange: Exchange) -> None:

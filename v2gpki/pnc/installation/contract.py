@@ -136,6 +136,15 @@ def _checked(chain: Sequence[bytes], emaid: str, spki: bytes) -> str:
 def curve_for(edition: Edition, suite: str) -> Curve:
     """The curve of the envelope for a receiver's key of this suite. Raises `installation.wrong_suite`."""
     curve = _CURVES.get((edition, suite))
+    if curve is None and (edition, suite) == ("iso15118-20", "ed448"):
+        raise V2GPKIError(
+            "installation.wrong_suite",
+            "iso15118-20 delivers no contract to a key of ed448: an Ed448 key has 57 octets, the field of the envelope "
+            "carries 56, and an Ed448 key, which signs only, receives no envelope",
+            hint="register the vehicle with a P-521 key",
+            clause="[V2G20-2502], RFC 8032 5.2.5",
+            facts={"edition": edition, "suite": suite},
+        )
     if curve is None:
         raise V2GPKIError(
             "installation.wrong_suite",

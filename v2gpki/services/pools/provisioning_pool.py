@@ -172,9 +172,8 @@ class ProvisioningPool:
         )
         before = self._store.pools.vehicle(pcid, named, vehicle.suite)
         notes = (*identifier.warnings, *trusted.notes, *_noticed(trusted, leaf, vehicle, before))
-        if before is None or before.fingerprint != leaf.fingerprint:
-            root = trusted.path.certificates[-1]
-            notes += other_root(self._store, pcid, named, vehicle.suite, root, accepted=accept_other_root)
+        root = trusted.path.certificates[-1]
+        notes += other_root(self._store, pcid, named, vehicle.suite, root, accepted=accept_other_root)
         return self._written(Registered(vehicle, role, "new", notes=notes), before)
 
     def admit(self, pcid: str, owner: str = "", *, bind_on_first_use: bool = False) -> None:

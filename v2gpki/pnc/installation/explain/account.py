@@ -21,7 +21,8 @@ from v2gpki.pnc.installation.explain.chain import ChainLook
 from v2gpki.pnc.installation.explain.checks import Check, Given, Inquiry, Trust, inspect
 from v2gpki.pnc.installation.explain.contents import Contents, read
 from v2gpki.pnc.installation.explain.signer import NamedKey
-from v2gpki.pnc.installation.model import CERTIFICATE_LIMIT
+from v2gpki.pnc.installation.model import CERTIFICATE_LIMIT, Action
+from v2gpki.pnc.installation.requests import check_action, wrong_action
 from v2gpki.pnc.installation.sizes import TRANSPORTS, base64_length
 
 SCHEMA = "v2gpki/installation/1"
@@ -36,6 +37,7 @@ def explain_installation(
     request: bytes = b"",
     schema: str = "",
     edition: Edition | None = None,
+    action: Action | None = None,
     receiver: KeyAgreement | None = None,
     pcid: str = "",
     aad: str = DEFAULT_AAD,
@@ -49,13 +51,13 @@ def explain_installation(
     """Everything about one message of an installation.
 
     `octets` are its EXI; `request` those of the request that it answers, `elapsed_ms` the milliseconds between the two.
-    `schema` names the EXI schema ("" tries both), `edition` is the message's or `lab-ecog-20`. `receiver` is the
-    vehicle's private key, `pcid` its PCID (default: from the request) and `aad` the form of additional data, for the
-    envelope: it is opened only where `open_response` would, behind a good signature and a chain that `trust` takes.
-    `despite_signature` opens it all the same, for laboratories: the result says `insecure`. `trust` judges the signing
-    chain: called with role, edition and chain, it raises, and returns the path that it trusts. `keys` are further keys
-    that may have signed. Raises `installation.wrong_message`, `exi.*`, `envelope.unknown_aad`,
-    `signature.wrong_edition`.
+    `schema` names the EXI schema ("" tries both), `edition` is the message's or `lab-ecog-20`, `action` what it must be
+    (-20 has one message for both). `receiver` is the vehicle's private key, `pcid` its PCID (default: from the request)
+    and `aad` the form of additional data, for the envelope: it is opened only where `open_response` would, behind a
+    good signature and a chain that `trust` takes. `despite_signature` opens it all the same, for laboratories: the
+    result says `insecure`. `trust` judges the signing chain: called with role, edition and chain, it raises, and
+    returns the path that it trusts. `keys` are further keys that may have signed. Raises `installation.wrong_message`,
+    `installation.wrong_action`, `exi.*`, `envelope.unknown_aad`, `signature.wrong_edition`.
     """
     if aad not in AAD_FORMS:
         raise V2GPKIError(
@@ -64,7 +66,10 @@ def explain_installation(
             hint="known are " + ", ".join(AAD_FORMS),
             facts={"form": aad},
         )
+    check_action(action)
     contents = read(octets, schema)
+    if contents.edition == "iso15118-2" and action not in (None, contents.action):
+        raise wrong_action(contents.action, action, contents.session_id)
     asked = read(request) if request else None
     if asked is not None and not pcid and asked.action == "install":
         pcid = _pcid_of(asked)

@@ -21,10 +21,11 @@ from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.codes import delivers
 from v2gpki.pnc.installation.explain import chain as chain_looks
 from v2gpki.pnc.installation.explain import unsealing
+from v2gpki.pnc.installation.explain.alterations import Alteration, in_element
 from v2gpki.pnc.installation.explain.chain import ChainLook
 from v2gpki.pnc.installation.explain.contents import Contents
 from v2gpki.pnc.installation.explain.signer import Cause, NamedKey, cause_of, who_signed
-from v2gpki.pnc.installation.explain.unsealing import EnvelopeLook
+from v2gpki.pnc.installation.explain.unsealing import EnvelopeLook, When
 from v2gpki.pnc.signature import examination_of, public_key_of
 
 #: Judges a chain (leaf first) for a role of an edition; raises what is wrong, returns the path that it trusts (as for
@@ -295,7 +296,12 @@ def _envelope(inquiry: Inquiry, given: Given) -> None:
         inquiry.insecure = given.despite_signature
         receiver = receiver if inquiry.insecure else None
     look = unsealing.look(
-        inquiry.contents, receiver, pcid=given.pcid, aad_form=given.aad_form, lab_ed448=given.lab_ed448
+        inquiry.contents,
+        receiver,
+        pcid=given.pcid,
+        aad_form=given.aad_form,
+        when=lambda altered: _when(inquiry, altered),
+        lab_ed448=given.lab_ed448,
     )
     inquiry.envelope = look
     if look.findings and _for_another(given):
@@ -305,6 +311,24 @@ def _envelope(inquiry: Inquiry, given: Given) -> None:
         closed = f"it stays closed: {withheld}" if withheld else "the vehicle's key was not given"
         note = look.because or ("a TPM opens it" if look.curve == "TPM" else closed)
     inquiry.note("envelope", title, look.findings, note)
+
+
+def _when(inquiry: Inquiry, altered: Alteration) -> When:
+    """When a bit of a signed element was changed: "before" if the signature holds over it as it is, "after" if the
+    digest that was signed is that of the element without the change, else nobody knows."""
+    examination = inquiry.examination
+    for check in () if examination is None else examination.references:
+        element = check.element
+        if element is None or not f"{altered.path}/".startswith(f"{element.path}/"):
+            continue
+        if check.digest_of == "fragment":
+            return "before" if inquiry.signed_by is not None else ""
+        found = inquiry.cause.altered if inquiry.cause is not None else None
+        if found is None or not f"{found.path}/".startswith(f"{element.path}/"):
+            found = in_element(element, check.fragment, check.digest_method, check.found)
+        same = found is not None and (found.path, found.octet, found.bit) == (altered.path, altered.octet, altered.bit)
+        return "after" if same else ""
+    return ""
 
 
 def _why_not_opened(inquiry: Inquiry, given: Given) -> str:

@@ -8,8 +8,9 @@ shown to whoever gave the vehicle's key, and why the envelope does not open is n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +28,8 @@ from v2gpki.pnc.envelope.opening import Steps, trace
 from v2gpki.pnc.installation.explain.alterations import Alteration, flips, part_of
 from v2gpki.pnc.installation.explain.contents import Contents, Field
 
+#: When a bit was changed, told by the signature: "" where that says nothing.
+When: TypeAlias = Literal["before", "after", ""]
 _CURVES_20 = {"SECP521_EncryptedPrivateKey": "SECP521", "X448_EncryptedPrivateKey": "X448"}
 
 
@@ -34,7 +37,8 @@ _CURVES_20 = {"SECP521_EncryptedPrivateKey": "SECP521", "X448_EncryptedPrivateKe
 class EnvelopeLook:
     """What an envelope is and whether it opens; `steps` is None without the vehicle's key or with a wrong form.
 
-    `aad_form` is the form that was tried. `because` says in words what is behind a failure, `altered` which bit.
+    `aad_form` is the form that was tried, "" where the cipher binds nothing. `because` says in words what is behind a
+    failure, `altered` which bit.
     """
 
     curve: str
@@ -48,29 +52,53 @@ class EnvelopeLook:
 
 
 def look(
-    contents: Contents, receiver: KeyAgreement | None, *, pcid: str, aad_form: str, lab_ed448: bool = False
+    contents: Contents,
+    receiver: KeyAgreement | None,
+    *,
+    pcid: str,
+    aad_form: str,
+    when: Callable[[Alteration], When],
+    lab_ed448: bool = False,
 ) -> EnvelopeLook:
-    """Look at the envelope of a response; with the `receiver`'s key, open it step by step."""
+    """Look at the envelope of a response; with the `receiver`'s key, open it step by step.
+
+    `when` is asked what the signature says about a bit that was found changed.
+    """
+    found = EnvelopeLook(contents.curve, "" if contents.curve == "P256" else aad_form)
+    _look_into(found, contents, receiver, pcid, lab_ed448=lab_ed448)
+    if found.altered is not None:
+        found.because = _of_bit(found.altered, when(found.altered))
+    return found
+
+
+def _look_into(
+    found: EnvelopeLook, contents: Contents, receiver: KeyAgreement | None, pcid: str, *, lab_ed448: bool
+) -> None:
+    """Form first, then the opening as far as it goes."""
     point, encrypted = contents.point, contents.encrypted
-    found = EnvelopeLook(contents.curve, aad_form)
     if point is None or encrypted is None:
         _refuse(found, "envelope.wrong_curve", "the message carries no wrapped key", contents.contract_path)
-        return found
+        return
     if not _form(found, contents, point, encrypted) or receiver is None or found.sealed is None:
-        return found
+        return
     contract = contents.contract[0]
     bound = _additional_data(found, pcid, contract)
     if bound is None:
-        return found
+        return
     try:
         found.steps = trace(found.sealed, receiver, contract=contract, aad=bound, lab_ed448=lab_ed448)
     except V2GPKIError as problem:
         _noted(found, problem, encrypted.path)
-        return found
+        return
     if found.steps.failure is not None:
         _noted(found, found.steps.failure, _field_of(found.steps.failure, point, encrypted).path)
         _explain_failure(found, found.steps, contents, encrypted, pcid)
-    return found
+
+
+def _of_bit(altered: Alteration, when: When) -> str:
+    """One changed bit in words. The sender is blamed only where the signature holds over it as it is."""
+    what = f"was changed {when} it was signed" if when else "is wrong"
+    return f"one bit {what}, in the {altered.part} of {altered.path.rpartition('/')[2]}"
 
 
 def _form(found: EnvelopeLook, contents: Contents, point: Field, encrypted: Field) -> bool:
@@ -117,7 +145,6 @@ def _repair_point(found: EnvelopeLook, point: Field, layout: Layout) -> None:
         octet = position // 8
         part = part_of(point.name, point.octets, octet)
         found.altered = Alteration(point.path, part, octet, 7 - position % 8, bytes(octets))
-        found.because = f"one bit was changed before it was signed, in the {part} of {point.name}"
         return
 
 
@@ -129,7 +156,6 @@ def _curve(name: str) -> Curve:
 def _additional_data(found: EnvelopeLook, pcid: str, contract: bytes) -> bytes | None:
     """What the envelope should be bound to; None if that cannot be formed."""
     if found.curve == "P256":
-        found.aad_form = ""
         return b""
     form = AAD_FORMS.get(found.aad_form)
     if form is not None and form.pcid and not pcid:
@@ -168,7 +194,6 @@ def _explain_failure(found: EnvelopeLook, steps: Steps, contents: Contents, encr
             octet = position // 8
             part = part_of(encrypted.name, encrypted.octets, octet)
             found.altered = Alteration(encrypted.path, part, octet, 7 - position % 8, bytes(octets))
-            found.because = f"one bit was changed before it was signed, in the {part} of {encrypted.name}"
             return
     if layout.tag_size and _scalar_fits(layout, _stream(steps), contract):
         found.because = "the key in it is the right one, but the tag is not: altered, or it binds other additional data"
