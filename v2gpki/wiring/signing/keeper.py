@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import TypeAlias
 
 from v2gpki.certs.ocsp_answer import GOOD, UNKNOWN, AnswerTemplate, Window, revoked
 from v2gpki.certs.ocsp_request import OcspRequest, read_request, write_request
@@ -23,6 +24,7 @@ from v2gpki.pnc.envelope import Sealed
 from v2gpki.pnc.installation import ContractData, sign_contract
 from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
+from v2gpki.services.routing import Route
 from v2gpki.store.records import CertificateRecord, IntentRecord
 from v2gpki.wiring.authority import CertificateAuthority
 from v2gpki.wiring.ocsp import ocsp_signers
@@ -35,6 +37,9 @@ _LOG = logging.getLogger("v2gpki.signing")
 #: A run of answers signed ahead shares the time at which it began.
 _LONGEST_RUN = timedelta(minutes=30)
 _SKEW = timedelta(seconds=5)
+_MOST_ROUTES = 256
+#: Role, edition, suite, issuer and options of an order.
+_Way: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 CONTRACT = "contract"
 CPS = "cps"
 
@@ -76,6 +81,7 @@ class Keeper:
         self._index = IssuerIndex(ca.store, ca.catalogue)
         self._signers = ocsp_signers(ca)
         self._lock = threading.Lock()
+        self._routes: dict[_Way, tuple[int, Route]] = {}
         self._templates: dict[str, tuple[str, datetime, AnswerTemplate]] = {}
         self._kinds: Mapping[type[Question], Callable[..., Answer]] = MappingProxyType(
             {
@@ -119,13 +125,7 @@ class Keeper:
         ca = self._ca
         if not self._scope.issues(wanted.role, ca.catalogue.edition(wanted.edition).ocsp_role):
             raise protocol.refused(f"no part of this server issues {wanted.role} of {wanted.edition}")
-        route = ca._routing.route(
-            wanted.role,
-            edition=wanted.edition,
-            suite=wanted.suite,
-            issuer=wanted.issuer_id,
-            options=wanted.options or None,
-        )
+        route = self._route(wanted)
         identifier = parse(wanted.identifier_kind, wanted.identifier) if wanted.identifier_kind else None
         order = Order(
             route.profile,
@@ -137,6 +137,26 @@ class Keeper:
             not_after=_moment(wanted.not_after),
         )
         return self._issuance.sign_recorded(intent, order)
+
+    def _route(self, wanted: protocol.CertificateWanted) -> Route:
+        """The way of an order; found anew when an authority was made or changed."""
+        revision = self._ca.store.pools.trust_revision()
+        options = tuple(sorted(wanted.options.items()))
+        key = (wanted.role, wanted.edition, wanted.suite, wanted.issuer_id, options)
+        known = self._routes.get(key)
+        if known is not None and known[0] == revision:
+            return known[1]
+        route = self._ca._routing.route(
+            wanted.role,
+            edition=wanted.edition,
+            suite=wanted.suite,
+            issuer=wanted.issuer_id,
+            options=wanted.options or None,
+        )
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        self._routes[key] = revision, route
+        return route
 
     # -- OCSP ----------------------------------------------------------------------------------
 
