@@ -100,6 +100,30 @@ def test_many_at_once_and_from_several_threads(desk: Signing) -> None:
     signed_by(group[-1].record.der, issuer.der)
 
 
+@pytest.mark.parametrize(
+    ("role", "edition", "suite", "identifier"),
+    [
+        ("secc", "iso15118-20", "p521", SECC),
+        ("secc", "iso15118-20", "ed448", SECC),
+        ("oem", "iso15118-2", "p256", "WMIABC1234567890A"),
+        ("oem-x448", "iso15118-20", "ed448", "WMIABC1234567890A"),
+        ("contract", "iso15118-20", "p521", EMAID),
+        ("vehicle", "iso15118-20", "ed448", "WMIABC1234567890A"),
+        ("cps", "iso15118-20", "p521", None),
+        ("station", "ocpp", "p256", "CS-0001"),
+        ("csms", "ocpp", "p256", "csms.example.org"),
+    ],
+)
+def test_every_role_that_is_enrolled(
+    everything: CertificateAuthority, folder: Path, role: str, edition: str, suite: str, identifier: str | None
+) -> None:
+    with signing(everything, folder, parts=("est",)) as desk:
+        issued = desk.worker.issue(role, edition=edition, suite=suite, id=identifier)
+        issuer = everything.store.authority(issued.record.issuer_id)
+        assert issuer is not None
+        signed_by(issued.record.der, issuer.der)
+
+
 def test_answers_of_ocsp(desk: Signing) -> None:
     worker, keeper = desk.worker, desk.keeper
     issued = worker.issue("secc", id=SECC, public_key=spki())
