@@ -435,7 +435,7 @@ def test_a_bug_in_one_request_is_told_to_nobody_and_hurts_no_other() -> None:
         raise ZeroDivisionError("the secret is canary-5511")
 
     async def refusing(request: Request) -> Response:
-        raise V2GPKIError("store.locked", "the store /home/of/somebody is locked")
+        raise V2GPKIError("store.locked", "the store /srv/of/somebody is locked")
 
     with Own(Route("/broken", broken), Route("/locked", refusing)) as own, httpx.Client(base_url=own.url) as client:
         answer = client.get("/broken")
