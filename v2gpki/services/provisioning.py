@@ -313,13 +313,17 @@ class Provisioning:
     def _accepted(self, request: Request, bundles: Sequence[Bundle], number: int, now: datetime) -> ProvisioningAnswer:
         bundle = bundles[number]
         remaining = len(bundles) - 1 - number
-        exi = installation.respond(
-            SignedContract.from_exi(bundle.exi),
-            action=request.action,
-            session_id=request.session_id,
-            timestamp=now,
-            remaining=remaining,
-        )
+        exi = None
+        if request.edition == "iso15118-2" and request.action == "install":
+            exi = installation.readdressed(bundle.exi, request.session_id)
+        if exi is None:
+            exi = installation.respond(
+                SignedContract.from_exi(bundle.exi),
+                action=request.action,
+                session_id=request.session_id,
+                timestamp=now,
+                remaining=remaining,
+            )
         return ProvisioningAnswer(
             "Accepted",
             exi,

@@ -5,7 +5,7 @@ Requests (`build_request`, `read_request`, `verify_request`), what an answer del
 `verify_response`, `open_response`: the only way to a contract key). Pure: no store, no clock, nobody's trust.
 """
 
-from v2gpki.pnc.installation.answers import refuse, respond, wait
+from v2gpki.pnc.installation.answers import readdressed, refuse, respond, wait
 from v2gpki.pnc.installation.codes import response_code
 from v2gpki.pnc.installation.contract import SignedContract, contract_data, curve_for, fragments, sign_contract
 from v2gpki.pnc.installation.model import (
@@ -50,6 +50,7 @@ __all__ = [
     "open_response",
     "read_request",
     "read_response",
+    "readdressed",
     "refuse",
     "respond",
     "response_code",

@@ -8,6 +8,7 @@ Clauses: ISO 15118-2 8.4.3.10.2, 8.4.3.11.2, [V2G2-696], [V2G2-928]; ISO 15118-2
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 from v2gpki.errors import V2GPKIError
@@ -34,6 +35,8 @@ KNOWN_CODES: dict[Edition, frozenset[str]] = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = b"\x00"
+#: Octets of a session id.
+_SESSION = 8
 #: ZZ is nobody's country (ISO 3166: left to users); the check digit is right.
 _NOBODY = "ZZV2G000000000Q"
 _NO_ELEMENTS_2: Elements2 = (
@@ -123,6 +126,36 @@ def wait(*, edition: Edition, session_id: bytes, timestamp: datetime) -> bytes:
 def kept(signed: SignedContract) -> bytes:
     """The answer in which signed contract data are kept: session id 0, time 0."""
     return respond(signed, session_id=bytes(8), timestamp=_EPOCH)
+
+
+def readdressed(answer: bytes, session_id: bytes) -> bytes | None:
+    """A kept CertificateInstallationRes of ISO 15118-2 (`SignedContract.to_exi`) for a session, nothing else changed.
+
+    The session id stands right behind the beginning of the header, at the same bits in every message: it is put in
+    without decoding or coding anything. None for what is no such message with session id 0: use `respond`.
+    """
+    size, behind, begin = _place_of_session()
+    head = int.from_bytes(answer[:size], "big")
+    if len(session_id) != _SESSION or len(answer) <= size or head >> behind != begin:
+        return None
+    return (head | int.from_bytes(session_id, "big") << behind).to_bytes(size, "big") + answer[size:]
+
+
+@cache
+def _place_of_session() -> tuple[int, int, int]:
+    """(octets up to the last one that the session id touches, bits behind the id in it, what stands before those bits
+    in a message with session id 0)."""
+    zeros, ones = (
+        _message_2(_body_2("install", "FAILED", _NO_CHAIN_2, _NO_ELEMENTS_2, None), octet * _SESSION, None)
+        for octet in (b"\x00", b"\xff")
+    )
+    different = int.from_bytes(zeros, "big") ^ int.from_bytes(ones, "big")
+    first = len(zeros) * 8 - different.bit_length()
+    if different >> (len(zeros) * 8 - first - _SESSION * 8) != (1 << _SESSION * 8) - 1:
+        raise RuntimeError("the session id does not stand in one piece")
+    size = (first + _SESSION * 8 + 7) // 8
+    behind = size * 8 - first - _SESSION * 8
+    return size, behind, int.from_bytes(zeros[:size], "big") >> behind
 
 
 def _nothing_20(header: iso20_common.MessageHeaderType, code: str, processing: Processing) -> bytes:
