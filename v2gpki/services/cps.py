@@ -20,7 +20,7 @@ from v2gpki.keys.signer import Signer
 from v2gpki.pnc.installation import ContractData, SignedContract, root_matches, sign_contract
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
-from v2gpki.services.standing import Standing
+from v2gpki.services.standing import Moment, Standing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -67,13 +67,13 @@ class CertificateProvisioningService:
 
     def signers(self, edition: str, suite: str, now: datetime) -> list[CpsSigner]:
         """Everybody who may sign now, the newest leaf first."""
-        trusted = self.trusted_roots(edition)
+        trusted, standing = self.trusted_roots(edition), self._standing.now()
         able = [
             self._signer_of(record, issuer)
             for record in self._store.held_certificates(role=ROLE)
             if record.edition == edition and record.suite == suite and record.not_before <= now < record.not_after
-            for issuer in [self._standing.authority(record.issuer_id)]
-            if issuer is not None and self._may_sign(issuer, now)
+            for issuer in [standing.authority(record.issuer_id)]
+            if issuer is not None and _may_sign(issuer, standing, now)
         ]
         return [signer for signer in able if signer.root_fingerprint in trusted]
 
@@ -146,14 +146,15 @@ class CertificateProvisioningService:
             )
         return known
 
-    def _may_sign(self, issuer: AuthorityRecord, now: datetime) -> bool:
-        """Whether the issuer and everything above it is in service and within its validity."""
-        above: AuthorityRecord | None = issuer
-        while above is not None:
-            if not above.not_before <= now < above.not_after:
-                return False
-            above = self._standing.authority(above.issuer_id) if above.issuer_id != above.id else None
-        return self._standing.in_service(issuer.id)
+
+def _may_sign(issuer: AuthorityRecord, standing: Moment, now: datetime) -> bool:
+    """Whether the issuer and everything above it is in service and within its validity."""
+    above: AuthorityRecord | None = issuer
+    while above is not None:
+        if not above.not_before <= now < above.not_after:
+            return False
+        above = standing.authority(above.issuer_id) if above.issuer_id != above.id else None
+    return standing.in_service(issuer.id)
 
 
 @lru_cache(maxsize=256)

@@ -7,9 +7,39 @@ are kept until one is created or changes its state; single certificates are look
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
+
+
+class Moment:
+    """What was known at one revision of the home's trust; cheap to ask as often as needed."""
+
+    def __init__(self, authorities: Sequence[AuthorityRecord]) -> None:
+        self._authorities = {authority.id: authority for authority in authorities}
+        self._revoked = frozenset(authority.der for authority in authorities if authority.state == "revoked")
+        self._out = frozenset(authority.id for authority in authorities if not self._stands(authority))
+
+    def revoked(self, record: CertificateRecord) -> bool:
+        """Whether a certificate, or an authority at or above its issuer, was revoked."""
+        return record.state == "revoked" or record.issuer_id in self._out or record.der in self._revoked
+
+    def in_service(self, authority_id: str) -> bool:
+        """Whether neither this authority nor one above it is revoked; one that is not of this home is."""
+        return authority_id not in self._out
+
+    def authority(self, authority_id: str) -> AuthorityRecord | None:
+        """An authority of this home by ``slug@n``."""
+        return self._authorities.get(authority_id)
+
+    def _stands(self, authority: AuthorityRecord) -> bool:
+        above: AuthorityRecord | None = authority
+        while above is not None:
+            if above.state == "revoked":
+                return False
+            above = self._authorities.get(above.issuer_id) if above.issuer_id != above.id else None
+        return True
 
 
 class Standing:
@@ -17,39 +47,28 @@ class Standing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: tuple[int, dict[str, AuthorityRecord]] = (-1, {})
+        self._kept: tuple[int, Moment] = (-1, Moment(()))
 
     def issued(self, certificate: bytes) -> CertificateRecord | None:
         """A certificate (DER) as this home issued it; None when it did not."""
         return self._store.certificate_by_fingerprint(hashlib.sha256(certificate).digest())
 
+    def now(self) -> Moment:
+        """What is known now; read anew only after an authority was made or changed its state."""
+        revision = self._store.pools.trust_revision()
+        kept = self._kept
+        if kept[0] != revision:
+            kept = self._kept = revision, Moment(self._store.authorities())
+        return kept[1]
+
     def revoked(self, record: CertificateRecord) -> bool:
         """Whether a certificate, or an authority at or above its issuer, was revoked."""
-        if record.state == "revoked":
-            return True
-        authorities = self._authorities()
-        return any(
-            authority.state == "revoked" and authority.der == record.der for authority in authorities.values()
-        ) or not self.in_service(record.issuer_id)
+        return record.state == "revoked" or self.now().revoked(record)
 
     def in_service(self, authority_id: str) -> bool:
         """Whether neither this authority nor one above it is revoked; one that is not of this home is."""
-        authorities = self._authorities()
-        above = authority_id
-        while (found := authorities.get(above)) is not None:
-            if found.state == "revoked":
-                return False
-            if found.issuer_id in ("", found.id):
-                return True
-            above = found.issuer_id
-        return True
+        return self.now().in_service(authority_id)
 
     def authority(self, authority_id: str) -> AuthorityRecord | None:
         """An authority of this home by ``slug@n``."""
-        return self._authorities().get(authority_id)
-
-    def _authorities(self) -> dict[str, AuthorityRecord]:
-        revision = self._store.pools.trust_revision()
-        if self._kept[0] != revision:
-            self._kept = revision, {authority.id: authority for authority in self._store.authorities()}
-        return self._kept[1]
+        return self.now().authority(authority_id)

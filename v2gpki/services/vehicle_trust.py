@@ -84,12 +84,12 @@ class VehicleTrust:
 
     def require_standing(self, chain: Sequence[bytes], at: datetime) -> bool:
         """Raise ``path.revoked`` for what this home issued and revoked; returns whether it issued all of them."""
-        ours = True
+        ours, standing = True, self._standing.now()
         for certificate in chain:
             record = self._standing.issued(certificate)
             if record is None:
                 ours = False
-            elif self._standing.revoked(record):
+            elif standing.revoked(record):
                 when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
                 reason = f" ({record.reason})" if record.reason else ""
                 raise V2GPKIError(
