@@ -145,6 +145,7 @@ def test_without_a_passphrase_it_serves_what_needs_none(
         (["--listen", "https://127.0.0.1:0"], 3, "serving.bad_certificate"),
         (["--listen", "127.0.0.1:0", "--tls"], 3, "serving.no_certificate"),
         (["--listen", "127.0.0.1:0", "--config", "bad.toml"], 3, "settings.unknown_key"),
+        (["--listen", "127.0.0.1:0", "--config", "not-there.toml"], 3, "file.unreadable"),
     ],
 )
 def test_what_cannot_be_served(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from v2gpki.cli.frame import Frame, caller
+from v2gpki.errors import V2GPKIError
 
 if TYPE_CHECKING:
     from v2gpki.servers.tls import Identity
@@ -71,6 +72,13 @@ def serve(
     from v2gpki.servers import logs
     from v2gpki.wiring.serve_settings import with_setting
 
+    if config is not None and not config.is_file():
+        raise V2GPKIError(
+            "file.unreadable",
+            f"there are no settings at {config}",
+            hint="correct --config; without it v2gpki.toml in the home is read, if it is there",
+            facts={"file": str(config)},
+        )
     settings = wiring.load_settings(config or frame.home_folder / wiring.SETTINGS_FILE).serve
     given: dict[str, object] = {
         "listen": listen,

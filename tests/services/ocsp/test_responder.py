@@ -548,3 +548,17 @@ def test_a_spki_of_every_suite_has_key_octets() -> None:
             key_octets(junk)
 
 
+@given(st.binary(min_size=3, max_size=90))
+def test_what_line_ends_and_a_last_slash_do_to_a_path(request_octets: bytes) -> None:
+    import base64
+
+    from v2gpki.services.ocsp.get_path import path_of_request, request_of_path
+
+    # A request is a DER SEQUENCE: its first octet is 30, its base64 begins with M.
+    request = b"\x30" + request_octets
+    text = base64.b64encode(request).decode("ascii")
+    folded = "\r\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    for path in (folded, folded.replace("\r\n", "%0A"), path_of_request(request)):
+        assert request_of_path(path) == request
+    if not text.endswith("/"):
+        assert request_of_path(f"{text}/") == request

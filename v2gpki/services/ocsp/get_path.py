@@ -1,7 +1,8 @@
 """The request in the path of an OCSP GET, with the slips that clients and proxies make.
 
 RFC 5019 wants base64, then percent-encoding. Seen besides: nothing escaped at all, escaped twice, ``+`` become a
-space, the URL-safe alphabet, no padding, slashes doubled where URL and request were joined, a line feed at the end.
+space, the URL-safe alphabet, no padding, slashes doubled where URL and request were joined, line ends, a slash at
+the end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ INDEX = "index.ocsp"
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _SLIPS = str.maketrans({" ": "+", "-": "+", "_": "/"})
 _DEEPEST = 3
+_BLANK = re.compile(r"[\r\n\t]")
+#: A slash behind the padding belongs to whoever joined the URL.
+_JOINED = re.compile(r"=+/+$")
 
 
 def request_of_path(path: str) -> bytes:
@@ -26,7 +30,11 @@ def request_of_path(path: str) -> bytes:
             break
         text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
     # base64 of a DER SEQUENCE begins with M: slashes before it belong to the URL.
-    text = text.strip("\r\n\t").lstrip("/").translate(_SLIPS).rstrip("=")
+    text = _BLANK.sub("", text).lstrip("/").translate(_SLIPS)
+    text = _JOINED.sub("", text).rstrip("=")
+    if len(text) % 4 == 1:
+        # No base64 has such a length: a slash too many stands at its end.
+        text = text.removesuffix("/")
     if not text:
         raise ValueError("the path holds no request")
     try:
