@@ -7,7 +7,13 @@ are kept until one is created or changes its state; single certificates are look
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 
+from v2gpki.certs.path import refusal
+from v2gpki.certs.path_building import about
+from v2gpki.certs.view import view
+from v2gpki.clock import rfc3339
+from v2gpki.errors import Finding
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -43,6 +49,23 @@ class Standing:
                 return True
             above = found.issuer_id
         return True
+
+    def require(self, chain: Sequence[bytes]) -> None:
+        """Raise ``path.revoked``, with a finding for each, when this home revoked one of these certificates (DER), or
+        an authority above it. What the home never issued is unknown here, which is no finding."""
+        revoked = tuple(finding for certificate in chain for finding in self._findings(certificate))
+        if revoked:
+            raise refusal(revoked)
+
+    def _findings(self, certificate: bytes) -> Iterator[Finding]:
+        record = self.issued(certificate)
+        if record is None or not self.revoked(record):
+            return
+        when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
+        what = f"was revoked{when} ({record.reason})" if record.state == "revoked" else "is below a revoked authority"
+        seen = view(certificate)
+        message = f"{seen.subject_text} {what}, says this home"
+        yield about("path.revoked", message, seen, clause="RFC 5280 6.1.3 (a)(3)", source="store")
 
     def authority(self, authority_id: str) -> AuthorityRecord | None:
         """An authority of this home by ``slug@n``."""
