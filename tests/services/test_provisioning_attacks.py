@@ -269,6 +269,20 @@ def test_one_revoked_certificate_does_not_keep_the_others(everything: Certificat
     assert (rest.emaid, rest.remaining_contracts) == (OTHER, 0)
 
 
+def test_the_same_request_again_after_one_of_its_certificates_was_revoked(everything: CertificateAuthority) -> None:
+    vehicle = Vehicle.made(everything, "iso15118-20")
+    contract(everything)
+    contract(everything, OTHER)
+    provisioning = everything.plug_and_charge.provisioning
+    request = vehicle.request(maximum=2)
+    first = accepted(provisioning.answer(request, position=0))
+    assert (first.emaid, first.remaining_contracts) == (EMAID, 1)
+    everything.revoke(serial(vehicle.open(first.exi).chain[0]), "privilegeWithdrawn")
+    for _ in range(2):
+        rest = accepted(provisioning.answer(request, position=0))
+        assert (rest.emaid, rest.remaining_contracts) == (OTHER, 0)
+
+
 def test_the_additional_data_belong_to_the_bundle(everything: CertificateAuthority) -> None:
     from v2gpki.keys.software import SoftwareAgreement
     from v2gpki.pnc import installation

@@ -118,6 +118,11 @@ def suite_of_spki(spki: bytes) -> Suite:
     )
 
 
+def family_of(spki: bytes) -> Suite | None:
+    """The suite whose SubjectPublicKeyInfo (DER) begins so, whatever its point; None when it is none of ISO 15118."""
+    return next((suite for suite in SUITES.values() if spki.startswith(suite.spki_prefix)), None)
+
+
 def load_public_key(spki: bytes) -> PublicKey:
     """Parse a DER SubjectPublicKeyInfo with a named curve, its EC point uncompressed or compressed.
 

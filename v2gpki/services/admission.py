@@ -133,7 +133,7 @@ class Admission:
                 facts={"emaid": request.emaid},
             )
         for vehicle in self._vehicles.list(pcid=contract.pcid, edition=request.edition):
-            self._trust.require_standing(vehicle.chain, now)
+            self._standing.require(vehicle.chain)
         return recipient_of(request.edition, contract.pcid, request.leaf)
 
 

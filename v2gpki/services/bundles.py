@@ -19,7 +19,7 @@ from typing import get_args
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import SUITES, load_public_key, suite_of
+from v2gpki.keys.suites import suite_of_spki
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import SignedContract
@@ -60,9 +60,7 @@ class Recipient:
 def recipient_of(edition: Edition, pcid: str, leaf: bytes, *, registered: bool = False) -> Recipient:
     """The key of this certificate (DER), as the one to wrap for. Raises ``chain.malformed``, ``key.*``."""
     spki = view(leaf).spki
-    known = next((suite.name for suite in SUITES.values() if spki.startswith(suite.spki_prefix)), "")
-    suite = known or suite_of(load_public_key(spki)).name
-    return Recipient(edition, suite, pcid, spki, hashlib.sha256(spki).digest(), registered)
+    return Recipient(edition, suite_of_spki(spki).name, pcid, spki, hashlib.sha256(spki).digest(), registered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +263,9 @@ class BundleMaker:
         recipient = job.recipient
         return self._mo.order(job.contract, edition=recipient.edition, suite=recipient.suite, now=now)
 
-    def _require_room(self, job: _Job) -> None:
+    def _require_room(self, job: _Job, now: datetime) -> None:
         """A contract has a bounded number of valid certificates, whoever asks."""
-        valid = sum(
-            record is not None and record.state == "valid"
-            for issuer_id, serial in self._pools.certificates_of(job.contract.id)
-            for record in [self._store.certificate(issuer_id, serial)]
-        )
+        valid = len(self._contracts.valid_certificates(job.contract.id, now))
         if valid >= self._policy.valid_certificates:
             raise V2GPKIError(
                 "provisioning.too_many_certificates",
@@ -306,7 +300,7 @@ class BundleMaker:
                 made.append(again)
         if new:
             for job in new:
-                self._require_room(job)
+                self._require_room(job, now)
             orders = [self._order(job, now) for job in new]
 
             def deliver(issued: Sequence[Issued]) -> list[Bundle]:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
 from v2gpki.clock import rfc3339
@@ -80,7 +79,7 @@ class CertificateProvisioningService:
     def trusted_roots(self, edition: str) -> frozenset[bytes]:
         """SHA-256 of the roots that a CPS chain may end at: own ones and others, as the root pool has it."""
         anchors = self._roots.trusted(self._catalogue.profile(edition, ROLE, None).anchors, edition)
-        return frozenset(_fingerprint(anchor.der) for anchor in anchors)
+        return frozenset(hashlib.sha256(anchor.der).digest() for anchor in anchors)
 
     def choose(
         self,
@@ -138,7 +137,7 @@ class CertificateProvisioningService:
                 record.suite,
                 (record.der, *above[:-1]),
                 above[-1],
-                _fingerprint(above[-1]),
+                hashlib.sha256(above[-1]).digest(),
                 min(record.not_after, issuer.not_after),
                 record.issuer_id,
                 record.serial,
@@ -155,11 +154,6 @@ def _may_sign(issuer: AuthorityRecord, standing: Moment, now: datetime) -> bool:
             return False
         above = standing.authority(above.issuer_id) if above.issuer_id != above.id else None
     return standing.in_service(issuer.id)
-
-
-@lru_cache(maxsize=256)
-def _fingerprint(root: bytes) -> bytes:
-    return hashlib.sha256(root).digest()
 
 
 def _none(edition: str, suite: str, now: datetime) -> V2GPKIError:

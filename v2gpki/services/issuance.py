@@ -122,7 +122,7 @@ Press: TypeAlias = "Callable[[Sequence[Recorded]], Sequence[bytes]]"
 Deliver: TypeAlias = "Callable[[Sequence[Issued]], Sequence[Bundle]]"
 
 
-def _nothing(_issued: Sequence[Issued]) -> Sequence[Bundle]:
+def deliver_nothing(_issued: Sequence[Issued]) -> Sequence[Bundle]:
     """Nothing to deliver: whoever ordered takes the certificates from the answer."""
     return ()
 
@@ -215,7 +215,7 @@ class Issuance:
         self._press = press
         self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
 
-    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = _nothing) -> list[Issued]:
+    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
         """Issue all orders in one group, or none of them.
 
         ``deliver`` makes of the signed certificates the bundles that carry them; both are committed together, so that

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import Identifier, parse
-from v2gpki.profile.load import Catalogue
-from v2gpki.services.issuance import Deliver, Issuance, Issued, Order
+from v2gpki.services.issuance import Deliver, Issuance, Issued, Order, deliver_nothing
 from v2gpki.services.pools import ELSEWHERE
 from v2gpki.services.routing import Route, Routing
 from v2gpki.store.pool_records import Contract
@@ -27,28 +27,17 @@ ROLE = "contract"
 class MobilityOperator:
     """Issues contract certificates of one home's contracts."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, routing: Routing, issuance: Callable[[], Issuance]) -> None:
+    def __init__(self, store: Store, routing: Routing, issuance: Callable[[], Issuance]) -> None:
         """``issuance`` is asked for at the first certificate: it needs the home unlocked."""
         self._store = store
-        self._catalogue = catalogue
         self._routing = routing
         self._issuance = issuance
-        self._routes: dict[tuple[str | None, str | None, str], tuple[Route, datetime]] = {}
+        self._routes: dict[tuple[str | None, str | None, str], Route] = {}
         self._routes_of = -1
-        self._emaids: dict[str, Identifier] = {}
 
-    def issue(
-        self,
-        orders: Sequence[Order],
-        *,
-        caller: str,
-        deliver: Deliver | None = None,
-    ) -> list[Issued]:
+    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
         """Issue what ``order`` prepared; ``deliver`` as for ``Issuance.issue``."""
-        issuance = self._issuance()
-        return issuance.issue(orders, caller=caller) if deliver is None else issuance.issue(
-            orders, caller=caller, deliver=deliver
-        )
+        return self._issuance().issue(orders, caller=caller, deliver=deliver)
 
     def order(
         self,
@@ -74,9 +63,8 @@ class MobilityOperator:
         named = issuer or self._issuer_for(contract, edition, suite)
         if options:
             route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
-            last = self._end_of(route.issuer_id)
         else:
-            route, last = self._route(edition, suite, named)
+            route = self._route(edition, suite, named)
         rule = route.profile.validity
         begin = max(now, contract.begins)
         if rule.minimum is not None and begin + rule.minimum > contract.ends:
@@ -97,10 +85,10 @@ class MobilityOperator:
             route.profile,
             route.issuer_id,
             route.constants,
-            identifier=self._emaid(contract.emaid),
+            identifier=_emaid(contract.emaid),
             spki=spki,
             not_before=begin,
-            not_after=min(contract.ends, begin + rule.default, last),
+            not_after=min(contract.ends, begin + rule.default, route.issuer_ends),
             contract_id=contract.id,
         )
 
@@ -113,36 +101,20 @@ class MobilityOperator:
             return ""
         return contract.issuer
 
-    def _route(self, edition: str | None, suite: str | None, issuer: str) -> tuple[Route, datetime]:
-        """The way of an order and the end of its issuer; found anew when an authority was made or changed."""
+    def _route(self, edition: str | None, suite: str | None, issuer: str) -> Route:
+        """The way of an order; found anew when an authority was made or changed."""
         revision = self._store.pools.trust_revision()
         if revision != self._routes_of:
             self._routes, self._routes_of = {}, revision
         key = (edition, suite, issuer)
-        known = self._routes.get(key)
-        if known is None:
-            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
-            known = self._routes[key] = route, self._end_of(route.issuer_id)
-        return known
+        if key not in self._routes:
+            self._routes[key] = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
+        return self._routes[key]
 
-    def _end_of(self, issuer_id: str) -> datetime:
-        authority = self._store.authority(issuer_id)
-        if authority is None:
-            raise V2GPKIError(
-                "store.unknown_authority",
-                f"there is no authority {issuer_id}",
-                hint="v2gpki ca list shows the authorities of this home",
-                facts={"authority": issuer_id},
-            )
-        return authority.not_after
 
-    def _emaid(self, text: str) -> Identifier:
-        known = self._emaids.get(text)
-        if known is None:
-            if len(self._emaids) > 4096:
-                self._emaids.clear()
-            known = self._emaids[text] = parse("emaid", text)
-        return known
+@lru_cache(maxsize=4096)
+def _emaid(text: str) -> Identifier:
+    return parse("emaid", text)
 
 
 def elsewhere(contract: Contract) -> V2GPKIError:

@@ -31,6 +31,13 @@ from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Answered, Bundle, Contract
 from v2gpki.store.protocol import Store
 
+#: What is wrong with this home and not with the request.
+_OF_THE_HOME = ("authority.", "cps.none", "issuing.", "lint.", "profile.")
+#: What leaves nothing to answer with, or says something about the evidence that the caller gave.
+_RAISED = ("crl.", "ocsp.", "store.")
+_ATTEMPTS = 3
+_ACTIONS: dict[str, Action | None] = {"": None, "install": "install", "update": "update"}
+
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningAnswer:
@@ -287,11 +294,17 @@ class Provisioning:
     def _still_good(self, ids: Sequence[str], recipient: Recipient, now: datetime) -> list[Bundle]:
         """These bundles, or nothing when one of them must not be sent any more, or not to this key."""
         bundles = [bundle for bundle_id in ids if (bundle := self._pools.bundle(bundle_id)) is not None]
-        good = len(bundles) == len(ids) and all(
-            bundle.receiver == recipient.receiver
-            and self._maker.may_be_sent(bundle, self._pools.contract(bundle.contract_id), now)
-            for bundle in bundles
-        )
+        try:
+            good = len(bundles) == len(ids) and all(
+                bundle.receiver == recipient.receiver
+                and self._maker.may_be_sent(bundle, self._pools.contract(bundle.contract_id), now)
+                for bundle in bundles
+            )
+        except V2GPKIError as problem:
+            if not undeliverable(problem):
+                raise
+            # One that was revoked for good: the vehicle's others are chosen anew.
+            good = False
         return bundles if good else []
 
     # -- the answer ----------------------------------------------------------------------------
@@ -345,14 +358,6 @@ def _refused(
     )
     fault: Literal["request", "home"] = "home" if problem.code.startswith(_OF_THE_HOME) else "request"
     return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem, fault=fault)
-
-
-#: What is wrong with this home and not with the request.
-_OF_THE_HOME = ("authority.", "cps.none", "issuing.", "lint.", "profile.")
-#: What leaves nothing to answer with, or says something about the evidence that the caller gave.
-_RAISED = ("crl.", "ocsp.", "store.")
-_ATTEMPTS = 3
-_ACTIONS: dict[str, Action | None] = {"": None, "install": "install", "update": "update"}
 
 
 def _check_arguments(maximum_contracts: int | None, prioritised_emaids: Sequence[str], position: int | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
 
@@ -23,11 +24,12 @@ from v2gpki.store.protocol import Store
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which profile, issuer and constants an order takes; orders of one group share it."""
+    """Which profile, issuer and constants an order takes, and when that issuer ends; orders of one group share it."""
 
     profile: Profile
     issuer_id: str
     constants: Constants
+    issuer_ends: datetime
 
 
 class Routing:
@@ -64,7 +66,7 @@ class Routing:
         signing = self._directory.signing_authority(profile, issuer)
         # Below an authority of another organisation than the home's, certificates take over that organisation.
         naming = self._naming(organisation(signing.der))
-        return Route(profile, signing.id, naming.constants(issuer=signing))
+        return Route(profile, signing.id, naming.constants(issuer=signing), signing.not_after)
 
     def _profile(
         self, role: str, edition: str | None, suite: str | None, issuer: str, options: Mapping[str, str] | None

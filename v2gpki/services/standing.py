@@ -9,6 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from v2gpki.certs.path import refusal
+from v2gpki.certs.path_building import about
+from v2gpki.certs.view import view
+from v2gpki.clock import rfc3339
+from v2gpki.errors import Finding
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -69,6 +74,24 @@ class Standing:
         """Whether neither this authority nor one above it is revoked; one that is not of this home is."""
         return self.now().in_service(authority_id)
 
+    def require(self, chain: Sequence[bytes]) -> bool:
+        """Raise ``path.revoked``, with a finding for each, when this home revoked one of these certificates (DER), or
+        an authority above it; returns whether it issued all of them. What it never issued is unknown here, which is
+        no finding."""
+        now, records = self.now(), [self.issued(certificate) for certificate in chain]
+        revoked = tuple(_finding(record) for record in records if record is not None and now.revoked(record))
+        if revoked:
+            raise refusal(revoked)
+        return None not in records
+
     def authority(self, authority_id: str) -> AuthorityRecord | None:
         """An authority of this home by ``slug@n``."""
         return self.now().authority(authority_id)
+
+
+def _finding(record: CertificateRecord) -> Finding:
+    when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
+    what = f"was revoked{when} ({record.reason})" if record.state == "revoked" else "is below a revoked authority"
+    seen = view(record.der)
+    message = f"{seen.subject_text} {what}, says this home"
+    return about("path.revoked", message, seen, clause="RFC 5280 6.1.3 (a)(3)", source="store")

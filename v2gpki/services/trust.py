@@ -23,7 +23,7 @@ from v2gpki.certs.path import PathReport, ValidPath, examine, refusal
 from v2gpki.certs.path_building import about
 from v2gpki.certs.view import CertificateView, view
 from v2gpki.errors import Finding, V2GPKIError
-from v2gpki.keys.suites import SUITES, Suite
+from v2gpki.keys.suites import SUITES, family_of
 from v2gpki.profile.load import Catalogue
 from v2gpki.profile.model import Profile
 
@@ -268,14 +268,6 @@ def _family(catalogue: Catalogue, edition: str, role: str, leaf: CertificateView
     return next((name for name in families if written in SUITES[name].signature_algorithm), families[0])
 
 
-def _suite(certificate: CertificateView) -> Suite | None:
-    """The suite of the certified key; None when it is none of ISO 15118."""
-    return next(
-        (suite for suite in SUITES.values() if certificate.spki.startswith(suite.spki_prefix)),
-        None,
-    )
-
-
 def _place(
     use: _Use, path: Sequence[CertificateView], below: Sequence[CertificateView], root: str, *, anchored: bool
 ) -> tuple[list[str], list[Finding]]:
@@ -382,7 +374,7 @@ def _of_families(use: _Use, path: Sequence[CertificateView], roles: Sequence[str
     """The key of every certificate that lint does not see: the anchor, and CAs without a role."""
     findings: list[Finding] = []
     for index, one in enumerate(path):
-        suite = _suite(one)
+        suite = family_of(one.spki)
         if index == 0 or (index < len(roles) and roles[index]) or (suite and suite.name == use.profile.suite):
             continue
         message = (

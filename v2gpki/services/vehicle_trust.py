@@ -13,8 +13,6 @@ from datetime import datetime
 
 from v2gpki.certs import path
 from v2gpki.certs.view import view
-from v2gpki.clock import rfc3339
-from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
 from v2gpki.services.standing import Standing
@@ -52,7 +50,7 @@ class VehicleTrust:
         """
         whole = self._completed(chain) if complete else tuple(chain)
         anchors = self._roots.trusted(self._catalogue.profile(edition, role, None).anchors, edition)
-        ours = self.require_standing(whole, at)
+        ours = self._standing.require(whole)
         required = require_evidence and not ours
         if known:
             path.validate(
@@ -81,25 +79,6 @@ class VehicleTrust:
     def roots(self, edition: str) -> tuple[bytes, ...]:
         """The V2G roots (DER) that are trusted in an edition."""
         return tuple(anchor.der for anchor in self._roots.trusted("v2g-root", edition))
-
-    def require_standing(self, chain: Sequence[bytes], at: datetime) -> bool:
-        """Raise ``path.revoked`` for what this home issued and revoked; returns whether it issued all of them."""
-        ours, standing = True, self._standing.now()
-        for certificate in chain:
-            record = self._standing.issued(certificate)
-            if record is None:
-                ours = False
-            elif standing.revoked(record):
-                when = f" at {rfc3339(record.revoked_at)}" if record.revoked_at else ""
-                reason = f" ({record.reason})" if record.reason else ""
-                raise V2GPKIError(
-                    "path.revoked",
-                    f"{record.subject}, or an authority above it, was revoked{when}{reason}",
-                    hint="use another certificate; a revoked one never comes back",
-                    clause="RFC 5280 6.1.3 (a)(3)",
-                    facts={"serial": f"{record.serial:x}", "reason": record.reason, "at": rfc3339(at)},
-                )
-        return ours
 
     def _completed(self, chain: Sequence[bytes]) -> tuple[bytes, ...]:
         if len(chain) != 1:

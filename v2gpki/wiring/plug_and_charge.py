@@ -77,7 +77,7 @@ class PlugAndCharge:
     @cached_property
     def mo(self) -> MobilityOperator:
         """Issues contract certificates."""
-        return MobilityOperator(self._store, self._catalogue, self._routing, self._issuance)
+        return MobilityOperator(self._store, self._routing, self._issuance)
 
     @cached_property
     def cps(self) -> CertificateProvisioningService:

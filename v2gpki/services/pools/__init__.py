@@ -12,7 +12,6 @@ from v2gpki.services.pools.contract_pool import ELSEWHERE, ContractPolicy, Contr
 from v2gpki.services.pools.ownership import Ownership
 from v2gpki.services.pools.provisioning_pool import Deleted, ProvisioningPolicy, ProvisioningPool, Registered
 from v2gpki.services.pools.root_pool import Added, RootEntry, RootPolicy, RootPool
-from v2gpki.services.pools.standing import revoked_here
 
 __all__ = [
     "ELSEWHERE",
@@ -29,5 +28,4 @@ __all__ = [
     "RootPolicy",
     "RootPool",
     "Selection",
-    "revoked_here",
 ]

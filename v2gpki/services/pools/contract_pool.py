@@ -20,9 +20,9 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import Identifier, parse
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.directory import Directory
+from v2gpki.services.pools.contract_certificates import valid_certificates
 from v2gpki.services.pools.pcid import pcid_key
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
-from v2gpki.services.pools.standing import valid_certificates
 from v2gpki.services.pools.terms import period, require_lasting
 from v2gpki.services.pools.writing import Writing
 from v2gpki.store.pool_records import Contract, ContractState, PooledVehicle

@@ -19,19 +19,19 @@ from typing import Literal
 from cryptography.x509.oid import NameOID
 
 from v2gpki.certs.chain import leaf_of
-from v2gpki.certs.path import refusal
 from v2gpki.certs.view import CertificateView, view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier
-from v2gpki.keys.suites import SUITES
+from v2gpki.keys.suites import SUITES, family_of
 from v2gpki.profile.load import Catalogue
+from v2gpki.services.pools.contract_certificates import valid_certificates
 from v2gpki.services.pools.ownership import Ownership
 from v2gpki.services.pools.pcid import parsed_pcid, pcid_key
 from v2gpki.services.pools.root_pool import RootPool
-from v2gpki.services.pools.standing import revoked_here, valid_certificates
 from v2gpki.services.pools.takeover import other_root
 from v2gpki.services.pools.writing import Writing
+from v2gpki.services.standing import Standing
 from v2gpki.services.trust import TrustedChain, judge
 from v2gpki.store.pool_records import Contract, PooledVehicle
 from v2gpki.store.protocol import Store
@@ -100,6 +100,7 @@ class ProvisioningPool:
         self._store = store
         self._catalogue = catalogue
         self._roots = roots
+        self._standing = Standing(store)
         self._writing = Writing(seal, ready)
         self.policy = policy or ProvisioningPolicy()
         #: Which WMI belongs to which party.
@@ -150,8 +151,7 @@ class ProvisioningPool:
             require_evidence=require_evidence or self.policy.require_evidence,
             tolerate=self.policy.tolerate | frozenset(tolerate),
         )
-        if revoked := revoked_here(self._store, trusted.path.certificates):
-            raise refusal(revoked)
+        self._standing.require(trusted.path.certificates)
         identifier = _pcid_of(leaf)
         pcid = identifier.parts["key"]
         previous = _previous(previous_pcid, pcid)
@@ -355,7 +355,8 @@ def key_identifier_of(root: bytes) -> bytes:
 
 
 def _suite_of(leaf: CertificateView) -> str:
-    return next((suite.name for suite in SUITES.values() if leaf.spki.startswith(suite.spki_prefix)), "")
+    family = family_of(leaf.spki)
+    return "" if family is None else family.name
 
 
 def _pcid_of(leaf: CertificateView) -> Identifier:

@@ -21,7 +21,7 @@ from v2gpki.certs.lint import lint_certificate
 from v2gpki.certs.view import CertificateView, flaw_of_signature, view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding, V2GPKIError
-from v2gpki.keys.suites import SUITES
+from v2gpki.keys.suites import family_of
 from v2gpki.profile.duration import duration
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools.writing import Writing
@@ -288,9 +288,11 @@ class RootPool:
 
     def _editions(self, seen: CertificateView, *, every: bool = False) -> tuple[str, ...]:
         """The editions that know the key family of a root; laboratory editions only with ``every``."""
-        family = next((suite.name for suite in SUITES.values() if seen.spki.startswith(suite.spki_prefix)), "")
+        family = family_of(seen.spki)
+        if family is None:
+            return ()
         names = self._catalogue.editions() if every else self._conformant()
-        return tuple(name for name in names if family in self._catalogue.edition(name).suites)
+        return tuple(name for name in names if family.name in self._catalogue.edition(name).suites)
 
     def _root_roles(self, editions: Sequence[str]) -> tuple[str, ...]:
         branches = [branch for name in editions for branch in self._catalogue.edition(name).branches.values()]
@@ -338,8 +340,8 @@ class RootPool:
         findings: list[Finding] = []
         for edition in editions:
             if role in self._catalogue.roles(edition):
-                family = next(name for name, suite in SUITES.items() if seen.spki.startswith(suite.spki_prefix))
-                profile = self._catalogue.profile(edition, role, family)
+                family = family_of(seen.spki)
+                profile = self._catalogue.profile(edition, role, family.name if family is not None else None)
                 findings += [_told(finding, seen) for finding in lint_certificate(seen.der, profile)]
                 break
         least = self._policy.remaining.get(role, "")
