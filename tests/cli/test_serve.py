@@ -163,6 +163,23 @@ def test_what_cannot_be_served(
     assert json.loads(done.stderr)["code"] == name
 
 
+def test_a_trust_list_that_cannot_be_served_is_said_before_a_passphrase_is_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2GPKI_PASSPHRASE", "wrong")
+    (home / "list.ctl").write_text("no list")
+    (home / "v2gpki.toml").write_text(f'org = "Acme"\n[serve]\ntrust_list = "{home}/list.ctl"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "v2gpki", "serve", "--pools", "--listen", "127.0.0.1:0", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    said = json.loads(done.stderr)
+    assert (done.returncode, said["code"], said["facts"]["key"]) == (3, "file.unreadable", "serve.trust_list")
+
+
 def test_a_wrong_passphrase_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("V2GPKI_PASSPHRASE", "wrong")
     done = subprocess.run(

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from v2gpki.certs import signed_data
+from v2gpki.certs.cms import unarmoured
 from v2gpki.certs.signed_data import Signed
 from v2gpki.certs.view import flaw_of_signature, view
 from v2gpki.clock import rfc3339
@@ -162,7 +163,7 @@ def read(data: bytes) -> SignedTrustList:
     content = parse(signed.content)
     if isinstance(document, dict) and document.get("CTL") != json.loads(signed.content):
         raise _malformed("the list that is shown is not the one that was signed", "CTL")
-    return SignedTrustList(content, signed, octets)
+    return SignedTrustList(content, signed, unarmoured(octets))
 
 
 def opcp_document(listed: SignedTrustList) -> dict[str, object]:

@@ -145,13 +145,13 @@ class _Run:
     def begin_anew(self) -> NoReturn:
         """Start the process that has the keys, then become a program that never had the passphrase."""
         from v2gpki.cli.passphrase import VARIABLE
-        from v2gpki.servers.serving import chosen_parts
+        from v2gpki.servers.serving import checked_parts
         from v2gpki.servers.signing import life
 
         task = life.Task(
             self.frame.home_folder,
             self.settings,
-            chosen_parts(self.settings.parts),
+            checked_parts(self.settings),
             self.frame.passphrase,
             self.open,
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+from v2gpki.certs.trust_list import SignedTrustList, read, require_current
+from v2gpki.clients.pool_answers import Json, Reading
 from v2gpki.clients.pools import (
     ContractOffer,
     Edition,
-    Json,
     PoolClient,
-    Reading,
     RemoteAnswer,
     RemoteContract,
     RemoteDelivery,
@@ -25,6 +25,7 @@ from v2gpki.clients.pools import (
     endpoint_of,
     moment,
 )
+from v2gpki.services.trust_lists import require_signer
 
 NAMESPACES: dict[Edition, str] = {
     "iso15118-2": "urn:iso:15118:2:2013:MsgDef",
@@ -55,6 +56,20 @@ class OpcpClient(PoolClient):
     def delete_root(self, root_id: str) -> None:
         """Trust a root no more."""
         self._call("DELETE", f"{_RCP}/{quote(root_id, safe='')}")
+
+    def trust_list(
+        self, *, at: datetime, fingerprint: str = "", signers: Collection[bytes] = ()
+    ) -> SignedTrustList:
+        """The signed certificate trust list (CTL) of the provider, if it holds at ``at`` and whom you named signed it.
+
+        ``fingerprint`` is the SHA-256 of the signer's certificate (hex, colons allowed), ``signers`` are certificates
+        (DER) of which one must be it: without either nothing is believed. Whether it follows an earlier list is told by
+        ``certs.trust_list.require_newer``. Only OPCP has one. Raises ``client.*``, ``cms.*``, ``trust_list.*``.
+        """
+        listed = read(self._octets("/v1/root/ctl"))
+        require_signer(listed, at=at, fingerprint=fingerprint, certificates=signers)
+        require_current(listed.content, at)
+        return listed
 
     def publish_vehicle(
         self, chain: Sequence[bytes], *, edition: Edition, v2g_roots: Sequence[bytes] = (), previous_pcid: str = ""

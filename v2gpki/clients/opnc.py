@@ -8,12 +8,11 @@ from typing import Literal
 from urllib.parse import quote
 
 from v2gpki.clients.exchange import Exchange
+from v2gpki.clients.pool_answers import Json, Reading
 from v2gpki.clients.pools import (
     ContractOffer,
     Edition,
-    Json,
     PoolClient,
-    Reading,
     RemoteAnswer,
     RemoteContract,
     RemoteDelivery,

@@ -1,35 +1,32 @@
-"""What the clients of remote pools share: values in nobody's dialect, calls over an exchange, answers read strictly.
+"""What the clients of remote pools share: values in nobody's dialect, and calls over an exchange.
 
 `OpcpClient` and `OpncClient` have the same methods, `PoolProvider`'s. Refusals carry what the provider said, with its
-trace id. Answers are not trusted: fields have their types, octets are base64; whom to trust is judged by whoever asked.
+trace id. Answers are not trusted (`pool_answers`); whom to trust is judged by whoever asked.
 Sources: OPCP 1.0, OPNC v1.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self
 
 import httpx
 
 from v2gpki.clients.exchange import Exchange
+from v2gpki.clients.pool_answers import Answered, Json, Reading, place, read_json
 from v2gpki.clock import rfc3339
-from v2gpki.errors import V2GPKIError
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 #: What a root is for, in the words of OPCP.
 RootKind = Literal["V2G", "MO", "OEM", "PE"]
 Edition = Literal["iso15118-2", "iso15118-20"]
 
 #: Statuses whose body says why.
 _TELLING = (400, 404, 409, 413, 415, 422)
-_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +238,26 @@ class PoolClient:
         repeatable: bool = True,
     ) -> Answered:
         """Send and read; what is refused raises ``client.refused`` with the provider's words."""
+        response = self._send(
+            method, path, body, params=params, headers=headers, accept=accept, repeatable=repeatable
+        )
+        return Answered(response.status_code, read_json(response), place(response))
+
+    def _octets(self, path: str) -> bytes:
+        """What stands at a path, in whatever form; raises as ``_call``."""
+        return self._send("GET", path, headers={"Accept": "application/json, */*;q=0.5"}).content
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (),
+        repeatable: bool = True,
+    ) -> httpx.Response:
         content = None if body is None else json.dumps(body).encode("ascii")
         sent = {"Accept": "application/json", **(headers or {})}
         if content is not None:
@@ -254,113 +271,9 @@ class PoolClient:
             repeatable=repeatable,
             accept=_TELLING,
         )
-        answered = Answered(response.status_code, _read(response), str(response.request.url.copy_with(query=None)))
         if response.status_code >= 400 and response.status_code not in accept:
-            raise answered.refusal()
-        return answered
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What came back: a status and JSON."""
-
-    status: int
-    value: Json
-    url: str
-
-    def object(self, name: str = "") -> Reading:
-        """The answer, or a member of it, as an object."""
-        whole = Reading(self.value if isinstance(self.value, dict) else None, self.url)
-        return whole.inner(name) if name else whole
-
-    def objects(self) -> list[Reading]:
-        """The answer as a list of objects."""
-        if not isinstance(self.value, list):
-            raise bad_answer(self.url, "it is no list")
-        return [Reading(one if isinstance(one, dict) else None, self.url) for one in self.value]
-
-    @property
-    def said(self) -> str:
-        """Why it was refused, in the provider's words."""
-        value = self.value if isinstance(self.value, dict) else {}
-        messages = value.get("errorMessages")
-        told = [str(one) for one in messages] if isinstance(messages, list) else []
-        trace = value.get("traceId")
-        text = "; ".join(told)[:_SHOWN]
-        shown = "".join(character if character.isprintable() else "?" for character in text)
-        return f"{shown or 'no reason given'} (trace {str(trace)[:40]!a})" if trace else shown or "no reason given"
-
-    def refusal(self) -> V2GPKIError:
-        """The refusal as an error."""
-        return V2GPKIError(
-            "client.refused",
-            f"{self.url} answered HTTP {self.status}: {self.said}",
-            hint="correct the request" if self.status != 404 else "check the identifier: nothing is there",
-            facts={"url": self.url, "status": self.status, "said": self.said},
-        )
-
-
-class Reading:
-    """An object of an answer; every reader raises ``client.bad_answer``."""
-
-    __slots__ = ("_url", "_values")
-
-    def __init__(self, values: Mapping[str, Json] | None, url: str) -> None:
-        if values is None:
-            raise bad_answer(url, "it is no JSON object")
-        self._values = values
-        self._url = url
-
-    def text(self, name: str) -> str:
-        """A text that must be there."""
-        value = self._values.get(name)
-        if not isinstance(value, str):
-            raise bad_answer(self._url, f"{name} is no text")
-        return value
-
-    def optional(self, name: str, default: str = "") -> str:
-        """A text, or the default when there is none."""
-        return default if self._values.get(name) is None else self.text(name)
-
-    def flag(self, name: str) -> bool:
-        """Whether it says true."""
-        return self._values.get(name) is True
-
-    def octets(self, name: str) -> bytes:
-        """Octets in base64 that must be there."""
-        try:
-            return base64.b64decode("".join(self.text(name).split()), validate=True)
-        except (binascii.Error, ValueError) as problem:
-            raise bad_answer(self._url, f"{name} is no base64") from problem
-
-    def optional_octets(self, name: str) -> bytes | None:
-        """Octets, None when there are none."""
-        return None if self._values.get(name) in (None, "") else self.octets(name)
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts, empty when there is none."""
-        value = self._values.get(name) or []
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise bad_answer(self._url, f"{name} is no list of texts")
-        return tuple(str(one) for one in value)
-
-    def inner(self, name: str) -> Reading:
-        """An object inside."""
-        value = self._values.get(name)
-        if not isinstance(value, dict):
-            raise bad_answer(self._url, f"it has no object {name}")
-        return Reading(value, self._url)
-
-    def list(self, name: str) -> list[Reading]:
-        """A list of objects inside."""
-        value = self._values.get(name)
-        if not isinstance(value, list):
-            raise bad_answer(self._url, f"it has no list {name}")
-        return [Reading(one if isinstance(one, dict) else None, self._url) for one in value]
-
-    def has(self, name: str) -> bool:
-        """Whether it is there and not null."""
-        return self._values.get(name) is not None
+            raise Answered(response.status_code, read_json(response), place(response)).refusal()
+        return response
 
 
 def endpoint_of(found: Reading) -> RemoteEndpoint:
@@ -382,26 +295,3 @@ def b64(octets: bytes) -> str:
 def moment(at: datetime) -> str:
     """A moment as both dialects write it."""
     return rfc3339(at)
-
-
-def bad_answer(url: str, why: str) -> V2GPKIError:
-    """The refusal of an answer that is none."""
-    return V2GPKIError(
-        "client.bad_answer",
-        f"the answer of {url} cannot be used: {why}",
-        hint="check address and dialect of the provider",
-        facts={"url": url},
-    )
-
-
-def _read(response: httpx.Response) -> Json:
-    if not response.content.strip():
-        return None
-    try:
-        value: Json = json.loads(response.content)
-    except (ValueError, RecursionError):
-        # Proxies answer refusals in pages of their own.
-        if response.status_code >= 400:
-            return None
-        raise bad_answer(str(response.request.url.copy_with(query=None)), "it is no JSON") from None
-    return value

@@ -52,7 +52,7 @@ class Serving:
     def run(self) -> None:
         """Serve until told to stop. Raises ``serving.*``, and what opening the home raises."""
         settings = self.settings
-        chosen = chosen_parts(settings.parts)
+        chosen = checked_parts(settings)
         with ExitStack() as stack:
             stack.callback(self._untell)
             bound = self._bind(stack)
@@ -148,6 +148,19 @@ class Serving:
     def _untell(self) -> None:
         if self.ready_file is not None:
             self.ready_file.unlink(missing_ok=True)
+
+
+def checked_parts(settings: ServeSettings) -> tuple[str, ...]:
+    """The parts that are served, after a look at what their settings name; nothing is opened before it.
+
+    Raises ``serving.unknown_part``, ``file.unreadable``, ``settings.bad_value``.
+    """
+    chosen = chosen_parts(settings.parts)
+    if "pools" in chosen:
+        from v2gpki.servers.http.pools_part import check_settings  # noqa: PLC0415  # only what is chosen is imported
+
+        check_settings(settings)
+    return chosen
 
 
 def chosen_parts(names: tuple[str, ...]) -> tuple[str, ...]:

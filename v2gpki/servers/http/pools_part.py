@@ -20,6 +20,8 @@ from v2gpki.wiring.serve_settings import ServeSettings
 from v2gpki.wiring.webhooks import webhooks_of
 
 REALM = "v2gpki pools"
+#: Twice what a signed list may have: it may be base64.
+_LARGEST_TRUST_LIST = 16 * 1024 * 1024
 
 
 def pools_part(
@@ -51,6 +53,13 @@ def pools_part(
     )
 
 
+def check_settings(settings: ServeSettings) -> None:
+    """Refuse what the pools could not be served with, before anything is opened: ``file.unreadable`` for the trust
+    list, ``settings.bad_value`` for webhooks."""
+    policy_of(settings)
+    _TrustListFile(settings.trust_list).current()
+
+
 class _TrustListFile:
     """A signed trust list in a file, read when it changed."""
 
@@ -65,15 +74,28 @@ class _TrustListFile:
         try:
             changed = Path(self._path).stat().st_mtime_ns
             if self._read is None or self._read[0] != changed:
-                self._read = changed, read(Path(self._path).read_bytes())
-        except (OSError, V2GPKIError) as problem:
+                self._read = changed, read(_octets(Path(self._path)))
+        except (OSError, ValueError, V2GPKIError) as problem:
+            why = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
             raise V2GPKIError(
                 "file.unreadable",
-                f"the trust list {self._path} cannot be read: {problem}",
-                hint="write it with v2gpki ctl sign",
-                facts={"path": self._path},
+                f"the trust list {self._path!a} cannot be served: {why}",
+                hint="correct serve.trust_list: a file that v2gpki ctl sign wrote, or no such setting",
+                clause="OPCP rcp.v1",
+                facts={"path": self._path, "key": "serve.trust_list"},
             ) from problem
         return self._read[1]
+
+
+def _octets(path: Path) -> bytes:
+    # Anything else could keep whoever reads it waiting.
+    if not path.is_file():
+        raise OSError("it is no file")
+    with path.open("rb") as opened:
+        octets = opened.read(_LARGEST_TRUST_LIST + 1)
+    if len(octets) > _LARGEST_TRUST_LIST:
+        raise OSError(f"it is larger than {_LARGEST_TRUST_LIST} octets")
+    return octets
 
 
 def policy_of(settings: ServeSettings) -> WebhookPolicy:
