@@ -150,6 +150,10 @@ def test_recognise_takes_the_first_kind_that_accepts() -> None:
     assert recognise(("seccid", "evseid", "cpid"), SECCID).kind == "seccid"
     assert recognise(("seccid", "evseid", "cpid"), "DE*ICE*E45B").kind == "evseid"
     assert recognise(("seccid", "evseid", "cpid"), "CP001").kind == "cpid"
+    assert recognise(("cpid", "evseid"), "DE*ICE*E45B").kind == "cpid"
+    assert recognise(("evseid", "cpid"), "de*ice*e45b").kind == "evseid"
+    # What looks like the first kind and is none of it: an outlet of stars alone.
+    assert recognise(("evseid", "hostname", "text"), "DE*ICE*E**").kind == "text"
     with pytest.raises(V2GPKIError) as caught:
         recognise(("seccid", "evseid", "cpid"), "no id")
     for kind in ("SECCID", "EVSEID", "CPID"):

@@ -360,6 +360,19 @@ def test_rows_are_taken_away(iso2: v2gpki.CertificateAuthority) -> None:
     assert table.remove("nobody", caller="me") == 0
 
 
+def test_a_row_counts_at_once_whoever_wrote_it(iso2: v2gpki.CertificateAuthority) -> None:
+    asked, written = registrations_of(iso2), registrations_of(iso2)
+    where = ("cpo-a", "secc", "iso15118-2", "DE*ICE*E7")
+    assert not asked.allowed(*where)
+    written.register("cpo-a", "secc", prefixes=["DE*ICE"], caller="me")
+    assert asked.allowed(*where)
+    assert not asked.allowed("cpo-b", *where[1:])
+    written.remove("cpo-a", caller="me")
+    assert not asked.allowed(*where)
+    written.register("cpo-a", "secc", identifiers=["DE*ICE*E7"], caller="me")
+    assert asked.allowed(*where)
+
+
 def test_registering_again_changes_nothing(iso2: v2gpki.CertificateAuthority) -> None:
     table = registrations_of(iso2)
     before = iso2.store.audit_tip()[0]

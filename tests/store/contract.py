@@ -111,6 +111,19 @@ class StoreContract:
         assert store.completed("factory", "row-1") == made
         assert store.completed("other", "row-1") is None
 
+    def test_many_keys_of_idempotence_at_once(self, store: Store) -> None:
+        """More than one statement takes, in a number that is no power of two."""
+        wanted = [intent(number, key=f"row-{number}") for number in range(300)]
+        pending, foreign = intent(300, key="row-300"), intent(301, key="row-301", caller="other")
+        store.record_intents([*wanted, pending, foreign])
+        made = [certificate(one) for one in (*wanted, foreign)]
+        store.commit_results(made, [one.reference for one in (*wanted, foreign)])
+        asked = [f"row-{number}" for number in range(303)]
+        assert store.completed_many("factory", asked) == {f"row-{number}": made[number] for number in range(300)}
+        assert store.completed_many("other", asked) == {"row-301": made[-1]}
+        assert store.completed_many("factory", ["row-2", "row-1", "row-2"]) == {"row-1": made[1], "row-2": made[2]}
+        assert store.completed_many("factory", []) == {}
+
     @pytest.mark.parametrize("finished", [False, True])
     def test_a_key_of_idempotence_is_used_once(self, store: Store, finished: bool) -> None:
         wanted = intent(1, key="row-1")
@@ -345,6 +358,18 @@ class StoreContract:
             store.revoke(ISSUER, 4711, LATER, "superseded", "me")
         with pytest.raises(ValueError):
             store.revoke(ISSUER, made[0].serial, LATER, "because", "me")
+
+    def test_ids_with_a_revoked_certificate(self, store: Store) -> None:
+        wanted = [changed(intent(number), identifier=name) for number, name in enumerate(("A", "A", "B", "", "C"))]
+        store.record_intents(wanted)
+        made = [certificate(one) for one in wanted]
+        store.commit_results(made, [one.reference for one in wanted])
+        assert store.revoked_identifiers(["A", "B", "C"]) == frozenset()
+        for one in (made[1], made[3], made[4]):
+            store.revoke(ISSUER, one.serial, LATER, "superseded", "me")
+        assert store.revoked_identifiers(["A", "B", "", "D"]) == {"A"}
+        assert store.revoked_identifiers({"A", "B", "C"}) == {"A", "C"}
+        assert store.revoked_identifiers([]) == frozenset()
 
     def test_what_a_crl_lists(self, store: Store) -> None:
         made = issue(store, range(8))

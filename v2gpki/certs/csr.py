@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from v2gpki.certs.lint.reader import SEQUENCE, MalformedError, Reader
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import PrivateKey, Suite, load_public_key, spki_of, suite_of, suite_of_spki
+from v2gpki.keys.suites import PrivateKey, Suite, load_public_key, plain_suite, spki_of, suite_of, suite_of_spki
 
 LARGEST = 65536
 
@@ -66,11 +66,15 @@ def load_csr(data: bytes) -> CertificateRequest:
     # The value is a BIT STRING of whole octets; some readers take unused bits where the last ones happen to be zero.
     if der[len(der) - len(request.signature) - 1 : len(der) - len(request.signature)] != b"\x00":
         raise _malformed("its signature has unused bits")
-    spki = _canonical(_requested_key(request), "the requested key", "csr.unsupported_key")
-    suite = suite_of_spki(spki)
-    if not suite.signs:
-        raise _unsupported_key("an X448 key, which cannot have signed this request", "RFC 8410 1")
-    _check_signature(request)
+    spki = _requested_key(request)
+    suite = plain_suite(spki)
+    if suite is None or not _proves(request):
+        # The key is written otherwise, or it is no key: read by itself, and named if it is refused.
+        spki = _canonical(spki, "the requested key", "csr.unsupported_key")
+        suite = suite_of_spki(spki)
+        if not suite.signs:
+            raise _unsupported_key("an X448 key, which cannot have signed this request", "RFC 8410 1")
+        _check_signature(request)
     try:
         names = tuple(
             value.decode("latin-1") if isinstance(value := attribute.value, bytes) else value
@@ -187,6 +191,15 @@ def _canonical(spki: bytes, what: str, unsupported_code: str) -> bytes:
         message = problem.message.replace("the public key", what, 1)
         code = "csr.malformed" if unsupported_code else problem.code
         raise V2GPKIError(code, message, hint=problem.hint, clause=problem.clause, facts=problem.facts) from problem
+
+
+def _proves(request: x509.CertificateSigningRequest) -> bool:
+    """Whether the request's key is one, on its curve, and signed it with a good hash: both are found out at once."""
+    try:
+        algorithm = request.signature_hash_algorithm
+        return algorithm is not None and algorithm.name in _GOOD_HASHES and request.is_signature_valid
+    except (UnsupportedAlgorithm, ValueError):
+        return False
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:

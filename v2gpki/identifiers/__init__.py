@@ -9,7 +9,9 @@ VDE-AR-E 2802-100-1, the OPCP document on identifiers, RFC 5280 appendix A.1 (ub
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NoReturn
 
@@ -29,6 +31,9 @@ _PARSERS: Mapping[str, Callable[[str], Identifier]] = {
     "hostname": named.parse_hostname,
     "text": named.parse_text,
 }
+
+#: What a text in capitals has to look like to be of a kind at all; its parser says more.
+_FORMS: Mapping[str, re.Pattern[str]] = {"evseid": evseid.PATTERN, "seccid": seccid.PATTERN}
 
 #: Every kind that ``parse`` knows.
 KINDS: tuple[str, ...] = tuple(_PARSERS)
@@ -65,7 +70,14 @@ def recognise(kinds: Sequence[str], text: str) -> Identifier:
 
 @lru_cache(maxsize=4096)
 def _recognised(kinds: tuple[str, ...], text: str) -> Identifier:
-    """Kept: on its way to a certificate an identifier is read several times, and refusing the first kind costs most."""
+    """Kept: on its way to a certificate an identifier is read several times."""
+    if len(kinds) > 1:
+        # Wording why it is not of the first kind costs more than reading it as the second.
+        capitals = text.upper()
+        kinds_left = [kind for kind in kinds if kind not in _FORMS or _FORMS[kind].fullmatch(capitals)]
+        with suppress(V2GPKIError):
+            if kinds_left:
+                return parse(kinds_left[0], text)
     reasons: list[str] = []
     for kind in kinds:
         try:

@@ -21,13 +21,13 @@ FORM = (
 )
 LONGEST = 37
 
-_EVSEID = re.compile(r"([A-Z]{2})\*?([0-9A-Z]{3})\*?E([0-9A-Z*]{1,31})")
+PATTERN = re.compile(r"([A-Z]{2})\*?([0-9A-Z]{3})\*?E([0-9A-Z*]{1,31})")
 _DIN = re.compile(r"\+?[0-9]{1,3}\*[0-9]{3,6}\*[0-9*]{1,32}")
 
 
 def parse(text: str) -> Identifier:
     """Read an EVSEID; raises ``identifier.invalid``. Parts: country, operator, outlet, key."""
-    match = _EVSEID.fullmatch(text.upper())
+    match = PATTERN.fullmatch(text.upper())
     if match is None or not text.isascii():
         hint = ""
         if _DIN.fullmatch(text) is not None and text.isascii():

@@ -22,12 +22,12 @@ FORM = (
 )
 SHORTEST, LONGEST = 39, 64
 
-_SECCID = re.compile(r"([A-Z]{2})(-?)([0-9A-Z]{3})\2S\2([0-9A-Z]{32,58})(?:-([0-9A-Z]))?")
+PATTERN = re.compile(r"([A-Z]{2})(-?)([0-9A-Z]{3})\2S\2([0-9A-Z]{32,58})(?:-([0-9A-Z]))?")
 
 
 def parse(text: str) -> Identifier:
     """Read a SECCID; raises ``identifier.invalid``. Parts: country, operator, controller, check, key."""
-    match = _SECCID.fullmatch(text.upper())
+    match = PATTERN.fullmatch(text.upper())
     if match is None or not text.isascii() or not SHORTEST <= len(text) <= LONGEST:
         raise refusal("seccid", text, FORM, clause=CLAUSE, separators="-")
     country, _, operator, controller, check = match.groups("")

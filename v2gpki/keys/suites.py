@@ -86,6 +86,11 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
+_PLAIN = tuple(
+    (suite, suite.spki_prefix + _UNCOMPRESSED) for suite in SUITES.values() if suite.curve is not None
+)
+
+
 def suite_of(key: PublicKey | PrivateKey) -> Suite:
     """The suite of a key; a curve outside the table raises ``key.unsupported``."""
     if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
@@ -116,6 +121,15 @@ def suite_of_spki(spki: bytes) -> Suite:
         clause="RFC 5480 2.2",
         facts={"suite": found.name},
     )
+
+
+def plain_suite(spki: bytes) -> Suite | None:
+    """The suite of a DER SubjectPublicKeyInfo of an EC key in its one form here: named curve, point uncompressed, each
+    octet but the coordinates fixed. None for any other. Whether the point is on its curve is not looked at."""
+    for suite, start in _PLAIN:
+        if len(spki) == len(start) + suite.point_size - 1 and spki.startswith(start):
+            return suite
+    return None
 
 
 def family_of(spki: bytes) -> Suite | None:

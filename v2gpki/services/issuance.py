@@ -227,10 +227,13 @@ class Issuance:
         is found before the first intent is recorded.
         """
         now = self._clock.now().replace(microsecond=0)
-        answers: dict[int, Issued] = {}
-        for index, order in enumerate(orders):
-            if order.idempotence_key and (earlier := self._store.completed(caller, order.idempotence_key)):
-                answers[index] = self._replay(order, earlier)
+        keys = [order.idempotence_key for order in orders if order.idempotence_key]
+        earlier = self._store.completed_many(caller, keys) if keys else {}
+        answers = {
+            index: self._replay(order, earlier[order.idempotence_key])
+            for index, order in enumerate(orders)
+            if order.idempotence_key in earlier
+        }
         fresh = [order for index, order in enumerate(orders) if index not in answers]
         issued = iter(self._issue_fresh(fresh, now, caller, deliver) if fresh else [])
         return [answers[index] if index in answers else next(issued) for index in range(len(orders))]

@@ -17,6 +17,7 @@ from v2gpki.store.access_records import Grant
 from v2gpki.store.protocol import Store
 
 _MOST_PREFIX = 100
+_MOST_KNOWN = 10_000
 
 
 class Registrations:
@@ -29,6 +30,8 @@ class Registrations:
         self._catalogue = catalogue
         self._clock = clock
         self._seal = seal
+        #: Beginnings of ids by (identity, role, edition), at one revision of the table.
+        self._known: tuple[int, dict[tuple[str, str, str], tuple[str, ...]]] = (-1, {})
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -40,10 +43,10 @@ class Registrations:
             return False
         if wanted is None:
             return self._access.has_grant(identity, role, edition)
-        if self._access.granted(identity, role, edition, identity_of(wanted)):
+        prefixes = self._prefixes(identity, role, edition)
+        if any(text.startswith(prefixes) for text in (wanted.normal, wanted.parts["key"])):
             return True
-        prefixes = self._access.granted_prefixes(identity, role, edition)
-        return any(text.startswith(prefixes) for text in (wanted.normal, wanted.parts["key"]))
+        return self._access.granted(identity, role, edition, identity_of(wanted))
 
     def identifiers(self, identity: str, role: str, edition: str) -> tuple[str, ...]:
         """See ``services.est.EnrolmentRegistry``."""
@@ -119,6 +122,21 @@ class Registrations:
         return gone
 
     # -- helpers -------------------------------------------------------------------------------
+
+    def _prefixes(self, identity: str, role: str, edition: str) -> tuple[str, ...]:
+        """The beginnings of ids that are granted; kept until any process changes the table."""
+        revision = self._access.revision()
+        kept, known = self._known
+        if kept != revision:
+            known = {}
+            self._known = revision, known
+        where = (identity, role, edition)
+        found = known.get(where)
+        if found is None:
+            found = self._access.granted_prefixes(*where)
+            if len(known) < _MOST_KNOWN:
+                known[where] = found
+        return found
 
     def _editions(self, role: str, edition: str) -> list[str]:
         """The editions that a row is for; at least one of them has the role."""

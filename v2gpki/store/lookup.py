@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,9 @@ from v2gpki.store.records import AuthorityRecord, CertificateRecord, Certificate
 
 #: A prefix of so many hex digits matches a thousandth of the certificates or less.
 SELECTIVE = 3
+#: So many values are looked up in one statement.
+_LARGEST_GROUP = 256
+_OF_C = ", ".join(f"c.{column}" for column in rows.CERTIFICATE.split(", "))
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -140,6 +143,44 @@ def completed(connection: sqlite3.Connection, caller: str, idempotence_key: str)
         "SELECT issuer_id, serial FROM idempotence WHERE idempotence_key = ? AND caller = ?", (idempotence_key, caller)
     ).fetchone()
     return None if row is None else one(connection, row[0], int(row[1], 16))
+
+
+def completed_many(
+    connection: sqlite3.Connection, caller: str, idempotence_keys: Collection[str]
+) -> dict[str, CertificateRecord]:
+    """The certificates behind idempotence keys, by key."""
+    found: dict[str, CertificateRecord] = {}
+    for marks, keys in _groups(idempotence_keys):
+        sql = (
+            f"SELECT {_OF_C}, i.idempotence_key FROM idempotence AS i "
+            "CROSS JOIN certificates AS c ON c.serial = i.serial AND c.issuer_id = i.issuer_id "
+            f"WHERE i.idempotence_key IN ({marks}) AND i.caller = ?"
+        )
+        found |= {row[-1]: rows.certificate_of(row) for row in connection.execute(sql, (*keys, caller))}
+    return found
+
+
+def revoked_identifiers(connection: sqlite3.Connection, identifiers: Collection[str]) -> frozenset[str]:
+    """Those of them for which a certificate was revoked."""
+    found: set[str] = set()
+    for marks, wanted in _groups(identifiers):
+        sql = (
+            f"SELECT DISTINCT identifier FROM certificates WHERE identifier IN ({marks}) "
+            "AND identifier <> '' AND state = 'revoked'"
+        )
+        found.update(row[0] for row in connection.execute(sql, wanted))
+    return frozenset(found)
+
+
+def _groups(values: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Placeholders and values of a few look-ups with IN; the last one is repeated up to a power of two, so that there
+    are few statements to prepare."""
+    given = list(values)
+    for start in range(0, len(given), _LARGEST_GROUP):
+        group = given[start : start + _LARGEST_GROUP]
+        size = 1 << (len(group) - 1).bit_length()
+        group += group[-1:] * (size - len(group))
+        yield ", ".join("?" * size), group
 
 
 def serials(

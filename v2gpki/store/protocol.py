@@ -5,7 +5,7 @@ transaction, durable when it returns, and writes its audit rows in that same tra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -70,6 +70,10 @@ class Store(Protocol):
         """The certificate that this caller got for this key, if any."""
         ...
 
+    def completed_many(self, caller: str, idempotence_keys: Collection[str]) -> dict[str, CertificateRecord]:
+        """The certificates that this caller got for these keys, by key; a key without one is not in it."""
+        ...
+
     # -- the pools ---------------------------------------------------------------------------
     @property
     def pools(self) -> PoolStore:
@@ -130,6 +134,10 @@ class Store(Protocol):
         expiring_before: datetime | None = None,
     ) -> int:
         """How many certificates ``find_certificates`` would give."""
+        ...
+
+    def revoked_identifiers(self, identifiers: Collection[str]) -> frozenset[str]:
+        """Those of ``identifiers`` for which a certificate was revoked."""
         ...
 
     def issued_tally(self, *, after: int = 0) -> tuple[int, dict[tuple[str, str], int]]:

@@ -9,7 +9,7 @@ neither sqlite-utils, nor the pools, nor the migrations: only making a home or o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +121,11 @@ class SqliteStore:
         with self._reading() as connection:
             return lookup.completed(connection, caller, idempotence_key)
 
+    def completed_many(self, caller: str, idempotence_keys: Collection[str]) -> dict[str, CertificateRecord]:
+        """One look-up."""
+        with self._reading() as connection:
+            return lookup.completed_many(connection, caller, idempotence_keys)
+
     # -- the pools ---------------------------------------------------------------------------
     @property
     def pools(self) -> SqlitePools:
@@ -206,6 +211,11 @@ class SqliteStore:
         wanted = CertificateFilter("", issuer_id, edition, role, identifier, state, expiring_before)
         with self._reading() as connection:
             return lookup.count(connection, wanted)
+
+    def revoked_identifiers(self, identifiers: Collection[str]) -> frozenset[str]:
+        """One look-up."""
+        with self._reading() as connection:
+            return lookup.revoked_identifiers(connection, identifiers)
 
     def issued_tally(self, *, after: int = 0) -> tuple[int, dict[tuple[str, str], int]]:
         """How many were issued since a mark, by edition and role; and the new mark."""

@@ -238,6 +238,32 @@ def test_a_group_is_answered_each_by_itself(iso2: CertificateAuthority) -> None:
     assert iso2.store.count_certificates(role="secc") == 3
 
 
+def test_what_the_store_knows_is_told_each_member_of_a_group(iso2: CertificateAuthority) -> None:
+    """A key that was reported, requests that were answered before, to the one who asks and to another, and new ones."""
+    service = service_of(iso2, [Registration(name, "secc", "", (), ("",)) for name in ("cpo-a", "cpo-b")])
+    target = service.labels.target("cpo")
+    reported, given = key(), csr(key(), "DE*ICE*E2")
+    stolen = service.enrol("cpo-a", csr(reported, "DE*ICE*E1"), target)
+    iso2.revoke(f"{stolen.record.serial:x}", "keyCompromise")
+    first = service.enrol("cpo-a", given, target)
+    asked = [
+        ("cpo-a", csr(reported, "DE*ICE*E1")),
+        ("cpo-a", given),
+        ("cpo-a", csr(key(), "DE*ICE*E1")),
+        ("cpo-b", given),
+        ("cpo-b", csr(reported, "DE*ICE*E1")),
+        ("cpo-a", csr(reported, "DE*ICE*E3")),
+    ]
+    answers = service.answer_many([EnrolRequest(identity, request, target) for identity, request in asked])
+    codes = [answer.code if isinstance(answer, V2GPKIError) else answer.repeated for answer in answers]
+    assert codes == ["est.key_compromised", True, False, False, "est.key_compromised", False]
+    again, another = answers[1], answers[3]
+    assert isinstance(again, Enrolled)
+    assert isinstance(another, Enrolled)
+    assert again.record == first.record
+    assert another.record.serial != first.record.serial
+
+
 def test_a_member_that_issuing_refuses_takes_nobody_along(iso2: CertificateAuthority) -> None:
     table = [Registration("cpo-a", "secc", "", (), ("",))]
     service = service_of(iso2, table)

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import base64
 import hmac
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -30,21 +29,19 @@ from v2gpki.identifiers import Identifier, recognise
 from v2gpki.keys.suites import SUITES
 from v2gpki.profile.load import Catalogue
 from v2gpki.profile.model import Profile
-from v2gpki.services.directory import Directory
 from v2gpki.services.est import refusals
 from v2gpki.services.est.ca_certificates import ca_certificates
 from v2gpki.services.est.holders import Holders
 from v2gpki.services.est.labels import Labels, Target
 from v2gpki.services.est.registry import EnrolmentRegistry
 from v2gpki.services.est.request_attributes import request_attributes
+from v2gpki.services.est.ways import Ways
 from v2gpki.services.issuance import Issuance, Issued, Order
 from v2gpki.services.routing import Route, Routing
 from v2gpki.services.standing import Standing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import CertificateRecord
 
-#: How long a way to an issuer is kept before it is looked up again: changes by other processes are seen after it.
-_KEPT = timedelta(seconds=1)
 #: A renewal of a renewal of .. with the same request, each after the end of the one before.
 _MOST_RENEWALS = 64
 
@@ -90,7 +87,7 @@ class _Prepared(NamedTuple):
 
     caller: str
     order: Order
-    earlier: CertificateRecord | None
+    earlier: CertificateRecord | None = None
 
 
 class EstService:
@@ -111,16 +108,12 @@ class EstService:
         self.labels = labels or Labels(catalogue)
         self._store = store
         self._catalogue = catalogue
-        self._routing = routing
-        self._directory = Directory(store, catalogue)
+        self._ways = Ways(store, catalogue, routing)
         self._issuance = issuance
         self._registry = registry
         self._holders = Holders(store, registry)
         self._standing = Standing(store)
         self._clock = clock
-        self._lock = threading.Lock()
-        self._routes: dict[tuple[str, str, str, str], tuple[datetime, Route]] = {}
-        self._families: dict[tuple[str, str], dict[str, str]] = {}
 
     # -- what anybody may ask ------------------------------------------------------------------
 
@@ -128,8 +121,8 @@ class EstService:
         """The CA certificates of a target: issuer first, then those above it, then those of the root's other
         generations with the links between them, the current root last (where clients of the field look for it)."""
         now = self._clock.now()
-        suite = target.suite or self._default_suite(target)
-        issuer = self._store.authority(self._route(target, suite, now).issuer_id)
+        suite = target.suite or self._ways.default_family(target)
+        issuer = self._store.authority(self._ways.route(target, suite, now).issuer_id)
         if issuer is None:
             raise refusals.unknown_label(target)
         rollover = self.labels.options(target).rollover
@@ -140,7 +133,8 @@ class EstService:
         options = self.labels.options(target)
         if not options.attributes:
             return None
-        profile = self._catalogue.profile(target.edition, target.role, target.suite or self._default_suite(target))
+        suite = target.suite or self._ways.default_family(target)
+        profile = self._catalogue.profile(target.edition, target.role, suite)
         return request_attributes(SUITES[profile.key.suite], binding=options.binding == "required")
 
     # -- enrolment -----------------------------------------------------------------------------
@@ -176,26 +170,31 @@ class EstService:
     def answer_many(self, requests: Sequence[EnrolRequest]) -> list[Enrolled | V2GPKIError]:
         """Answer requests that came together in one group of commits; what is wrong with one refuses that one only."""
         now = self._clock.now()
-        answers: list[Enrolled | V2GPKIError | None] = [None] * len(requests)
+        answers: dict[int, Enrolled | V2GPKIError] = {}
+        prepared: dict[int, _Prepared] = {}
+        with self._store.snapshot():
+            for index, request in enumerate(requests):
+                try:
+                    prepared[index] = self._prepare(request, now)
+                except V2GPKIError as refusal:
+                    answers[index] = refusal
+            known = self._known(list(prepared.values()), now)
         waiting: dict[str, dict[str, tuple[_Prepared, list[int]]]] = {}
-        for index, request in enumerate(requests):
-            try:
-                prepared = self._prepare(request, now)
-            except V2GPKIError as refusal:
-                answers[index] = refusal
-                continue
-            if prepared.earlier is not None:
-                answers[index] = self._again(prepared.earlier)
-                continue
-            same = waiting.setdefault(prepared.caller, {})
-            same.setdefault(prepared.order.idempotence_key, (prepared, []))[1].append(index)
+        for index, found in zip(prepared, known, strict=True):
+            if isinstance(found, V2GPKIError):
+                answers[index] = found
+            elif found.earlier is not None:
+                answers[index] = self._again(found.earlier)
+            else:
+                same = waiting.setdefault(found.caller, {})
+                same.setdefault(found.order.idempotence_key, (found, []))[1].append(index)
         for caller, same in waiting.items():
             given = self._issue(caller, [prepared.order for prepared, _ in same.values()])
             for answer, (_, indices) in zip(given, same.values(), strict=True):
                 again = replace(answer, repeated=True) if isinstance(answer, Enrolled) else answer
                 for place, index in enumerate(indices):
                     answers[index] = again if place else answer
-        return [answer for answer in answers if answer is not None]
+        return [answers[index] for index in range(len(requests))]
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -209,10 +208,10 @@ class EstService:
         own_key = request.operation == "serverkeygen"
         if own_key:
             self._check_server_keys(target, asked)
-        suite = self._suite(target, csr.suite.name, any_key=own_key)
-        route = self._route(target, suite, now)
+        suite = self._ways.family(target, csr.suite.name, any_key=own_key)
+        route = self._ways.route(target, suite, now)
         identifier = self._asked_identifier(request.identity, target, route.profile, csr)
-        return self._order(request, csr, route, identifier, now, prefix="")
+        return self._order(request, csr, route, identifier, prefix="")
 
     def _renewal(
         self, request: EnrolRequest, csr: CertificateRequest, asked: csr_attributes.Attributes, now: datetime
@@ -237,13 +236,13 @@ class EstService:
             identifier.normal if identifier is not None else "",
             renamed=asked.new_subject is not None,
         )
-        suite = self._suite(target, csr.suite.name, any_key=False)
+        suite = self._ways.family(target, csr.suite.name, any_key=False)
         issuer = self._store.authority(record.issuer_id)
         # What another hierarchy issued is renewed there, by whoever issues for it now.
         named = issuer.slug if issuer is not None and suite == record.suite and issuer.state == "active" else ""
-        route = self._route(target, suite, now, issuer=named)
+        route = self._ways.route(target, suite, now, issuer=named)
         return self._order(
-            request._replace(identity=caller, target=target), csr, route, identifier, now, prefix=f"{record.serial:x}:"
+            request._replace(identity=caller, target=target), csr, route, identifier, prefix=f"{record.serial:x}:"
         )
 
     def _order(
@@ -252,31 +251,50 @@ class EstService:
         csr: CertificateRequest,
         route: Route,
         identifier: Identifier | None,
-        now: datetime,
         *,
         prefix: str,
     ) -> _Prepared:
-        own_key = request.operation == "serverkeygen"
-        order = Order(route.profile, route.issuer_id, route.constants, identifier, None if own_key else csr.spki)
-        if own_key:
-            return _Prepared(request.caller or request.identity, order, None)
-        self._check_key(csr, identifier)
-        profile = route.profile
-        caller = request.caller or request.identity
+        caller, profile = request.caller or request.identity, route.profile
+        if request.operation == "serverkeygen":
+            return _Prepared(caller, Order(profile, route.issuer_id, route.constants, identifier))
         digest = sha256(csr.der).hexdigest()
         key = f"est:{prefix}{profile.edition}:{profile.role}:{profile.suite}:{request.target.hierarchy}:{digest}"
-        key, earlier = self._earlier(caller, key, now)
-        return _Prepared(caller, order._replace(idempotence_key=key), earlier)
+        order = Order(profile, route.issuer_id, route.constants, identifier, csr.spki, idempotence_key=key)
+        return _Prepared(caller, order)
 
-    def _earlier(self, caller: str, key: str, now: datetime) -> tuple[str, CertificateRecord | None]:
+    def _known(self, group: Sequence[_Prepared], now: datetime) -> list[_Prepared | V2GPKIError]:
+        """The same with what the store knows of these requests: certificates that they got before, or keys that were
+        reported as compromised. It is asked once for all."""
+        ids = {item.order.identifier.normal for item in group if item.order.identifier is not None}
+        revoked = self._store.revoked_identifiers(ids)
+        earlier: dict[tuple[str, str], CertificateRecord] = {}
+        for caller in {item.caller for item in group}:
+            keys = [item.order.idempotence_key for item in group if item.caller == caller]
+            earlier |= {(caller, key): record for key, record in self._store.completed_many(caller, keys).items()}
+        known: list[_Prepared | V2GPKIError] = []
+        for item in group:
+            caller, order = item.caller, item.order
+            try:
+                if order.identifier is not None and order.identifier.normal in revoked:
+                    self._check_key(order)
+                key, found = self._earlier(caller, order.idempotence_key, earlier, now)
+                known.append(_Prepared(caller, order._replace(idempotence_key=key) if found is None else order, found))
+            except V2GPKIError as refusal:
+                known.append(refusal)
+        return known
+
+    def _earlier(
+        self, caller: str, key: str, known: Mapping[tuple[str, str], CertificateRecord], now: datetime
+    ) -> tuple[str, CertificateRecord | None]:
         """The certificate that this request got before, or the key under which it gets its next one."""
+        earlier = known.get((caller, key))
         for _ in range(_MOST_RENEWALS):
-            earlier = self._store.completed(caller, key)
             if earlier is None or now <= earlier.not_after:
                 if earlier is not None and self._standing.revoked(earlier):
                     raise refusals.revoked_answer(earlier)
                 return key, earlier
             key = f"{key.partition('#')[0]}#{earlier.serial:x}"
+            earlier = self._store.completed(caller, key)
         raise refusals.pending()
 
     def _issue(self, caller: str, orders: Sequence[Order]) -> list[Enrolled | V2GPKIError]:
@@ -285,8 +303,7 @@ class EstService:
             return [_enrolled(issued) for issued in self._issuance().issue(orders, caller=caller)]
         except V2GPKIError as refusal:
             if refusal.code in ("issuing.issuer_not_active", "store.unknown_authority", "issuing.issuer_expired"):
-                with self._lock:
-                    self._routes.clear()
+                self._ways.forget()
             if len(orders) == 1:
                 return [self._second_look(caller, orders[0], refusal)]
         return [answer for order in orders for answer in self._issue(caller, [order])]
@@ -350,13 +367,12 @@ class EstService:
 
     # -- what a request must be like -----------------------------------------------------------
 
-    def _check_key(self, csr: CertificateRequest, identifier: Identifier | None) -> None:
+    def _check_key(self, order: Order) -> None:
         """Refuse a key of this id that was reported as compromised."""
-        text = identifier.normal if identifier is not None else ""
-        if not text or not self._store.count_certificates(identifier=text, state="revoked"):
+        if order.identifier is None or order.spki is None:
             return
-        for record in self._store.find_certificates(identifier=text, state="revoked"):
-            if record.reason == "keyCompromise" and csr.spki in record.der:
+        for record in self._store.find_certificates(identifier=order.identifier.normal, state="revoked"):
+            if record.reason == "keyCompromise" and order.spki in record.der:
                 raise refusals.key_compromised(record)
 
     def _check_binding(self, request: EnrolRequest, password: str) -> None:
@@ -373,58 +389,6 @@ class EstService:
             raise refusals.no_server_keys(target)
         if asked.encrypted_key:
             raise refusals.key_encryption()
-
-    # -- the way -------------------------------------------------------------------------------
-
-    def _suite(self, target: Target, key: str, *, any_key: bool) -> str:
-        """The key family: the target's, else the one whose keys are like the request's."""
-        families = self._keys(target)
-        fitting = [family for family, wanted in families.items() if wanted == key]
-        if target.suite:
-            fitting = [target.suite] if any_key or target.suite in fitting else []
-        elif any_key and not fitting:
-            fitting = [next(iter(families))]
-        if not fitting:
-            wanted = [families[target.suite]] if target.suite else list(families.values())
-            raise refusals.wrong_key(target, key, wanted)
-        return fitting[0]
-
-    def _keys(self, target: Target) -> dict[str, str]:
-        """Family -> suite of the certified key, the default family first."""
-        where = (target.edition, target.role)
-        known = self._families.get(where)
-        if known is None:
-            families = self._catalogue.suites(*where)
-            known = {name: self._catalogue.profile(*where, name).key.suite for name in families}
-            self._families[where] = known
-        return known
-
-    def _default_suite(self, target: Target) -> str:
-        return next(iter(self._keys(target)))
-
-    def _route(self, target: Target, suite: str, now: datetime, issuer: str = "") -> Route:
-        key = (target.role, target.edition, suite, issuer or target.hierarchy)
-        with self._lock:
-            kept = self._routes.get(key)
-        if kept is not None and kept[0] <= now < kept[0] + _KEPT:
-            return kept[1]
-        route = self._look_up(target, suite, issuer)
-        with self._lock:
-            self._routes[key] = now, route
-        return route
-
-    def _look_up(self, target: Target, suite: str, issuer: str) -> Route:
-        if issuer or not target.hierarchy:
-            return self._routing.route(target.role, edition=target.edition, suite=suite, issuer=issuer)
-        profile = self._catalogue.profile(target.edition, target.role, suite)
-        slugs = [
-            self._directory.slug(role, edition=target.edition, suite=suite, prefix=target.hierarchy)
-            for role in profile.issuers
-        ]
-        for slug in slugs:
-            if self._store.authority(slug) is not None:
-                return self._routing.route(target.role, edition=target.edition, suite=suite, issuer=slug)
-        raise refusals.unknown_label(target)
 
 
 def _enrolled(issued: Issued) -> Enrolled:
