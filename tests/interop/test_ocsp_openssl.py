@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 
@@ -78,6 +80,40 @@ def test_openssl_verifies_the_answer(
         without = ask(folder, url, "-no_nonce", *algorithm, "-cert", "leaf.pem")
         assert "leaf.pem: good" in without
         assert SIGNS.search(without)
+
+
+#: What becomes of the slashes of a GET: a client's joining of segments, nginx's merge_slashes.
+DAMAGES: dict[str, Callable[[str], str]] = {
+    "doubled": lambda text: text.replace("/", "//"),
+    "merged": lambda text: re.sub("/+", "/", text),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_get_with_openssls_request_survives_what_becomes_of_its_slashes(
+    ca: CertificateAuthority, url: str, damage: str, tmp_path: Path
+) -> None:
+    folder = files(ca, ca.issue("secc", id="DE*ABC*E1", edition="iso15118-2"), tmp_path)
+    answered = 0
+    for algorithm in ("-sha1", "-sha256", "-sha384", "-sha512"):
+        # Three octets of ones are three slashes in a row or more, wherever they stand.
+        for serial in ("0x4141ffffff" + "41" * 15, "0x" + "41" * 9 + "ffffff" + "41" * 8):
+            openssl(folder, "-issuer", "issuer.pem", algorithm, "-serial", serial, "-no_nonce", "-reqout", "req.der")
+            plain = base64.b64encode((folder / "req.der").read_bytes()).decode()
+            if len(re.findall("//+", plain)) > 1:
+                # In the issuer's hashes too, by chance: then perhaps nobody can tell what was meant.
+                continue
+            path = DAMAGES[damage](plain)
+            assert path != plain
+            (folder / "resp.der").write_bytes(httpx.get(f"{url}/{path}").content)
+            said = openssl(
+                *(folder, "-reqin", "req.der", "-respin", "resp.der", "-issuer", "issuer.pem", algorithm),
+                *("-serial", serial, "-CAfile", "root.pem", "-verify_other", "subs.pem"),
+            )
+            assert SIGNS.search(said), path
+            assert f"{serial}: unknown" in said, path
+            answered += 1
+    assert answered
 
 
 def test_openssl_reads_why_a_certificate_was_revoked(ca: CertificateAuthority, url: str, tmp_path: Path) -> None:

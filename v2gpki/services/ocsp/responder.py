@@ -24,7 +24,7 @@ from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import read_hash_data
 from v2gpki.profile.load import Catalogue
-from v2gpki.services.ocsp.get_path import request_of_path
+from v2gpki.services.ocsp.get_path import mended_requests, request_of_path
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex, Revoked
 from v2gpki.services.ocsp.presigned import OcspAnswer, Presigned
 from v2gpki.services.ocsp.signers import OcspSigner, OcspSigners
@@ -105,11 +105,15 @@ class OcspResponder:
 
     def answer_get(self, path: str, now: datetime | None = None) -> OcspAnswer:
         """The answer to a request in a URL's path: base64, escaped or not, with all the slips of clients."""
+        at = self._clock.now() if now is None else now
         try:
-            request = request_of_path(path)
+            given = self.answer(request_of_path(path), at)
         except ValueError:
-            return _failure("malformedRequest")
-        return self.answer(request, now)
+            given = _failure("malformedRequest")
+        if given.status != "malformedRequest":
+            return given
+        mended = self._mended(path, at)
+        return given if mended is None else self.answer(mended, at)
 
     def certificate_status(self, hash_data: Mapping[str, object], now: datetime | None = None) -> str:
         """The OCPP form (GetCertificateStatus): OCSPRequestDataType in, ``ocspResult`` out: base64 of the DER answer.
@@ -271,6 +275,20 @@ class OcspResponder:
                 # Revoked by another thread while it was signed.
                 self._presigned.drop(issuer, asked.serial)
         return answer
+
+    def _mended(self, path: str, now: datetime) -> bytes | None:
+        """The request that a path held before slashes were doubled or merged, if only one can have been meant."""
+        readings = mended_requests(path)
+        if len(readings) > 1:
+            # They differ within a hash or a serial number: which one of them asks about what was issued here?
+            if not self._last_look <= now < self._next_look:
+                self.refresh(now)
+            readings = [one for one in readings if self._issued(read_request(one))]
+        return readings[0] if len(readings) == 1 else None
+
+    def _issued(self, asked: OcspRequest) -> bool:
+        issuer = self._index.by_hashes.get(asked.key) if asked.hash_name else None
+        return issuer is not None and (asked.serial in issuer.revoked or issuer.issued(asked.serial, self._store))
 
     def _signer(self, issuer: Issuer, now: datetime) -> OcspSigner | None:
         return self._signers.current(issuer.record, now) if now <= issuer.record.not_after else None
