@@ -34,6 +34,7 @@ PARTIES: Mapping[str, Identity] = {
     "oem": Identity("oem-1", frozenset({"pools:oem"}), "acme-cars"),
     "other-oem": Identity("oem-2", frozenset({"pools:oem"}), "other-cars"),
     "cpo": Identity("cpo-1", frozenset({"pools:cpo"}), "acme-charging"),
+    "other-cpo": Identity("cpo-2", frozenset({"pools:cpo"}), "other-charging"),
     "cps": Identity("cps-1", frozenset({"pools:cps"}), "acme-cps"),
     # One identity in every role, and identities with a credential for another role only.
     "every-role": Identity("rival", frozenset({"pools"}), "other-cars"),

@@ -20,7 +20,7 @@ from v2gpki.services.bundles import BundleMaker, Recipient, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService
 from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
 from v2gpki.services.ecosystem.names import edition_of, names_root, namespace_of
-from v2gpki.services.ecosystem.parties import Party, admit_contract, admit_vehicle
+from v2gpki.services.ecosystem.parties import Party, admit_contract, admit_vehicle, owns_contract, owns_vehicle
 from v2gpki.services.mo import elsewhere, require_current
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, RootPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
@@ -99,9 +99,10 @@ class ContractDesk:
         """Answer a CertificateInstallationReq (base64 of its EXI).
 
         A request that is of another edition than ``namespace`` says is answered as what it is: systems in the field
-        name -2 for every vehicle. Raises ``ecosystem.unknown_namespace``, and what is wrong with the home.
+        name -2 for every vehicle. A CPO may bring any vehicle's request: its signature decides whose contract is given.
+        Raises ``ecosystem.unknown_namespace``, and what is wrong with the home.
         """
-        party.require("cpo", "oem")
+        party.require("cpo")
         edition = edition_of(namespace)
         given = self._ask(party, request, edition, 0)
         if _misread(given):
@@ -156,10 +157,19 @@ class ContractDesk:
     # -- looking up ----------------------------------------------------------------------------
 
     def of_emaid(self, party: Party, emaid: str, *, namespace: str, root: str = "") -> ContractView:
-        """The active contract of an EMAID. Raises ``contract.unknown``, ``identifier.invalid``."""
+        """The active contract of an EMAID: an MO's own, one of an OEM's vehicles, any for a CPO.
+
+        Raises ``contract.unknown`` (to an OEM for those of other vehicles too: who has a contract is nobody else's
+        matter), ``ecosystem.foreign_identifier``, ``identifier.invalid``.
+        """
         party.require("oem", "cpo", "mo")
-        contract = self._contract(emaid)
-        admit_vehicle(self._vehicles.owners, party, contract.pcid, beside=("cpo", "mo"))
+        normal, owners = parse("emaid", emaid).normal, self._vehicles.owners
+        if not party.plays("cpo", "oem"):
+            admit_contract(owners, party, normal)
+        contract = self._contract(normal)
+        own = owns_contract(owners, party, normal) or owns_vehicle(owners, party, contract.pcid)
+        if not own and not party.plays("cpo"):
+            raise unknown_contract(normal)
         return self._view(contract, edition_of(namespace), root)
 
     def of_pcid(self, party: Party, pcid: str, *, namespace: str) -> list[ContractView]:
@@ -206,14 +216,7 @@ class ContractDesk:
         normal = parse("emaid", emaid).normal
         found = self._store.pools.contract_of(normal)
         if found is None or found.state != "active" or pcid not in ("", found.pcid):
-            whose = f" for {pcid}" if pcid else ""
-            raise V2GPKIError(
-                "contract.unknown",
-                f"there is no contract of {normal}{whose}",
-                hint="its mobility operator makes one",
-                clause="OPCP contract pool",
-                facts={"emaid": normal, "pcid": pcid},
-            )
+            raise unknown_contract(normal, pcid)
         return found
 
     def _recipient(self, pcid: str, edition: Edition) -> Recipient:
@@ -254,6 +257,18 @@ class ContractDesk:
     def _mo_of(self, emaid: str) -> str:
         bound = self._vehicles.owners.of("mo", emaid)
         return "" if bound is None else bound.owner
+
+
+def unknown_contract(emaid: str, pcid: str = "") -> V2GPKIError:
+    """The refusal where there is no contract, or none that the party may know of."""
+    whose = f" for {pcid}" if pcid else ""
+    return V2GPKIError(
+        "contract.unknown",
+        f"there is no contract of {emaid}{whose}",
+        hint="its mobility operator makes one",
+        clause="OPCP contract pool",
+        facts={"emaid": emaid, "pcid": pcid},
+    )
 
 
 def _misread(answer: ProvisioningAnswer) -> bool:

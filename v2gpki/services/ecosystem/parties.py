@@ -72,10 +72,7 @@ def admit_vehicle(owners: Ownership, party: Party, pcid: str, *, beside: tuple[R
 
     ``beside`` are other roles in which the operation may be called, for whatever vehicle; the operator may always.
     """
-    if party.operator or party.plays(*beside):
-        return
-    bound = owners.of("wmi", pcid)
-    if bound is None or bound.owner != party.name:
+    if not (party.plays(*beside) or owns_vehicle(owners, party, pcid)):
         raise _foreign(party, "PCID", pcid, "wmi")
 
 
@@ -87,6 +84,21 @@ def admit_contract(owners: Ownership, party: Party, emaid: str) -> None:
         return
     if bound is None or (bound.owner != party.name and not party.operator):
         raise _foreign(party, "EMAID", emaid, "mo")
+
+
+def owns_vehicle(owners: Ownership, party: Party, pcid: str) -> bool:
+    """Whether this is the OEM that the WMI of a PCID is bound to; the operator stands for each."""
+    return party.operator or (party.plays("oem") and _bound(owners, "wmi", pcid, party))
+
+
+def owns_contract(owners: Ownership, party: Party, emaid: str) -> bool:
+    """Whether this is the MO that country and provider of an EMAID are bound to; the operator stands for each."""
+    return party.operator or (party.plays("mo") and _bound(owners, "mo", emaid, party))
+
+
+def _bound(owners: Ownership, kind: PrefixKind, identifier: str, party: Party) -> bool:
+    bound = owners.of(kind, identifier)
+    return bound is not None and bound.owner == party.name
 
 
 def _foreign(party: Party, what: str, identifier: str, kind: PrefixKind) -> V2GPKIError:
