@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -85,6 +86,9 @@ SUITES: Mapping[str, Suite] = {
     )
 }
 
+_ELLIPTIC = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
+_BY_CURVE = {suite.curve.name: suite for suite in SUITES.values() if suite.curve is not None}
+
 
 _PLAIN = tuple(
     (suite, suite.spki_prefix + _UNCOMPRESSED) for suite in SUITES.values() if suite.curve is not None
@@ -93,11 +97,12 @@ _PLAIN = tuple(
 
 def suite_of(key: PublicKey | PrivateKey) -> Suite:
     """The suite of a key; a curve outside the table raises ``key.unsupported``."""
-    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
-        for suite in SUITES.values():
-            if suite.curve is not None and suite.curve.name == key.curve.name:
-                return suite
-        raise unsupported(f"a key on the curve {key.curve.name}")
+    if isinstance(key, _ELLIPTIC):
+        name = key.curve.name
+        found = _BY_CURVE.get(name)
+        if found is None:
+            raise unsupported(f"a key on the curve {name}")
+        return found
     if isinstance(key, ed448.Ed448PublicKey | ed448.Ed448PrivateKey):
         return SUITES["ed448"]
     return SUITES["x448"]
@@ -137,6 +142,7 @@ def family_of(spki: bytes) -> Suite | None:
     return next((suite for suite in SUITES.values() if spki.startswith(suite.spki_prefix)), None)
 
 
+@lru_cache(maxsize=1024)
 def load_public_key(spki: bytes) -> PublicKey:
     """Parse a DER SubjectPublicKeyInfo with a named curve, its EC point uncompressed or compressed.
 

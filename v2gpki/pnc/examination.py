@@ -32,6 +32,7 @@ from v2gpki.pnc.algorithms import (
 from v2gpki.pnc.elements import SignedElement, schema_of
 
 Grammar: TypeAlias = Literal["xmldsig", "combined"]
+GRAMMARS: tuple[Grammar, ...] = ("xmldsig", "combined")
 
 #: [V2G2-909]; for -20 a bound of our own, above what one of its messages can have signed.
 MOST_REFERENCES: Mapping[Edition, int] = {"iso15118-2": 4, "iso15118-20": 16, "lab-ecog-20": 16}
@@ -99,6 +100,14 @@ def examine(
         _coverage(result)
         _value(result)
     return result
+
+
+def signed_info_octets(result: Examination, grammar: Grammar) -> bytes:
+    """SignedInfo as EXI under a grammar; ``result.signed_info`` has those that were needed. Raises ``messages.*``."""
+    schema = "xmldsig"
+    if grammar == "combined":
+        schema = schema_of("iso15118-2" if result.edition == "iso15118-2" else "iso15118-20")
+    return codec.encode(result.signature.SignedInfo, schema=schema, fragment=True)
 
 
 def shown(text: str | None) -> str:
@@ -308,24 +317,23 @@ def _resolve(result: Examination, check: ReferenceCheck, refuse: _Refuse) -> Non
 
 
 def _value(result: Examination) -> None:
-    info = result.signature.SignedInfo
+    algorithm, key, value = result.algorithm, result.key, result.signature.SignatureValue.value
+    if algorithm is not None and not _well_formed(result, algorithm, value):
+        algorithm = None
+    if key is not None and algorithm is not None and suite_of(key).name != algorithm.suite:
+        key = None
     try:
-        result.signed_info["xmldsig"] = codec.encode(info, schema="xmldsig", fragment=True)
-        combined = schema_of("iso15118-2" if result.edition == "iso15118-2" else "iso15118-20")
-        result.signed_info["combined"] = codec.encode(info, schema=combined, fragment=True)
+        for grammar in GRAMMARS:
+            data = result.signed_info[grammar] = signed_info_octets(result, grammar)
+            if algorithm is not None and key is not None and value_holds(key, algorithm, value, data):
+                result.grammar = grammar
+                return
     except V2GPKIError as error:
         result.refuse(error.code, f"SignedInfo cannot be coded: {error.message}", "SignedInfo", error.clause)
         return
-    algorithm, key, value = result.algorithm, result.key, result.signature.SignatureValue.value
-    if algorithm is None or not _well_formed(result, algorithm, value):
+    if algorithm is None or key is None:
         return
-    if key is None or suite_of(key).name != algorithm.suite:
-        return
-    for grammar, data in result.signed_info.items():
-        if value_holds(key, algorithm, value, data):
-            result.grammar = grammar
-            return
-    mistake = mistakes.of_value(key, algorithm, value, info)
+    mistake = mistakes.of_value(key, algorithm, value, result.signature.SignedInfo)
     result.refuse(
         "signature.wrong_value",
         "the signature value is not this key's over this SignedInfo" + (f": {mistake}" if mistake else ""),

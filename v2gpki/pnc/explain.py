@@ -17,7 +17,7 @@ from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc.algorithms import ALGORITHMS, DIGESTS, Edition
 from v2gpki.pnc.elements import Signable, SignedElement
-from v2gpki.pnc.examination import Examination, ReferenceCheck
+from v2gpki.pnc.examination import GRAMMARS, Examination, ReferenceCheck, signed_info_octets
 from v2gpki.pnc.signature import KeySource, deviations_of, examination_of, public_key_of, signature_of, subject_of
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -68,13 +68,21 @@ def _examined(examination: Examination) -> dict[str, Json]:
         "references": [_reference(check) for check in examination.references],
         "signed_info": {
             "grammar": examination.grammar,
-            "octets": {grammar: octets.hex() for grammar, octets in examination.signed_info.items()},
+            "octets": _signed_infos(examination),
         },
         "signature_value": examination.signature.SignatureValue.value.hex(),
         "deviations": list(deviations_of(examination)),
         "verdict": "invalid" if findings else "unchecked" if key is None else "valid",
         "reasons": [_reason(finding) for finding in findings],
     }
+
+
+def _signed_infos(examination: Examination) -> dict[str, Json]:
+    """SignedInfo under every grammar, whichever was signed; nothing where it cannot be coded."""
+    coded = examination.signed_info
+    if not coded:
+        return {}
+    return {name: (coded.get(name) or signed_info_octets(examination, name)).hex() for name in GRAMMARS}
 
 
 def _element(element: SignedElement, edition: Edition) -> dict[str, Json]:

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import TypeAlias, get_args
 
+from v2gpki.certs.slices import slices
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
@@ -29,7 +30,7 @@ from v2gpki.services.mo import MobilityOperator, require_current
 from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool
 from v2gpki.services.standing import Standing
-from v2gpki.store.pool_records import Bundle, Contract
+from v2gpki.store.pool_records import Bundle, Contract, PooledVehicle
 from v2gpki.store.protocol import Store
 
 #: The editions whose vehicles install contracts.
@@ -63,14 +64,30 @@ def recipient_of(edition: Edition, pcid: str, leaf: bytes, *, registered: bool =
     return Recipient(edition, suite_of_spki(spki).name, pcid, spki, hashlib.sha256(spki).digest(), registered)
 
 
+def registered_recipient(edition: Edition, vehicle: PooledVehicle) -> Recipient:
+    """The key of a row of the provisioning pool, as ``recipient_of``; its certificate was judged when it came in."""
+    try:
+        spki = slices(vehicle.chain[0]).spki
+    except IndexError:
+        spki = b""
+    if hashlib.sha256(spki).digest() != vehicle.receiver:
+        return recipient_of(edition, vehicle.pcid, vehicle.chain[0], registered=True)
+    return Recipient(edition, suite_of_spki(spki).name, vehicle.pcid, spki, vehicle.receiver, registered=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A bundle to be made; ``ready`` is the one that there is, though it must not be sent any more."""
+    """A bundle to be made; ``ready`` is the one that there is, though it must not be sent any more, ``order`` its
+    certificate's once that was asked for."""
 
     contract: Contract
     recipient: Recipient
     signer: CpsSigner
     ready: Bundle | None
+    order: Order | None = None
+
+
+_Sorted: TypeAlias = tuple[list[Bundle], list[_Job], list[tuple[Contract, V2GPKIError]]]
 
 
 class BundleMaker:
@@ -123,25 +140,14 @@ class BundleMaker:
         bundles: list[Bundle] = []
         for start in range(0, len(contracts), _GROUP):
             group = contracts[start : start + _GROUP]
-            jobs = []
-            signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
-            for contract in group:
-                try:
-                    require_current(contract, now)
-                    found = self._jobs(contract, edition, signers, now)
-                except V2GPKIError as problem:
-                    _refuse(contract, problem, refused)
-                    continue
-                for job in found:
-                    try:
-                        if job.ready is not None and self._fresh(job, now):
-                            bundles.append(job.ready)
-                            continue
-                        if contract.issuer != ELSEWHERE:
-                            self._order(job, now)
-                            jobs.append(job)
-                    except V2GPKIError as problem:
-                        _refuse(contract, problem, refused)
+            # One look at the store for the whole group: what changes meanwhile is found at the commit.
+            with self._store.snapshot():
+                ready, jobs, refusals = self._sorted(group, edition, now)
+            for contract, problem in refusals:
+                if refused is None:
+                    raise problem
+                refused(contract, problem)
+            bundles.extend(ready)
             bundles.extend(self._make_group(jobs, now, caller or self._caller))
             progress(len(group))
         return bundles
@@ -208,6 +214,33 @@ class BundleMaker:
 
     # -- the steps -----------------------------------------------------------------------------
 
+    def _sorted(self, contracts: Sequence[Contract], edition: str, now: datetime) -> _Sorted:
+        """Which bundles of these contracts are ready, which are to be made, which contracts cannot be delivered."""
+        ready: list[Bundle] = []
+        jobs: list[_Job] = []
+        refusals: list[tuple[Contract, V2GPKIError]] = []
+        signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
+        for contract in contracts:
+            try:
+                require_current(contract, now)
+                found = self._jobs(contract, edition, signers, now)
+            except V2GPKIError as problem:
+                if not undeliverable(problem):
+                    raise
+                refusals.append((contract, problem))
+                continue
+            for job in found:
+                try:
+                    if job.ready is not None and self._fresh(job, now):
+                        ready.append(job.ready)
+                    elif contract.issuer != ELSEWHERE:
+                        jobs.append(replace(job, order=self._order(job, now)))
+                except V2GPKIError as problem:
+                    if not undeliverable(problem):
+                        raise
+                    refusals.append((contract, problem))
+        return ready, jobs, refusals
+
     def _jobs(
         self, contract: Contract, edition: str, signers: dict[tuple[Edition, str], list[CpsSigner]], now: datetime
     ) -> list[_Job]:
@@ -217,7 +250,7 @@ class BundleMaker:
             signed_in = EDITIONS.get(vehicle.edition)
             if signed_in is None or (signed_in, vehicle.suite) not in _DELIVERED:
                 continue
-            recipient = recipient_of(signed_in, vehicle.pcid, vehicle.chain[0], registered=True)
+            recipient = registered_recipient(signed_in, vehicle)
             family = (recipient.edition, recipient.suite)
             if family not in signers:
                 signers[family] = _one_per_root(self._cps.signers(*family, now))
@@ -301,7 +334,7 @@ class BundleMaker:
         if new:
             for job in new:
                 self._require_room(job, now)
-            orders = [self._order(job, now) for job in new]
+            orders = [job.order or self._order(job, now) for job in new]
 
             def deliver(issued: Sequence[Issued]) -> list[Bundle]:
                 bundles = [self._delivering(job, answer, now) for job, answer in zip(new, issued, strict=True)]
@@ -365,14 +398,6 @@ class BundleMaker:
             cps_issuer_id=job.signer.issuer_id,
             cps_serial=job.signer.serial,
         )
-
-
-def _refuse(
-    contract: Contract, problem: V2GPKIError, refused: Callable[[Contract, V2GPKIError], None] | None
-) -> None:
-    if refused is None or not undeliverable(problem):
-        raise problem
-    refused(contract, problem)
 
 
 def undeliverable(problem: V2GPKIError) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from v2gpki.clock import rfc3339
@@ -20,6 +21,7 @@ from v2gpki.pnc.installation import ContractData, SignedContract, root_matches, 
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
 from v2gpki.services.standing import Moment, Standing
+from v2gpki.services.trust import TrustAnchor
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -79,7 +81,7 @@ class CertificateProvisioningService:
     def trusted_roots(self, edition: str) -> frozenset[bytes]:
         """SHA-256 of the roots that a CPS chain may end at: own ones and others, as the root pool has it."""
         anchors = self._roots.trusted(self._catalogue.profile(edition, ROLE, None).anchors, edition)
-        return frozenset(hashlib.sha256(anchor.der).digest() for anchor in anchors)
+        return _fingerprints(anchors)
 
     def choose(
         self,
@@ -144,6 +146,11 @@ class CertificateProvisioningService:
                 record.key_id,
             )
         return known
+
+
+@lru_cache(maxsize=64)
+def _fingerprints(anchors: tuple[TrustAnchor, ...]) -> frozenset[bytes]:
+    return frozenset(hashlib.sha256(anchor.der).digest() for anchor in anchors)
 
 
 def _may_sign(issuer: AuthorityRecord, standing: Moment, now: datetime) -> bool:

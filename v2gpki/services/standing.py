@@ -25,10 +25,15 @@ class Moment:
         self._authorities = {authority.id: authority for authority in authorities}
         self._revoked = frozenset(authority.der for authority in authorities if authority.state == "revoked")
         self._out = frozenset(authority.id for authority in authorities if not self._stands(authority))
+        self._standing = frozenset(authority.der for authority in authorities if authority.id not in self._out)
 
     def revoked(self, record: CertificateRecord) -> bool:
         """Whether a certificate, or an authority at or above its issuer, was revoked."""
         return record.state == "revoked" or record.issuer_id in self._out or record.der in self._revoked
+
+    def stands(self, certificate: bytes) -> bool:
+        """Whether this is the certificate (DER) of an authority of this home that is in service."""
+        return certificate in self._standing
 
     def in_service(self, authority_id: str) -> bool:
         """Whether neither this authority nor one above it is revoked; one that is not of this home is."""
@@ -78,7 +83,8 @@ class Standing:
         """Raise ``path.revoked``, with a finding for each, when this home revoked one of these certificates (DER), or
         an authority above it; returns whether it issued all of them. What it never issued is unknown here, which is
         no finding."""
-        now, records = self.now(), [self.issued(certificate) for certificate in chain]
+        now = self.now()
+        records = [self.issued(certificate) for certificate in chain if not now.stands(certificate)]
         revoked = tuple(_finding(record) for record in records if record is not None and now.revoked(record))
         if revoked:
             raise refusal(revoked)

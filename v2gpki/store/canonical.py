@@ -34,6 +34,7 @@ _HEAD = Struct(">Qq32s").pack
 _CERTIFICATE_LENGTHS = Struct(">14I").pack
 _TIMES = Struct(">3q").pack
 _INTEGER = Struct(">q").pack
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @lru_cache(maxsize=256)
@@ -43,6 +44,7 @@ def seconds(moment: datetime) -> int:
     return span.days * 86400 + span.seconds
 
 
+@lru_cache(maxsize=1024)
 def moment(count: int) -> datetime:
     """The aware UTC moment of ``seconds``; ``store.damaged`` when there is no such year."""
     try:
@@ -59,7 +61,7 @@ def unreadable(what: str) -> V2GPKIError:
 
 def details_text(details: Mapping[str, str | int]) -> str:
     """The canonical JSON of an event's details."""
-    return json.dumps(dict(details), sort_keys=True, separators=(",", ":"))
+    return _encode(dict(details))
 
 
 def row_digest(previous: bytes, sequence: int, at: int, texts: tuple[str, str, str, str]) -> bytes:

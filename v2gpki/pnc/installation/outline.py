@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
+from v2gpki.certs.slices import content, slices
 from v2gpki.certs.view import view
 
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
 _BASIC_CONSTRAINTS = b"\x06\x03\x55\x1d\x13"
 #: BasicConstraints of a leaf, behind its OID: an empty SEQUENCE, with and without the mark of criticality.
 _NO_CA = (b"\x01\x01\xff\x04\x02\x30\x00", b"\x04\x02\x30\x00")
-_VERSION = 0xA0
 _SUB_CAS_KNOWN = 2
 
 
@@ -29,7 +29,7 @@ def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
     leaf, issuer = chain[0], view(chain[1])
     try:
         x509.load_der_x509_certificate(leaf)
-        named, subject, key = _fields(leaf)
+        named, subject, key = slices(leaf)
         common_names = _common_names(subject)
     except (IndexError, ValueError, x509.InvalidVersion):
         return False
@@ -45,44 +45,16 @@ def confirms(chain: Sequence[bytes], emaid: str, spki: bytes) -> bool:
     )
 
 
-def _fields(der: bytes) -> tuple[bytes, bytes, bytes]:
-    """Issuer, subject and SubjectPublicKeyInfo. Raises IndexError where the octets end too early."""
-    at, _ = _content(der, 0)
-    at, _ = _content(der, at)
-    if der[at] == _VERSION:
-        _, at = _content(der, at)
-    slices = []
-    for _ in range(6):  # serial, algorithm, issuer, validity, subject, key
-        start = at
-        _, at = _content(der, at)
-        slices.append(der[start:at])
-    if at > len(der):
-        raise IndexError
-    return slices[2], slices[4], slices[5]
-
-
 def _common_names(name: bytes) -> list[bytes]:
     """The values of every CN in a DER name."""
     found = []
-    at, end = _content(name, 0)
+    at, end = content(name, 0)
     while at < end:
-        inner, at = _content(name, at)
+        inner, at = content(name, at)
         while inner < at:
-            attribute, inner = _content(name, inner)
-            kind, value = attribute, _content(name, attribute)[1]
+            attribute, inner = content(name, inner)
+            kind, value = attribute, content(name, attribute)[1]
             if name[kind:value] == _COMMON_NAME:
-                start, stop = _content(name, value)
+                start, stop = content(name, value)
                 found.append(name[start:stop])
     return found
-
-
-def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at a position begins and ends."""
-    length = der[at + 1]
-    if length < 0x80:
-        return at + 2, at + 2 + length
-    size = length & 0x7F
-    start = at + 2 + size
-    if not 1 <= size <= 3 or start > len(der):
-        raise IndexError
-    return start, start + int.from_bytes(der[at + 2 : start], "big")
