@@ -9,8 +9,9 @@ from v2gpki.servers.http.part import Job
 from v2gpki.services.access import Access
 from v2gpki.wiring import CertificateAuthority
 
-#: Seconds between two looks whether rows of the log wait for a signature; and between two purges.
-SEAL_EVERY = 2.0
+#: Seconds between two looks whether rows of the log wait for a signature, and between two signatures after
+#: issuances; and between two purges.
+SEAL_EVERY = 0.5
 PURGE_EVERY = 600.0
 
 
@@ -24,7 +25,8 @@ class Upkeep:
         self._sealed = -1
 
     async def seal(self) -> None:
-        """Sign rows that were written without the vault at hand, such as those of access tokens."""
+        """Sign rows that were written without the vault at hand, such as those of access tokens, or right after others
+        that were signed."""
         while True:
             await self._executor.call(self.seal_now)
             await asyncio.sleep(SEAL_EVERY)

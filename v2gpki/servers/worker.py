@@ -27,7 +27,7 @@ from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS, Premises
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.protocol import Deadlines
 from v2gpki.servers.tls_files import Made, TlsFiles
-from v2gpki.servers.upkeep import Upkeep
+from v2gpki.servers.upkeep import SEAL_EVERY, Upkeep
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.access import access_of
 from v2gpki.wiring.serve_settings import ServeSettings
@@ -94,6 +94,7 @@ class Worker:
         self.parts = tuple(parts)
         premises.served.extend(parts)
         self._tls = self._tls_files()
+        ca._pace_seals(SEAL_EVERY)
         self._upkeep = Upkeep(ca, access, self.executor)
         self._metrics = Metrics(
             plan.tally,

@@ -95,6 +95,7 @@ class CertificateAuthority:
         self._first_use = threading.Lock()
         self._session: Session | None = None
         self._issuance: Issuance | None = None
+        self._paced: Callable[[], None] | None = None
 
     # -- authorities ---------------------------------------------------------------------------
 
@@ -300,7 +301,7 @@ class CertificateAuthority:
                     keys,
                     self.clock,
                     session=self._session.name,
-                    seal=self._seal,
+                    seal=self._seal_issued,
                     press=None if self.signing is None else self.signing.certificates,
                 )
                 self._recover(self._issuance, self._session)
@@ -378,6 +379,15 @@ class CertificateAuthority:
         from v2gpki.wiring.sealing import seal  # noqa: PLC0415  # only after a write
 
         seal(self.store, self._unlocked(), self.clock)
+
+    def _pace_seals(self, seconds: float) -> None:
+        """For servers, whose upkeep seals too: after an issuance the log is sealed once in so many seconds at most."""
+        from v2gpki.wiring.sealing import Paced  # noqa: PLC0415  # as above
+
+        self._paced = Paced(self._seal, seconds)
+
+    def _seal_issued(self) -> None:
+        (self._paced or self._seal)()
 
     def _naming(self, *, org: str = "", country: str = "") -> Naming:
         settings = self.settings

@@ -7,6 +7,9 @@ dies in between leaves rows that the next signature covers.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from v2gpki.clock import Clock
@@ -31,6 +34,28 @@ def prepare(store: Store, vault: Vault) -> None:
     if AUDIT_KEY_ID not in vault.key_ids():
         vault.add(AUDIT_KEY_ID, SUITES["p256"].generate())
     store.put_setting(AUDIT_KEY_SETTING, vault.signer(AUDIT_KEY_ID).spki.hex())
+
+
+class Paced:
+    """Seals at once, but at most once in so many seconds: a server that writes all the time leaves the rest to its
+    upkeep, which seals the newest row soon after. Safe from threads."""
+
+    def __init__(self, seal: Callable[[], None], seconds: float, elapsed: Callable[[], float] = monotonic) -> None:
+        """``elapsed`` counts seconds."""
+        self._seal = seal
+        self._seconds = seconds
+        self._elapsed = elapsed
+        self._next = elapsed()
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """Seal, unless that was done a moment ago."""
+        with self._lock:
+            now = self._elapsed()
+            if now < self._next:
+                return
+            self._next = now + self._seconds
+        self._seal()
 
 
 def seal(store: Store, vault: Vault, clock: Clock) -> None:

@@ -272,6 +272,14 @@ def test_what_was_recorded_is_signed_and_nothing_else(desk: Signing) -> None:
         assert desk.refusal(protocol.SignCertificates(orders=[order, broken])) == code
 
 
+def test_nothing_is_signed_below_an_authority_that_was_revoked_since(desk: Signing) -> None:
+    order = wanted(desk)
+    assert isinstance(desk.ask(protocol.SignCertificates(orders=[order])), protocol.Signatures)
+    [above] = desk.keeper.store.authorities(role="cpo-sub-ca-1")
+    desk.keeper.revoke(f"{above.serial:x}", "superseded")
+    assert desk.refusal(protocol.SignCertificates(orders=[order])) == "issuing.issuer_not_active"
+
+
 def test_an_intent_written_for_a_certificate_of_ones_own_is_not_signed(desk: Signing) -> None:
     """A worker that may write the store records the digest of a CA certificate under an honest role."""
     order = wanted(desk)

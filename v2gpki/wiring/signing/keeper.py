@@ -109,10 +109,12 @@ class Keeper:
     # -- certificates --------------------------------------------------------------------------
 
     def _certificates(self, question: protocol.SignCertificates) -> Answer:
-        pending = {intent.reference: intent for intent in self._ca.store.pending_intents()}
-        return protocol.Signatures(
-            octets=[self._certificate(order, pending.get(order.reference)) for order in question.orders]
-        )
+        # One state of the store for all of them; nothing is written here.
+        with self._ca.store.snapshot():
+            pending = {intent.reference: intent for intent in self._ca.store.pending_intents()}
+            return protocol.Signatures(
+                octets=[self._certificate(order, pending.get(order.reference)) for order in question.orders]
+            )
 
     def _certificate(self, wanted: protocol.CertificateWanted, intent: IntentRecord | None) -> bytes:
         if intent is None:
