@@ -71,6 +71,7 @@ def est(premises: Premises) -> Part:
     from v2gpki.servers.http.est import est_routes  # noqa: PLC0415
     from v2gpki.services.est import EstService  # noqa: PLC0415
     from v2gpki.wiring.access import registrations_of  # noqa: PLC0415
+    from v2gpki.wiring.est_labels import labels_of  # noqa: PLC0415
 
     ca = premises.ca
     service = EstService(
@@ -80,6 +81,7 @@ def est(premises: Premises) -> Part:
         routing=ca._routing,
         issuance=lambda: ca.issuance,
         registry=registrations_of(ca),
+        labels=labels_of(ca.catalogue, premises.settings.est_labels),
     )
     urls = ("/.well-known/est/<label>/simpleenroll", "/<label>/simpleenroll/ISO15118-2")
     return Part("est", "EST enrolment", urls, routes=tuple(est_routes(service, premises.resolver)))

@@ -160,6 +160,10 @@ def checked_parts(settings: ServeSettings) -> tuple[str, ...]:
         from v2gpki.servers.http.pools_part import check_settings  # noqa: PLC0415  # only what is chosen is imported
 
         check_settings(settings)
+    if "est" in chosen:
+        from v2gpki.wiring.est_labels import options_of  # noqa: PLC0415  # only what is chosen is imported
+
+        options_of(settings.est_labels)
     return chosen
 
 

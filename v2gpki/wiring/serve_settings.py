@@ -48,6 +48,9 @@ class ServeSettings:
     ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
     ``webhook_plain``: webhooks may go over http too; ``webhook_ports``: the ports and ranges of ports that they may go
     to. ``trust_list``: a file that ``v2gpki ctl sign`` wrote, for ``/v1/root/ctl``; it is read again when it changes.
+    ``est_labels``: what EST labels do their own way, a label and options in each text: ``cpo wrap=64`` (characters in a
+    line of answers, of keys made here too; 0 for one line), ``server_keys=false`` (no keys are made here),
+    ``binding=required`` (or ``ignored``), ``rollover=false``, ``attributes=false``; ``*`` is for all the others.
     ``one_process``: the keys are in the serving processes themselves, not in one of their own.
     """
 
@@ -78,6 +81,7 @@ class ServeSettings:
     webhook_plain: bool = False
     webhook_ports: tuple[str, ...] = ("443", "1024-65535")
     trust_list: str = ""
+    est_labels: tuple[str, ...] = ()
     one_process: bool = False
 
 

@@ -71,13 +71,16 @@ class Labels:
         self._catalogue = catalogue
         self._default = default
         self._default_edition = default_edition
-        self._options = dict(options or {})
+        self._options = {name.lower(): chosen for name, chosen in (options or {}).items()}
         self._usual = usual or LabelOptions()
         self._known: dict[tuple[str, str, str], Target] = {}
 
     def options(self, target: Target) -> LabelOptions:
-        """The options of the label as it was written, else of its name, else the usual ones."""
-        return self._options.get(target.label) or self._options.get(target.name, self._usual)
+        """The options of the label as it was written, else of its name, else of its branch, else the usual ones."""
+        for name in (target.label.lower(), target.name, BRANCH_ALIASES.get(target.name, "")):
+            if name in self._options:
+                return self._options[name]
+        return self._usual
 
     def target(self, label: str = "", edition: str = "", family: str = "") -> Target:
         """What label, ISO version and algorithm of a URL mean, each "" when the URL has none.
