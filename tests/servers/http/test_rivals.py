@@ -42,8 +42,8 @@ DATA, NPCP = f"{OPNC}/ccp/signedcontractdata", f"{OPNC}/pcp/provisioningcertific
 HOOKS = (f"{OPCP}/webhook/endpoints", f"{OPNC}/event/endpoints")
 #: What is nobody's: the same for everybody who has a role.
 FOR_ALL = {
-    ("GET", f"{OPCP}/root/rootCerts"), ("GET", f"{OPCP}/root/rootCerts/{{rootCertificateId}}"),
-    ("GET", f"{OPCP}/root/ctl"), ("GET", f"{OPNC}/rcp/rootcertificates"),
+    ("GET", "/v1/root/rootCerts"), ("GET", "/v1/root/rootCerts/{rootCertificateId}"),
+    ("GET", "/v1/root/ctl"), ("GET", f"{OPNC}/rcp/rootcertificates"),
     ("GET", f"{OPNC}/rcp/rootcertificates/{{rootCertificateId}}"), ("GET", "/cps/signer"),
     ("GET", f"{OPCP}/cps/signer"), ("GET", f"{OPNC}/cps/cpsCertificates"),
 }  # fmt: skip
@@ -149,9 +149,9 @@ ROWS: list[tuple[str, str, tuple[str, ...], Body]] = [
     ("POST", f"{OPNC}/pki/revokeCertificate", ("cpo",), ending("station")),
     ("POST", f"{OPNC}/pki/pki/revokeCertificate", ("mo",), ending("contract")),
     ("POST", f"{OPNC}/pki/revokeCertificate", ("oem",), ending("oem")),
-    ("PUT", f"{OPCP}/root/rootCerts", (), lambda world: {"caCertificate": world.published()["subCA1Certificate"]}),
+    ("PUT", "/v1/root/rootCerts", (), lambda world: {"caCertificate": world.published()["subCA1Certificate"]}),
     ("PUT", f"{OPNC}/rcp/rootcertificates", (), lambda world: {"caCertificate": "AAAA", "rootType": "V2G"}),
-    ("DELETE", f"{OPCP}/root/rootCerts/{{rootCertificateId}}", (), None),
+    ("DELETE", "/v1/root/rootCerts/{rootCertificateId}", (), None),
     ("DELETE", f"{OPNC}/rcp/rootcertificates/{{rootCertificateId}}", (), None),
     ("DELETE", CCP + "/{emaid}", ("mo",), None),
     ("DELETE", DATA + "/{emaid}", ("mo",), None),
