@@ -193,8 +193,25 @@ def test_hash_data(folder: Path, told: Told) -> None:
     entries = value["hash_data"]
     assert isinstance(entries, list)
     assert entries[0]["serial_number"] == str(chain(folder)[0].serial_number)
+
+
+def test_hash_data_of_a_chain_without_its_root(folder: Path, told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    """The home's own root completes it, without a passphrase; where there is no such home, the root is missed."""
     status, value = told("hash-data", str(folder / "chain.pem"))
-    assert (status, value["code"]) == (1, "ocsp.issuer_missing")
+    assert status == 0
+    _, whole = told("hash-data", str(folder / "full.pem"))
+    assert value == whole
+    capsys.readouterr()
+    assert run(["--home", str(folder / "home"), "ocsp", "hash-data", str(folder / "chain.pem")]) == 0
+    assert capsys.readouterr().out.count("issuerKeyHash") == 3
+    assert run(["--home", str(folder / "nowhere"), "--json", "ocsp", "hash-data", str(folder / "chain.pem")]) == 1
+    assert json.loads(capsys.readouterr().err)["code"] == "ocsp.issuer_missing"
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "store.db").write_bytes(b"no database")
+    home = ["--home", str(folder / "damaged")]
+    assert run([*home, "--json", "ocsp", "hash-data", str(folder / "chain.pem")]) == 1
+    assert json.loads(capsys.readouterr().err)["code"] == "ocsp.issuer_missing"
+    assert run([*home, "ocsp", "hash-data", str(folder / "full.pem")]) == 0
 
 
 def test_query(folder: Path, told: Told, ca: v2gpki.CertificateAuthority, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,5 +238,13 @@ def test_query(folder: Path, told: Told, ca: v2gpki.CertificateAuthority, capsys
         answers = value["answers"]
         assert isinstance(answers, list)
         assert (status, answers[0]["status"], answers[0]["reason"]) == (1, "revoked", "keyCompromise")
+        # The root that issued Sub-CA 1 need not be in the chain.
+        status, value = told("query", str(folder / "chain.pem"), "--url", url, "--all")
+        answers = value["answers"]
+        assert isinstance(answers, list)
+        assert [(one["status"], one["trusted"]) for one in answers] == [("revoked", True), *[("good", True)] * 2]
+        staples = ["staple", "--chain", str(folder / "chain.pem"), "--out", str(folder / "staples"), "--url", url]
+        status, value = told(*staples)
+        assert (status, len(list((folder / "staples").glob("*.der")))) == (0, 3)
     status, value = told("query", full, "--url", "http://127.0.0.1:1/")
     assert (status, value["code"]) == (3, "ocsp.unreachable")

@@ -82,6 +82,22 @@ def test_openssl_verifies_the_answer(
         assert SIGNS.search(without)
 
 
+@pytest.mark.parametrize("algorithm", ["SHA256", "SHA384", "SHA512"])
+@pytest.mark.parametrize(("edition", "suite"), FAMILIES)
+def test_openssl_verifies_the_answer_in_ocpps_form(
+    ca: CertificateAuthority, edition: str, suite: str, algorithm: str, tmp_path: Path
+) -> None:
+    folder = files(ca, ca.issue("contract", id="DEABCC12345678", edition=edition, suite=suite), tmp_path)
+    hash_data = ca.hash_data((folder / "chain.pem").read_bytes(), algorithm=algorithm)[0]
+    (folder / "resp.der").write_bytes(base64.b64decode(ca.certificate_status(hash_data)))
+    said = openssl(
+        *(folder, "-respin", "resp.der", "-issuer", "issuer.pem", f"-{algorithm.lower()}", "-cert", "leaf.pem"),
+        *("-CAfile", "root.pem", "-verify_other", "subs.pem"),
+    )
+    assert "leaf.pem: good" in said
+    assert SIGNS.search(said)
+
+
 #: What becomes of the slashes of a GET: a client's joining of segments, nginx's merge_slashes.
 DAMAGES: dict[str, Callable[[str], str]] = {
     "doubled": lambda text: text.replace("/", "//"),

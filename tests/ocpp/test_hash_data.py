@@ -118,6 +118,10 @@ B64 = base64.b64encode
         {**PLAIN.written(), "serialNumber": "0x0000ABC"},
         {**PLAIN.written(), "serialNumber": "0a:bc"},
         {**PLAIN.written(), "hashAlgorithm": "sha-256"},
+        # a JSON number is no hex, although it looks like some
+        {**PLAIN.written(), "serialNumber": 2748},
+        # the Python package ocpp hands its handlers hex under snake_case names
+        dict(zip(PLAIN.written("ecog"), PLAIN.written().values(), strict=True)),
         # base64 of any kind, with and without padding, goes with a decimal serial
         {
             "hashAlgorithm": "SHA256",
@@ -128,7 +132,7 @@ B64 = base64.b64encode
         },
     ],
 )
-def test_every_encoding_is_read(data: dict[str, str]) -> None:
+def test_every_encoding_is_read(data: dict[str, object]) -> None:
     assert read_hash_data(data) == PLAIN
 
 

@@ -37,7 +37,11 @@ _chain_option = click.option(
     "--chain", "chain", required=True, metavar="FILE", help="The chain, any container and order; - is stdin."
 )
 _anchor_option = click.option(
-    "--anchor", "anchors", multiple=True, metavar="FILE", help="The root, when it is not in the chain; may be repeated."
+    "--anchor",
+    "anchors",
+    multiple=True,
+    metavar="FILE",
+    help="The root, when neither the chain nor this home has it; may be repeated.",
 )
 
 
@@ -142,14 +146,17 @@ def staple(
 ) -> None:
     """Write the staples of a chain: for leaf, Sub-CA 2 and Sub-CA 1, and for leaves that become valid later.
 
-    In this home the root is known; a foreign chain needs it in the chain or as --anchor. The layout
+    A root that this home knows need not be in the chain; any other is given in it or as --anchor. The layout
     everest writes DIR/client/cso/ocsp/*.der with its .hash beside it, DIR being EVerest's certs folder, and
     replaces what is there for the same certificate.
     """
     from v2gpki.cli.ocsp_files import everest_files, plain_files
 
-    certificates, roots = _certificates(chain), [der for file in anchors for der in _certificates(file)]
-    found = _remote(certificates, roots, frame.now(), url) if remote or url else _local(frame, certificates, roots)
+    certificates = _certificates(chain)
+    if remote or url:
+        found = _remote(certificates, _issuers(frame, anchors), frame.now(), url)
+    else:
+        found = _local(frame, certificates, anchors)
     if layout == "everest":
         folder = out / "client" / "cso" / "ocsp"
         files, replaced = everest_files(found, folder)
@@ -208,12 +215,12 @@ def query(
 ) -> int:
     """Ask a responder about a certificate, and judge its answer.
 
-    CHAIN holds the certificate and the one that issued it. Judged are signature and delegate, EKU, times,
-    nonce, and that the answer is about this certificate. Exit code 0: good, and rightly so.
+    CHAIN holds the certificate and the one that issued it, unless this home has that one. Judged are signature
+    and delegate, EKU, times, nonce, and that the answer is about this certificate. Exit code 0: good, and rightly so.
     """
     from v2gpki.clients.ocsp import OcspClient
 
-    asked = _asked(_certificates(chain), [der for file in anchors for der in _certificates(file)], everything)
+    asked = _asked(_certificates(chain), _issuers(frame, anchors), everything)
     results: list[tuple[str, OcspResult]] = []
     with OcspClient(timeout=timeout) as client:
         for subject, certificate, issuer in asked:
@@ -256,13 +263,16 @@ def query(
 def hash_data_command(
     frame: Frame, *, chain: str, anchors: Sequence[str], algorithm: str | None, encoding: str, url: str
 ) -> None:
-    """Print the OCSP request data of a chain, as Authorize and GetCertificateStatus carry it."""
+    """Print the OCSP request data of a chain, as Authorize and GetCertificateStatus carry it.
+
+    A root that this home knows need not be in the chain.
+    """
     from v2gpki.ocpp.hash_data import hash_data
 
     form: Encoding = "ecog" if encoding == "ecog" else "ocpp"
-    roots = [der for file in anchors for der in _certificates(file)]
+    known = _issuers(frame, anchors)
     entries = hash_data(
-        _certificates(chain), anchors=roots, algorithm=algorithm or "", encoding=form, responder_url=url
+        _certificates(chain), anchors=known, algorithm=algorithm or "", encoding=form, responder_url=url
     )
 
     def human(console: Console) -> None:
@@ -280,12 +290,24 @@ def _certificates(file: str) -> list[bytes]:
     return load_certificates(read_input(file))
 
 
-def _local(frame: Frame, certificates: list[bytes], roots: list[bytes]) -> list[Staple]:
-    from v2gpki.services.ocsp import staples
-    from v2gpki.wiring.ocsp import ocsp_responder
+def _anchors(files: Sequence[str]) -> list[bytes]:
+    return [der for file in files for der in _certificates(file)]
 
+
+def _issuers(frame: Frame, anchors: Sequence[str]) -> list[bytes]:
+    """What completes a chain: the anchors, and what the home knows, if there is one that can be read."""
+    from v2gpki.wiring.glance import issuers
+
+    return [*_anchors(anchors), *issuers(frame.home_folder)]
+
+
+def _local(frame: Frame, certificates: list[bytes], anchors: Sequence[str]) -> list[Staple]:
+    from v2gpki.services.ocsp import staples
+    from v2gpki.wiring.ocsp import issuer_certificates, ocsp_responder
+
+    roots = _anchors(anchors)
     authority = frame.authority(unlock=True)
-    known = [*roots, *(record.der for record in authority.store.authorities())]
+    known = [*roots, *issuer_certificates(authority.store)]
     responder = ocsp_responder(authority)
     return staples(certificates, lambda asked: responder.answer(asked.request), anchors=known)
 

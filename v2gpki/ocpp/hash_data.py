@@ -2,8 +2,9 @@
 
 OCPP says: SHA256, SHA384 or SHA512, hashes and serial in hex, the serial without leading zeros. EVerest writes lower
 case; MaEVe reads any case; EcoG writes URL-safe base64, a decimal serial, snake_case names, the certificate's own
-hash algorithm, and the root too. All of these are read; base64 hashes mean a decimal serial. SHA-1 is refused: OCPP
-has no name for it. Sources: OCPP 2.0.1 OCSPRequestDataType, CertificateHashDataType; RFC 6960 4.1.1.
+hash algorithm, and the root too. All of these are read; base64 hashes mean a decimal serial, and a JSON number is one
+whatever the hashes are. SHA-1 is refused: OCPP has no name for it. Sources: OCPP 2.0.1 OCSPRequestDataType,
+CertificateHashDataType; RFC 6960 4.1.1.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def read_hash_data(data: Mapping[str, object]) -> HashData:
     hash_name = _hash_name(texts["hashAlgorithm"].upper().replace("-", ""))
     name, _ = _hash(texts["issuerNameHash"], "issuerNameHash", hash_name)
     key, hexadecimal = _hash(texts["issuerKeyHash"], "issuerKeyHash", hash_name)
+    hexadecimal = hexadecimal and not isinstance(values["serialNumber"], int)
     serial = _serial(texts["serialNumber"], hexadecimal=hexadecimal)
     return HashData(hash_name, name, key, serial, texts["responderURL"])
 

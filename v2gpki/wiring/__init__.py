@@ -13,7 +13,8 @@ from v2gpki.wiring.opening import open_authority
 from v2gpki.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from v2gpki.wiring.authority import CertificateAuthority, CertificateOrder
+    from v2gpki.wiring.authority import CertificateAuthority
+    from v2gpki.wiring.orders import CertificateOrder
 
 __all__ = [
     "SETTINGS_FILE",
@@ -28,8 +29,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in ("CertificateAuthority", "CertificateOrder"):
-        raise AttributeError(f"module 'v2gpki.wiring' has no attribute {name!r}")
-    from v2gpki.wiring import authority  # noqa: PLC0415  # lazy by design
+    if name == "CertificateAuthority":
+        from v2gpki.wiring import authority  # noqa: PLC0415  # lazy by design
 
-    return getattr(authority, name)
+        return authority.CertificateAuthority
+    if name == "CertificateOrder":
+        from v2gpki.wiring import orders  # noqa: PLC0415  # lazy by design
+
+        return orders.CertificateOrder
+    raise AttributeError(f"module 'v2gpki.wiring' has no attribute {name!r}")

@@ -7,59 +7,36 @@ synchronous and safe from threads. Nothing here prints, and no private key leave
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from v2gpki.certs.name import string_octets
 from v2gpki.clock import Clock
 from v2gpki.errors import Finding, V2GPKIError
-from v2gpki.identifiers import Identifier, recognise
 from v2gpki.profile.hierarchy import Planned, load_lab
 from v2gpki.profile.load import Catalogue
-from v2gpki.profile.model import Profile
 from v2gpki.services.authorities import Authorities, Founded, Naming
 from v2gpki.services.directory import Directory
-from v2gpki.services.issuance import Issuance, Issued, Order
-from v2gpki.services.routing import Route, Routing
+from v2gpki.services.issuance import Issuance, Issued
+from v2gpki.services.routing import Routing
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, CrlRecord
 from v2gpki.wiring.home import Session
+from v2gpki.wiring.orders import CertificateOrder, orders_of
 from v2gpki.wiring.settings import DEFAULT_ORG, MAIN_EDITIONS, Settings
 
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
+    from v2gpki.ocpp.hash_data import Encoding
+    from v2gpki.services.ocsp import OcspResponder
     from v2gpki.services.revocation import Revocation
     from v2gpki.wiring.plug_and_charge import PlugAndCharge
     from v2gpki.wiring.signing.client import RemoteSigning
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateOrder:
-    """One certificate asked for by name: the arguments of ``CertificateAuthority.issue`` as a value."""
-
-    role: str
-    id: str | None = None
-    edition: str | None = None
-    suite: str | None = None
-    issuer: str = ""
-    csr: bytes | None = None
-    public_key: bytes | None = None
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-    options: Mapping[str, str] | None = None
-    idempotence_key: str = ""
-    escrow: bool = False
-
-
-#: (role, edition, suite, issuer, options): what decides the way of an order.
-_Wanted: TypeAlias = tuple[str, str | None, str | None, str, tuple[tuple[str, str], ...]]
 
 
 class CertificateAuthority:
@@ -207,12 +184,11 @@ class CertificateAuthority:
 
     def issue_many(self, orders: Sequence[CertificateOrder]) -> list[Issued]:
         """Issue a group: one record of intents, one of results. All of them or none."""
-        routes: dict[_Wanted, Route] = {}
-        return self.issuance.issue([self._order(order, routes) for order in orders], caller=self.caller)
+        return self.issuance.issue(orders_of(orders, self._routing), caller=self.caller)
 
     def dry_run(self, order: CertificateOrder) -> tuple[bytes, tuple[Finding, ...]]:
         """What ``issue`` would sign: (TBSCertificate DER, findings). Nothing is recorded or signed."""
-        return self.issuance.check(self._order(order, {}))
+        return self.issuance.check(orders_of([order], self._routing)[0])
 
     def find_certificate(self, name: str) -> CertificateRecord:
         """One certificate by serial, fingerprint, a unique start of either, or its identifier.
@@ -266,6 +242,43 @@ class CertificateAuthority:
         )
         self._seal()
         return crl
+
+    # -- status, as OCPP asks for it -----------------------------------------------------------
+
+    def certificate_status(self, hash_data: Mapping[str, object]) -> str:
+        """The status of a certificate of this home: OCPP's OCSPRequestDataType in, ``ocspResult`` out.
+
+        ``hash_data`` has hashAlgorithm (SHA256, SHA384, SHA512), issuerNameHash, issuerKeyHash, serialNumber and
+        responderURL, which is not looked at, in any encoding that stacks use (`v2gpki.ocpp.hash_data`). The answer is
+        the base64 of a DER OCSPResponse signed now: good, revoked, or unknown for a serial that was never issued.
+        Raises ``ocsp.bad_hash_data``; ``ocsp.unauthorized`` for the issuers of others, whom responderURL leads to
+        (`v2gpki.clients.ocsp`); ``ocsp.try_later`` when the home is locked: a CSMS answers Failed then.
+        """
+        return self._responder.certificate_status(hash_data)
+
+    def hash_data(
+        self,
+        chain: bytes | Sequence[bytes],
+        *,
+        algorithm: str = "",
+        encoding: Encoding = "ocpp",
+        responder_url: str = "",
+    ) -> list[dict[str, str]]:
+        """The hash data that OCPP wants for a chain: an object for leaf, Sub-CA 2 and Sub-CA 1.
+
+        ``chain`` is a file's octets in any container, or DER certificates, in any order; an issuer that it lacks, the
+        root as a rule, is looked for among the authorities and roots of this home. The rest as in
+        `v2gpki.ocpp.hash_data`. Raises ``ocsp.issuer_missing``, ``ocsp.bad_hash_data``, ``chain.*``.
+        """
+        from v2gpki.certs.chain import load_certificates  # noqa: PLC0415  # keeps start-up fast
+        from v2gpki.ocpp.hash_data import hash_data  # noqa: PLC0415  # the same
+        from v2gpki.wiring.ocsp import issuer_certificates  # noqa: PLC0415  # the same
+
+        certificates = load_certificates(chain) if isinstance(chain, bytes) else chain
+        known = issuer_certificates(self.store)
+        return hash_data(
+            certificates, anchors=known, algorithm=algorithm, encoding=encoding, responder_url=responder_url
+        )
 
     # -- Plug & Charge -------------------------------------------------------------------------
 
@@ -338,6 +351,12 @@ class CertificateAuthority:
 
     # -- helpers -------------------------------------------------------------------------------
 
+    @cached_property
+    def _responder(self) -> OcspResponder:
+        from v2gpki.wiring.ocsp import ocsp_responder  # noqa: PLC0415  # keeps start-up fast
+
+        return ocsp_responder(self)
+
     def _unlocked(self) -> Vault:
         if self.vault is None:
             raise V2GPKIError(
@@ -398,78 +417,6 @@ class CertificateAuthority:
             crl_base=settings.crl_base,
         )
 
-    def _order(self, order: CertificateOrder, routes: dict[_Wanted, Route]) -> Order:
-        options = tuple(sorted(order.options.items())) if order.options else ()
-        wanted = (order.role, order.edition, order.suite, order.issuer, options)
-        route = routes.get(wanted)
-        if route is None:
-            route = routes[wanted] = self._routing.route(
-                order.role, edition=order.edition, suite=order.suite, issuer=order.issuer, options=order.options
-            )
-        for name, moment in (("not_before", order.not_before), ("not_after", order.not_after)):
-            if moment is not None and moment.tzinfo is None:
-                raise V2GPKIError(
-                    "usage.invalid",
-                    f"{name} has no time zone",
-                    hint="give an aware datetime, such as datetime(2027, 1, 1, tzinfo=UTC)",
-                    facts={"argument": name},
-                )
-        spki, requested = _key_of(order)
-        key_id = ""
-        if spki is None and order.escrow:
-            key_id = f"escrow-{order.role}-{os.urandom(6).hex()}"
-        return Order(
-            route.profile,
-            route.issuer_id,
-            route.constants,
-            identifier=_identifier(route.profile, order.id, requested),
-            spki=spki,
-            not_before=order.not_before,
-            not_after=order.not_after,
-            idempotence_key=order.idempotence_key,
-            key_id=key_id,
-        )
-
 
 def _is_hex(text: str) -> bool:
     return len(text) >= 4 and all(character in "0123456789abcdef" for character in text)
-
-
-def _key_of(order: CertificateOrder) -> tuple[bytes | None, tuple[str, ...]]:
-    """(SubjectPublicKeyInfo or None, the common names of a CSR)."""
-    if order.csr is None and order.public_key is None:
-        return None, ()
-    from v2gpki.certs.csr import load_csr, load_public_key_file  # noqa: PLC0415  # only for keys from outside
-
-    if order.csr is not None and order.public_key is not None:
-        raise V2GPKIError("usage.invalid", "a CSR and a public key were both given", hint="give one of them")
-    if order.csr is None:
-        return load_public_key_file(order.public_key or b""), ()
-    request = load_csr(order.csr)
-    return request.spki, request.subject_identifiers
-
-
-def _identifier(profile: Profile, given: str | None, requested: Sequence[str]) -> Identifier | None:
-    """The identifier for the subject: the given one, else the CSR's common name if the profile allows it."""
-    kinds = profile.identifier.kinds
-    if not kinds:
-        if given:
-            raise V2GPKIError(
-                "issuing.unwanted_identifier",
-                f"{profile.role} of {profile.edition} takes no id, but {given!r} was given",
-                hint="leave --id out",
-                clause=profile.identifier.clause,
-            )
-        return None
-    text = given if given is not None else (requested[0] if len(requested) == 1 else None)
-    if text is None:
-        if not profile.identifier.required:
-            return None
-        raise V2GPKIError(
-            "issuing.needs_identifier",
-            f"{profile.role} of {profile.edition} needs an id: {' or '.join(kinds)}",
-            hint="give it with --id, or as the one common name of the CSR",
-            clause=profile.identifier.clause,
-            facts={"role": profile.role, "kinds": kinds},
-        )
-    return recognise(kinds, text)

@@ -1,4 +1,4 @@
-"""The OCSP responder and the publication of CRLs of an opened home."""
+"""The OCSP responder and the publication of CRLs of an opened home, and the issuers that it knows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from v2gpki.services.publication import HOLD, CrlPublication
 from v2gpki.wiring.signing.client import RemoteSigners
 
 if TYPE_CHECKING:
+    from v2gpki.store.protocol import Store
     from v2gpki.wiring.authority import CertificateAuthority
 
 
@@ -36,6 +37,15 @@ def ocsp_responder(
         signers=ocsp_signers(ca) if signers is None else signers,
         presigned=presigned,
     )
+
+
+def issuer_certificates(store: Store) -> list[bytes]:
+    """The CA certificates that a home knows: its authorities, what stands above them, and the roots of its pool.
+
+    They complete chains that come without a root. Whether a root is trusted does not matter to a hash of its key.
+    """
+    own = (der for record in store.authorities() for der in (record.der, *record.chain))
+    return list(dict.fromkeys([*own, *(root.der for root in store.pools.roots())]))
 
 
 def crl_publication(ca: CertificateAuthority, *, hold: timedelta = HOLD) -> CrlPublication:
