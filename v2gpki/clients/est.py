@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from email.policy import HTTP
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from v2gpki.certs.cms import load_certs_only
 from v2gpki.certs.csr import CertificateRequest, load_csr
 from v2gpki.certs.view import view
+from v2gpki.clients.closing import Closing
 from v2gpki.clients.exchange import Exchange
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys import pkcs8
@@ -46,7 +45,7 @@ class KeyEnrolment:
     certificate: bytes = field()
 
 
-class EstClient:
+class EstClient(Closing):
     """One label of one EST server. A context manager; safe from threads."""
 
     def __init__(
@@ -108,14 +107,6 @@ class EstClient:
     def close(self) -> None:
         """Close the connections."""
         self._exchange.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _enrolled(self, operation: str, csr: bytes) -> Enrolment:
         request = load_csr(csr)

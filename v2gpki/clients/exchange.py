@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import httpx
 
+from v2gpki.clients.closing import Closing
 from v2gpki.errors import FactValue, V2GPKIError
 
 LARGEST_ANSWER = 1024 * 1024
@@ -40,7 +40,7 @@ class Tokens(Protocol):
         ...
 
 
-class Exchange:
+class Exchange(Closing):
     """Sends requests to one party with its credentials. A context manager; safe from threads."""
 
     def __init__(
@@ -128,14 +128,6 @@ class Exchange:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _require_protected(self, url: httpx.URL) -> None:
         if url.scheme == "https" or self._plain_credentials or _local(url.host):

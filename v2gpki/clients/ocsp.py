@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import httpx
 
@@ -22,6 +21,7 @@ from v2gpki.certs.ocsp import IssuerName
 from v2gpki.certs.ocsp_judging import Judgement, judge_answer
 from v2gpki.certs.ocsp_request import write_request
 from v2gpki.certs.view import view
+from v2gpki.clients.closing import Closing
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import ocsp_url, read_hash_data
 from v2gpki.services.ocsp.get_path import path_of_request
@@ -45,7 +45,7 @@ class OcspResult:
     seconds: float
 
 
-class OcspClient:
+class OcspClient(Closing):
     """Asks OCSP responders. A context manager; safe from threads."""
 
     def __init__(
@@ -124,14 +124,6 @@ class OcspClient:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _send(self, outgoing: httpx.Request, *, last: bool) -> bytes | None:
         """The body of a good answer; None when trying again may help."""

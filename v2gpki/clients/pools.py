@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 import httpx
 
+from v2gpki.clients.closing import Closing
 from v2gpki.clients.exchange import Exchange
 from v2gpki.clients.pool_answers import Answered, Json, Reading, place, read_json
 from v2gpki.clock import rfc3339
@@ -206,7 +206,7 @@ class PoolProvider(Protocol):
         ...
 
 
-class PoolClient:
+class PoolClient(Closing):
     """Calls of one provider. A context manager; safe from threads."""
 
     def __init__(self, url: str, exchange: Exchange) -> None:
@@ -217,14 +217,6 @@ class PoolClient:
     def close(self) -> None:
         """Close the connections."""
         self._exchange.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _call(
         self,

@@ -9,29 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self
 
 import httpx
 
+from v2gpki.clients.closing import Closing
 from v2gpki.clients.exchange import Exchange
 from v2gpki.errors import V2GPKIError
 
 #: So long before its end a token is replaced, and so long it lasts when the provider does not say.
 _MARGIN_SECONDS = 30.0
 _USUAL_SECONDS = 300.0
-
-
-class TokenSource(Protocol):
-    """Gives the bearer token of the next request."""
-
-    def token(self) -> str:
-        """The current token."""
-        ...
-
-    def refused(self, token: str) -> bool:
-        """The token was not accepted; whether asking for another one makes sense."""
-        ...
 
 
 class FixedToken:
@@ -52,7 +39,7 @@ class FixedToken:
         return "FixedToken(..)"
 
 
-class ClientCredentials:
+class ClientCredentials(Closing):
     """Tokens by client id and secret. A context manager; safe from threads."""
 
     def __init__(
@@ -99,14 +86,6 @@ class ClientCredentials:
     def close(self) -> None:
         """Close the connections."""
         self._exchange.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"ClientCredentials({self._url!r}, {self._fields['client_id']!r})"
