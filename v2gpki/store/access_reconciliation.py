@@ -5,18 +5,18 @@ difference, one that the log does not know is. Deliveries are a queue of which t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from v2gpki.store import access_rows
 from v2gpki.store.access_protocol import AccessStore
+from v2gpki.store.last_said import LastSaid, Says, field_of
 from v2gpki.store.records import AuditRow
 from v2gpki.store.webhook_protocol import WebhookStore
 
-_SAYS = {
+_EXCHANGED = "token.exchanged"
+_SAYS: Says = {
     "token.created": ("token", "new"),
     "token.revoked": ("token", "changed"),
-    "token.exchanged": ("access token", "new"),
     "grant.given": ("grant", "changed"),
     "grant.withdrawn": ("grant", "gone"),
     "endpoint.added": ("webhook endpoint", "changed"),
@@ -31,42 +31,21 @@ class AccessReconciliation:
     def __init__(self, access: AccessStore, webhooks: WebhookStore) -> None:
         self._access = access
         self._webhooks = webhooks
-        self._logged: dict[tuple[str, str], str] = {}
-        self._duplicates: list[tuple[str, str]] = []
+        self._said = LastSaid(_SAYS)
         # Most access tokens of a long log were purged: only what is still there need be remembered.
         self._given = {one.digest.hex(): access_rows.access_digest(one) for one in access.access_tokens()}
         self._exchanged: dict[str, str] = {}
 
     def take(self, row: AuditRow) -> None:
         """The next row of the log, whatever it speaks of."""
-        if row.action not in _SAYS:
-            return
-        kind, what = _SAYS[row.action]
-        name = (kind, row.target)
-        if what == "gone":
-            self._logged.pop(name, None)
-            return
-        said = _record(row.details)
-        if kind == "access token":
-            if row.target in self._given:
-                self._exchanged[row.target] = said
-            return
-        if what == "new" and name in self._logged:
-            self._duplicates.append(name)
-        self._logged[name] = said
+        if row.action != _EXCHANGED:
+            self._said.take(row)
+        elif row.target in self._given:
+            self._exchanged[row.target] = field_of(row.details, "record")
 
     def differences(self) -> Iterator[tuple[str, str, str]]:
         """(code, kind, target) of each difference, when the log was read to its end."""
-        for kind, target in self._duplicates:
-            yield "audit.duplicate", kind, target
-        for kind, target, digest in self._stored():
-            logged = self._logged.pop((kind, target), None)
-            if logged is None:
-                yield "audit.unlogged", kind, target
-            elif logged != digest:
-                yield "audit.changed", kind, target
-        for kind, target in self._logged:
-            yield "audit.missing", kind, target
+        yield from self._said.differences(self._stored())
         for target, digest in self._given.items():
             said = self._exchanged.get(target)
             if said != digest:
@@ -80,12 +59,3 @@ class AccessReconciliation:
             yield "grant", access_rows.grant_target(grant), access_rows.grant_digest(grant)
         for endpoint in self._webhooks.endpoints():
             yield "webhook endpoint", endpoint.id, access_rows.endpoint_digest(endpoint)
-
-
-def _record(details: str) -> str:
-    """The digest in a row's details; "" when somebody put something else there, which the chain shows."""
-    try:
-        said = json.loads(details)
-    except ValueError:
-        return ""
-    return str(said.get("record", "")) if isinstance(said, dict) else ""

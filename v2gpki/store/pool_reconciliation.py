@@ -1,19 +1,18 @@
 """Does the audit log say what the tables of the pools say? Of each record the last row of the log that speaks of it
-holds the digest, or says that the record is gone. Memory holds one digest for each record, never the records.
+holds the digest, or says that the record is gone.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from v2gpki.store import pool_canonical as canonical
 from v2gpki.store.canonical import certificate_target
+from v2gpki.store.last_said import LastSaid, Says, field_of
 from v2gpki.store.pool_protocol import PoolStore
 from v2gpki.store.records import AuditRow
 
-#: What each action says of which kind of record: it is new, it is changed, it is gone.
-_SAYS = {
+_SAYS: Says = {
     "root.decided": ("root", "changed"),
     "prefix.bound": ("prefix", "changed"),
     "prefix.released": ("prefix", "gone"),
@@ -35,39 +34,20 @@ class PoolReconciliation:
 
     def __init__(self, pools: PoolStore) -> None:
         self._pools = pools
-        self._logged: dict[tuple[str, str], str] = {}
-        self._duplicates: list[tuple[str, str]] = []
+        self._said = LastSaid(_SAYS)
 
     def take(self, row: AuditRow) -> None:
         """The next row of the log, whatever it speaks of."""
-        if row.action not in _SAYS:
-            return
-        kind, what = _SAYS[row.action]
-        name = (kind, row.target)
-        if what == "gone":
-            self._logged.pop(name, None)
-            return
-        if what == "new" and name in self._logged:
-            self._duplicates.append(name)
-        self._logged[name] = _field(row.details, "record")
+        self._said.take(row)
 
     def issued(self, row: AuditRow) -> None:
         """A certificate's row of the log."""
         if contract := contract_of(row):
-            self._logged[_LINK, row.target] = contract
+            self._said.put(_LINK, row.target, contract)
 
     def differences(self) -> Iterator[tuple[str, str, str]]:
         """(code, kind, target) of each difference, when the log was read to its end."""
-        for kind, target in self._duplicates:
-            yield "audit.duplicate", kind, target
-        for kind, target, digest in self._stored():
-            logged = self._logged.pop((kind, target), None)
-            if logged is None:
-                yield "audit.unlogged", kind, target
-            elif logged != digest:
-                yield "audit.changed", kind, target
-        for kind, target in self._logged:
-            yield "audit.missing", kind, target
+        return self._said.differences(self._stored())
 
     def _stored(self) -> Iterator[tuple[str, str, str]]:
         """(kind, target, digest) of every record of the pools."""
@@ -91,13 +71,4 @@ class PoolReconciliation:
 def contract_of(row: AuditRow) -> str:
     """The contract that a certificate was issued for, as its row of the log says; "" for none."""
     # Of the sorted keys this is the first one; most certificates have none.
-    return _field(row.details, "contract") if row.details.startswith('{"contract":') else ""
-
-
-def _field(details: str, name: str) -> str:
-    """A field of a row's details; "" when somebody put something else there, which the chain shows."""
-    try:
-        said = json.loads(details)
-    except ValueError:
-        return ""
-    return str(said.get(name, "")) if isinstance(said, dict) else ""
+    return field_of(row.details, "contract") if row.details.startswith('{"contract":') else ""
