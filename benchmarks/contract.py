@@ -3,6 +3,9 @@
 Everything of ours goes through the public API with profile, lint, intent, result, pools and audit. The limit of a
 bundle is the sum of its cryptographic operations, measured in the same run through the same library. Each answer is
 opened by a vehicle after timing. Waiting is measured request by request, as wall time, new vehicles each.
+
+The aims were set on a machine where the bare operations of a bundle of ISO 15118-2 take 107 us of one core; beside
+each stands what they come to on a machine of this one's speed.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -43,6 +47,8 @@ REQUESTS = 300
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SUITE: dict[Edition, str] = {"iso15118-2": "p256", "iso15118-20": "p521"}
 V2G_ROOT: dict[Edition, str] = {"iso15118-2": "iso2-v2g-root", "iso15118-20": "iso20-p521-v2g-root"}
+#: Microseconds of the bare operations of a -2 bundle where the aims were set.
+REFERENCE = 107
 #: Milliseconds that 99 of 100 requests may take: (cold, sub-CA paths known, bundle ready).
 WAITS: dict[Edition, tuple[float, float, float]] = {"iso15118-2": (8, 2, 0.5), "iso15118-20": (12, 2, 0.5)}
 
@@ -89,6 +95,12 @@ def bare_operations(edition: Edition) -> float:
             signer.sign(message, ecdsa)
 
     return cpu_us(work, units=GROUP, rounds=ROUNDS)
+
+
+@cache
+def slowness() -> float:
+    """How many times longer than there the bare operations of a -2 bundle take here."""
+    return bare_operations("iso15118-2") / REFERENCE
 
 
 def fleet(ca: v2gpki.CertificateAuthority, edition: Edition, count: int, *, first: int = 0) -> list[Vehicle]:
@@ -152,7 +164,11 @@ def bundles(edition: Edition) -> list[Row]:
         spent = cpu_us(lambda: maker.prepare([car.contract for car in next(contracts)]), units=GROUP, rounds=ROUNDS)
         check(ca, edition, cars[-1], ca.plug_and_charge.provisioning.answer(request(ca, edition, cars[-1])))
         assert ca.store.count_certificates(role="contract") == len(cars)
-    allowed = "aim 300" if edition == "iso15118-2" else f"aim {1.25 * limit + 150:.0f}: 1.25 times the limit, and 150"
+    slower = slowness()
+    if edition == "iso15118-2":
+        allowed = f"aim 300, {300 * slower:.0f} here"
+    else:
+        allowed = f"aim 1.25 times the limit and 150: {1.25 * limit + 150:.0f}, {1.25 * limit + 150 * slower:.0f} here"
     return [
         Row(f"{edition}: a bundle, recorded", f"{spent:.0f} us", f"bare operations {limit:.0f} us; {allowed}"),
     ]
@@ -173,7 +189,7 @@ def on_all_cores(edition: Edition) -> list[Row]:
         worker.stdin.write(b"go\n")
         worker.stdin.flush()
     rates = [float(worker.communicate()[0]) for worker in workers]
-    aim = "aim 5,500 on 2 cores" if edition == "iso15118-2" else ""
+    aim = f"aim 5,500 on 2 cores, {5500 / slowness():,.0f} here" if edition == "iso15118-2" else ""
     return [Row(f"{edition}: bundles a second on {cores} cores", f"{sum(rates):,.0f}", aim)]
 
 
@@ -216,7 +232,7 @@ def waits(edition: Edition) -> list[Row]:
             for car, answer in zip(cars[part], answers, strict=True):
                 check(ca, edition, car, answer)
             p99 = statistics.quantiles(spent, n=100)[98]
-            beside = f"median {statistics.median(spent):.2f}; aim {aim}"
+            beside = f"median {statistics.median(spent):.2f}; aim {aim}, {aim * slowness():.2f} here"
             rows.append(Row(f"{edition}: p99 of an answer, {what}", f"{p99:.2f} ms", beside))
     return rows
 
