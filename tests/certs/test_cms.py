@@ -39,6 +39,26 @@ def test_the_octets_are_in_the_given_order(chain: list[bytes]) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize("size", [0, 1, 60, 100, 127, 128, 200, 255, 256, 300, 65_500, 65_535, 65_536, 70_000])
+def test_lengths_of_every_form(size: int) -> None:
+    """X.690 8.1.3: one octet, or up to three behind a count, of each of the five values around the certificates."""
+    certificate = bytes((0x30, 0x83)) + size.to_bytes(3, "big") + bytes(size)
+    written = certs_only([certificate])
+    assert certs_only([certificate]) == written
+    assert load_certs_only(written) == [certificate]
+    at, ends = 0, []
+    for tag in (0x30, 0xA0, 0x30, 0xA0):
+        while written[at] != tag:
+            at += 2 + written[at + 1]
+        octets = written[at + 1] - 0x80 if written[at + 1] > 0x80 else 0
+        length = int.from_bytes(written[at + 2 : at + 2 + octets], "big") if octets else written[at + 1]
+        assert octets == (0 if length < 128 else (length.bit_length() + 7) // 8)
+        at += 2 + octets
+        ends.append(at + length)
+    assert ends == [len(written)] * 3 + [len(written) - 2]
+    assert written[at:] == certificate + b"\x31\x00"
+
+
 def test_what_another_library_writes_is_read(chain: list[bytes]) -> None:
     certificates = [x509.load_der_x509_certificate(one) for one in chain]
     for encoding in (Encoding.DER, Encoding.PEM):

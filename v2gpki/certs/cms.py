@@ -12,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from v2gpki.certs import ber, der
 from v2gpki.certs.lint.reader import MalformedError
@@ -32,8 +33,16 @@ _OTHER_CHOICES = frozenset({0xA0, 0xA1, 0xA2, 0xA3})
 
 def certs_only(certificates: Sequence[bytes]) -> bytes:
     """A ContentInfo that holds these DER certificates, unsorted: leaf first, root last, if so given."""
-    held = der.implicit(0, b"".join(certificates), constructed=True)
-    return der.sequence(SIGNED_DATA, der.explicit(0, der.sequence(_HEAD, held, _NO_SIGNERS)))
+    held = b"".join(certificates)
+    return _before(len(held)) + held + _NO_SIGNERS
+
+
+@lru_cache(maxsize=64)
+def _before(size: int) -> bytes:
+    """Everything before so many octets of certificates; what stands after them has no length of theirs in it."""
+    held = der.implicit(0, bytes(size), constructed=True)
+    whole = der.sequence(SIGNED_DATA, der.explicit(0, der.sequence(_HEAD, held, _NO_SIGNERS)))
+    return whole[: len(whole) - len(_NO_SIGNERS) - size]
 
 
 def load_certs_only(data: bytes) -> list[bytes]:

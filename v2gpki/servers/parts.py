@@ -68,7 +68,7 @@ def crl(premises: Premises) -> Part:
 
 def est(premises: Premises) -> Part:
     """EST at the URLs of the field."""
-    from v2gpki.servers.http.est import est_routes  # noqa: PLC0415
+    from v2gpki.servers.http.est import EstRoute  # noqa: PLC0415
     from v2gpki.services.est import EstService  # noqa: PLC0415
     from v2gpki.wiring.access import registrations_of  # noqa: PLC0415
     from v2gpki.wiring.est_labels import labels_of  # noqa: PLC0415
@@ -84,7 +84,7 @@ def est(premises: Premises) -> Part:
         labels=labels_of(ca.catalogue, premises.settings.est_labels),
     )
     urls = ("/.well-known/est/<label>/simpleenroll", "/<label>/simpleenroll/ISO15118-2")
-    return Part("est", "EST enrolment", urls, routes=tuple(est_routes(service, premises.resolver)))
+    return Part("est", "EST enrolment", urls, claims=(EstRoute(service, premises.resolver).claim,))
 
 
 def pools(premises: Premises) -> Part:

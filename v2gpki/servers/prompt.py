@@ -43,6 +43,10 @@ class Heads:
     def __len__(self) -> int:
         return len(self._known)
 
+    def wanted(self, scope: Scope) -> bool:
+        """Whether requests like this one may be answered promptly."""
+        return self._find(scope) is not None
+
     def learn(self, data: bytes, scope: Scope, body: bytes, *, keep_alive: bool) -> None:
         """``data`` was read as one whole request with this body, at the beginning of a message."""
         end = data.find(_END, 0, LONGEST_HEAD) + len(_END)

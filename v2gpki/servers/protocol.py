@@ -137,8 +137,9 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.more_body and cycle.scope is self.scope:
             self._since = 0.0
-            if between and not self.pipeline:
-                scope = dict(cycle.scope)
+            scope: Scope = cycle.scope  # type: ignore[assignment]  # uvicorn's is a mapping too
+            if between and not self.pipeline and self.heads.wanted(scope):
+                scope = dict(scope)
                 self.heads.learn(data, scope, bytes(cycle.body), keep_alive=cycle.keep_alive)
         else:
             self._note_partial(len(data))

@@ -24,8 +24,8 @@ from tests.servers.http.bridge import AsgiBridge
 from tests.services.est.desk import csr, csr_with, key, service_of
 from tests.services.est.test_enrolment import under_way_elsewhere
 from v2gpki import CertificateAuthority
-from v2gpki.servers.http.access import Identity
-from v2gpki.servers.http.est import est_routes
+from v2gpki.servers.http.access import Identity, nobody
+from v2gpki.servers.http.est import EstRoute, est_routes
 from v2gpki.servers.http.exchange import Receive, Scope, Send
 from v2gpki.services.est import EnrolRequest, LabelOptions
 
@@ -127,6 +127,19 @@ def test_every_url_of_the_field_enrols(desk: Desk, url: str) -> None:
     assert x509.load_der_x509_certificate(certificate).public_key() == private_key.public_key()
     record = next(iter(desk.ca.store.find_certificates(role="secc")))
     assert (record.der, record.edition, record.caller) == (certificate, "iso15118-2", "cpo-a")
+
+
+@pytest.mark.parametrize("url", ["/est/simpleenroll?caDomain=cpo&iso15118Version=ISO15118-20", "/x/y/simpleenroll"])
+def test_a_family_binds_wherever_it_is_named(desk: Desk, url: str) -> None:
+    url = url.replace("/x/y/", "/cpo/ISO15118-20/p521/.well-known/est/")
+    request = base64.b64encode(csr(key("p521")))
+    if "?" in url:
+        desk.enrol(request, url)
+        url += "&algorithm=secp521r1"
+    desk.enrol(request, url)
+    other = url.replace("secp521r1", "ed448").replace("p521", "ed448")
+    answer = desk.http.post(other, content=request, auth=BASIC, headers={"Content-Type": "application/pkcs10"})
+    assert "[est.wrong_key]" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -421,3 +434,16 @@ def test_a_key_from_here_comes_in_two_parts(desk: Desk) -> None:
 def test_head_of_ca_certificates(desk: Desk) -> None:
     answer = desk.http.head("/.well-known/est/cacerts")
     assert (answer.status_code, answer.headers["content-transfer-encoding"]) == (200, "base64")
+    whole = desk.http.get("/.well-known/est/cacerts")
+    assert (answer.content, answer.headers["content-length"]) == (b"", str(len(whole.content)))
+
+
+def test_paths_mean_the_same_the_second_time_and_few_are_remembered(iso2: CertificateAuthority) -> None:
+    route = EstRoute(service_of(iso2), nobody)
+    for _ in range(2):
+        assert route.claim("/cpo/simpleenroll/ISO15118-2") == route.handle
+        assert route.claim("/cpo/csrattrs") is None
+        assert route.claim("/") is None
+    for number in range(2000):
+        assert route.claim(f"/.well-known/est/label-{number}/cacerts") == route.handle
+    assert len(route._known) <= 512

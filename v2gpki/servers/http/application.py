@@ -1,6 +1,6 @@
 """The HTTP application of one process: the chosen parts behind one front.
 
-Raw applications (OCSP, CRLs, health) stand in front of starlette, which routes the rest.
+Raw applications (OCSP, CRLs, EST, health) stand in front of starlette, which routes the rest.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def build(
     handlers = {V2GPKIError: _refused, HTTPException: _http, Exception: _broken}
     rest = Starlette(routes=routes, exception_handlers=handlers)
     prompts = {path: _counted(part.name, prompt, tally) for part in parts for path, prompt in part.prompts}
-    return Front(apps, rest, tally, limits, log_requests=log_requests, prompts=prompts)
+    claims = [(part.name, claim) for part in parts for claim in part.claims]
+    return Front(apps, rest, tally, limits, log_requests=log_requests, prompts=prompts, claims=claims)
 
 
 def _counted(part: str, prompt: Prompt, tally: Tally) -> Prompt:

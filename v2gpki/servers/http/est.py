@@ -15,9 +15,10 @@ import base64
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.datastructures import QueryParams, URLPath
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
@@ -27,7 +28,8 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.access import Identity, Resolver
 from v2gpki.servers.http.client_tls import client_certificate, tls_unique
 from v2gpki.servers.http.est_body import check_media_type, request_octets
-from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, refuse
+from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, header, refuse, respond
+from v2gpki.servers.http.part import App
 from v2gpki.services.est import OPERATIONS, SHAPES, Enrolled, EnrolRequest, EstService, ServerKey, Shape, Target
 from v2gpki.services.est.paths import QUERY_EDITION, QUERY_FAMILY, QUERY_LABEL
 from v2gpki.services.est.service import Operation
@@ -39,7 +41,9 @@ LARGEST_BODY = 96 * 1024
 _LARGEST_GROUP = 128
 _MOST_WAITING = 4096
 _BUSY_SECONDS = 5
-_NO_QUERY = QueryParams()
+_IN_BASE64 = (b"content-transfer-encoding", b"base64")
+#: So many paths are known by heart.
+_MOST_PATHS = 512
 _OPERATIONS: dict[str, Operation] = {
     "simpleenroll": "enrol",
     "simplereenroll": "reenrol",
@@ -57,28 +61,40 @@ def est_routes(
     return [EstRoute(service, resolver, realm=realm, scope=scope)]
 
 
-class EstRoute(BaseRoute):
-    """All URL shapes and operations; anything else is left to the other routes."""
+class _Asked(NamedTuple):
+    """What a path says, "" for what it does not."""
 
-    def __init__(self, service: EstService, resolver: Resolver, *, realm: str, scope: str) -> None:
+    operation: str
+    path: str
+    label: str
+    edition: str
+    family: str
+
+
+class EstRoute(BaseRoute):
+    """All URL shapes and operations; anything else is left to the other routes. ``claim`` tells servers whose front
+    does without starlette which paths are EST's."""
+
+    def __init__(self, service: EstService, resolver: Resolver, *, realm: str = "EST", scope: str = "est") -> None:
         self._service = service
         self._resolver = resolver
         self._scope = scope
         self._challenges = (f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"')
         self._patterns = tuple(_pattern(shape) for shape in SHAPES.values())
+        self._known: dict[str, _Asked] = {}
         # Signing and the store block: two threads, one of them for the groups of requests.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="est")
         self._desk = _Desk(service, self._threads)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a URL is one of EST."""
-        if scope["type"] == "http":
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            for pattern in self._patterns:
-                found = pattern.fullmatch(path)
-                if found is not None:
-                    return Match.FULL, {"endpoint": self.handle, "path_params": found.groupdict()}
+        if scope["type"] == "http" and self._read(_path(scope)) is not None:
+            return Match.FULL, {"endpoint": self.handle}
         return Match.NONE, {}
+
+    def claim(self, path: str) -> App | None:
+        """The application behind a path, None when it is none of EST's."""
+        return None if self._read(path) is None else self.handle
 
     def url_path_for(self, name: str, /, **path_params: object) -> URLPath:  # noqa: ARG002  # starlette's signature
         """There are no names here: ``services.est.paths.url_path`` builds URLs."""
@@ -86,9 +102,11 @@ class EstRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
+        asked = self._read(_path(scope))
         try:
-            response = await self._answer(request)
+            if asked is None:
+                raise Refusal(404, "this is no path of EST")
+            response = await self._answer(asked, scope, receive)
         except V2GPKIError as refusal:
             response = self._refusal(refusal)
         except Refusal as refusal:
@@ -98,19 +116,32 @@ class EstRoute(BaseRoute):
             return
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        operation = request.path_params["operation"]
-        method = OPERATIONS[operation]
-        if request.method not in ((method, "HEAD") if method == "GET" else (method,)):
+    def _read(self, path: str) -> _Asked | None:
+        asked = self._known.get(path)
+        if asked is None:
+            for pattern in self._patterns:
+                found = pattern.fullmatch(path)
+                if found is not None:
+                    given = found.groupdict("")
+                    asked = _Asked(*(given.get(name, "") for name in _Asked._fields))
+                    if len(self._known) < _MOST_PATHS:
+                        self._known[path] = asked
+                    break
+        return asked
+
+    async def _answer(self, asked: _Asked, scope: Scope, receive: Receive) -> App:
+        operation = asked.operation
+        method, shown = OPERATIONS[operation], str(scope["method"])
+        if shown not in ((method, "HEAD") if method == "GET" else (method,)):
             headers = {"Allow": "GET, HEAD" if method == "GET" else method}
-            return _text(405, f"{operation} takes {method}, not {request.method[:20]}", headers)
+            return _text(405, f"{operation} takes {method}, not {shown[:20]}", headers)
         if operation == "fullcmc":
             raise V2GPKIError("est.not_implemented", "full CMC is not served here", hint="use simpleenroll")
         if method == "GET":
-            return await self._told(operation, self._target(request))
-        return await self._enrolled(request, operation)
+            return await self._told(operation, self._target(asked, scope))
+        return await self._enrolled(asked, scope, receive)
 
-    async def _told(self, operation: str, target: Target) -> Response:
+    async def _told(self, operation: str, target: Target) -> App:
         """CA certificates and request attributes: for everybody."""
         loop = asyncio.get_running_loop()
         wrap = self._service.labels.options(target).wrap
@@ -120,11 +151,12 @@ class EstRoute(BaseRoute):
         attributes = await loop.run_in_executor(self._threads, self._service.csrattrs, target)
         return Response(status_code=204) if attributes is None else _encoded(attributes, "application/csrattrs", wrap)
 
-    async def _enrolled(self, request: Request, operation: str) -> Response:
+    async def _enrolled(self, asked: _Asked, scope: Scope, receive: Receive) -> App:
+        operation = asked.operation
         # The body first: a client that still sends when it is refused sees a broken connection and no 401.
-        body = await body_of(request.scope, request.receive, LARGEST_BODY)
-        identity = await self._resolver(request.scope)
-        current = client_certificate(request.scope)
+        body = await body_of(scope, receive, LARGEST_BODY)
+        identity = await self._resolver(scope)
+        current = client_certificate(scope)
         if identity is None and not (operation == "simplereenroll" and current is not None):
             return self._unauthenticated()
         if identity is not None and not identity.has(self._scope):
@@ -134,9 +166,9 @@ class EstRoute(BaseRoute):
                 hint=f"use one with the scope {self._scope}",
                 facts={"identity": identity.name, "scope": self._scope},
             )
-        target = self._target(request)
-        check_media_type(request.headers.get("content-type", ""))
-        asked = EnrolRequest(
+        target = self._target(asked, scope)
+        check_media_type((header(scope, b"content-type") or b"").decode("latin-1"))
+        wanted = EnrolRequest(
             _registered(identity),
             # Here and not with the group: this is what a group does not make cheaper, and it can be done while the one
             # before is written to the disk.
@@ -144,24 +176,25 @@ class EstRoute(BaseRoute):
             target,
             _OPERATIONS[operation],
             current,
-            tls_unique(request.scope),
+            tls_unique(scope),
             identity.name if identity is not None else "",
         )
         wrap = self._service.labels.options(target).wrap
         if operation == "serverkeygen":
-            made = await asyncio.get_running_loop().run_in_executor(self._threads, self._service.server_key, asked)
+            made = await asyncio.get_running_loop().run_in_executor(self._threads, self._service.server_key, wanted)
             return _server_key(made, wrap)
-        enrolled = await self._desk.answer(asked)
+        enrolled = await self._desk.answer(wanted)
         return _encoded(certs_only([enrolled.record.der]), CERTS_ONLY, wrap)
 
-    def _target(self, request: Request) -> Target:
+    def _target(self, asked: _Asked, scope: Scope) -> Target:
         """What path and query ask for; segments before ``.well-known`` are label, edition and family."""
-        found = request.path_params
-        query = request.query_params if request.scope["query_string"] else _NO_QUERY
-        path = [segment for segment in (found.get("path") or "").split("/") if segment]
-        label = found.get("label") or _first(query, QUERY_LABEL) or "".join(path[:1])
-        edition = found.get("edition") or _first(query, QUERY_EDITION) or "".join(path[1:2])
-        family = found.get("family") or _first(query, QUERY_FAMILY) or "".join(path[2:3])
+        _, path, label, edition, family = asked
+        if scope["query_string"] or path:
+            query = QueryParams(scope["query_string"])
+            segments = [segment for segment in path.split("/") if segment]
+            label = label or _first(query, QUERY_LABEL) or "".join(segments[:1])
+            edition = edition or _first(query, QUERY_EDITION) or "".join(segments[1:2])
+            family = family or _first(query, QUERY_FAMILY) or "".join(segments[2:3])
         return self._service.labels.target(label, edition, family)
 
     def _unauthenticated(self) -> Response:
@@ -244,10 +277,25 @@ def _registered(identity: Identity | None) -> str:
     return "" if identity is None else identity.registration or identity.name
 
 
-def _encoded(content: bytes, media_type: str, wrap: int) -> Response:
-    return Response(
-        _base64(content, wrap), headers={"Content-Type": media_type, "Content-Transfer-Encoding": "base64"}
-    )
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """An answer in base64."""
+
+    body: bytes
+    media_type: bytes
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media_type), _IN_BASE64]
+        await respond(send, 200, headers, self.body)
+
+
+def _encoded(content: bytes, media_type: str, wrap: int) -> _Encoded:
+    return _Encoded(_base64(content, wrap), media_type.encode("ascii"))
 
 
 def _base64(content: bytes, wrap: int) -> bytes:

@@ -11,14 +11,14 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, respond
 from v2gpki.servers.http.limits import Meter
-from v2gpki.servers.http.part import App, Prompt
+from v2gpki.servers.http.part import App, Claim, Prompt
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
@@ -43,7 +43,8 @@ class Limits:
 
 @dataclass(slots=True)
 class Front:
-    """The application. ``apps`` are (part, application) by the first segment of the path; ``rest`` takes the others.
+    """The application. ``apps`` are (part, application) by the first segment of the path; of other paths the ``claims``
+    of parts are asked in turn; ``rest`` takes what nobody claims.
     ``quiet`` parts are logged only when they fail."""
 
     apps: Mapping[str, tuple[str, App]]
@@ -58,6 +59,7 @@ class Front:
     lean: frozenset[str] = frozenset({"ocsp"})
     #: Who answers a POST to a path at once, and counts it.
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    claims: Sequence[tuple[str, Claim]] = ()
 
     def prompt(self, scope: Scope) -> Prompt | None:
         """Who answers requests with this head without going through here; nobody when each must be metered."""
@@ -108,7 +110,13 @@ class Front:
         """Part and application of a path; what starlette routes says its part when it is found (``of_part``)."""
         end = path.find("/", 1)
         found = self.apps.get(path if end < 0 else path[:end])
-        return ("other", self.rest) if found is None else found
+        if found is not None:
+            return found
+        for part, claim in self.claims:
+            app = claim(path)
+            if app is not None:
+                return part, app
+        return "other", self.rest
 
 
 class _Exchange:

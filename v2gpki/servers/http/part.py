@@ -17,6 +17,8 @@ from v2gpki.servers.http.exchange import Receive, Scope, Send
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: A POST's body -> its answer with status 200, from its own header lines on; None when it must go the long way.
 Prompt: TypeAlias = Callable[[bytes], bytes | None]
+#: A path -> the raw application that it belongs to, None when it is none of the part's.
+Claim: TypeAlias = Callable[[str], App | None]
 #: Runs beside the requests of a process until it is cancelled.
 Job: TypeAlias = Callable[[], Coroutine[None, None, None]]
 #: When what each name stands for ends at a moment; None when there is nothing.
@@ -29,7 +31,8 @@ class Part:
 
     ``name`` is its word on the command line, ``title`` one line for people, ``urls`` the paths that it answers (shown
     at the start). ``apps`` are raw ASGI applications by the first segment of the path (``/ocsp`` takes ``/ocsp``
-    and everything below), in front of all else; ``routes`` are starlette's; ``prompts`` answer a POST to exactly
+    and everything below), in front of all else; ``claims`` are asked next, for paths that say elsewhere whose they are;
+    ``routes`` are starlette's; ``prompts`` answer a POST to exactly
     their path at once, where that needs no waiting. ``jobs`` run in each process. ``plain`` parts are served without
     TLS too when other listeners have it. ``signs`` says that it needs the keys; ``ends`` tells of the OCSP signers of
     authorities.
@@ -39,6 +42,7 @@ class Part:
     title: str
     urls: tuple[str, ...]
     apps: tuple[tuple[str, App], ...] = ()
+    claims: tuple[Claim, ...] = ()
     routes: tuple[BaseRoute, ...] = ()
     prompts: tuple[tuple[str, Prompt], ...] = ()
     jobs: tuple[Job, ...] = ()
