@@ -14,11 +14,14 @@ import v2gpki
 from tests.conftest import BIRTH
 from v2gpki.servers.signing.desk import Desk
 from v2gpki.servers.signing.peers import Family, family
+from v2gpki.wiring.access import registrations_of
 from v2gpki.wiring.signing import protocol
 from v2gpki.wiring.signing.client import RemoteSigning
 from v2gpki.wiring.signing.keeper import Keeper, Scope
 from v2gpki.wiring.signing.protocol import Answer, Question
 
+#: What the identity "worker" may enrol in the tests.
+ENROLLED = ("secc", "oem", "oem-x448", "contract", "vehicle", "cps", "station", "csms")
 EVERYTHING = ("ocsp", "crl", "est", "pools", "page")
 
 
@@ -59,9 +62,16 @@ class Signing:
 
 @contextmanager
 def signing(
-    ca: v2gpki.CertificateAuthority, folder: Path, *, parts: tuple[str, ...] = EVERYTHING, workers: Family | None = None
+    ca: v2gpki.CertificateAuthority,
+    folder: Path,
+    *,
+    parts: tuple[str, ...] = EVERYTHING,
+    workers: Family | None = None,
+    enrolled: tuple[str, ...] = ENROLLED,
 ) -> Iterator[Signing]:
-    """``ca`` is unlocked; ``folder`` has a short path."""
+    """``ca`` is unlocked; ``folder`` has a short path; ``enrolled``: the roles that "worker" may have, any id."""
+    for role in enrolled:
+        registrations_of(ca).register("worker", role, caller="test")
     path = folder / "s"
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(path))

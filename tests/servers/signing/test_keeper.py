@@ -285,8 +285,9 @@ def test_an_intent_written_for_a_certificate_of_ones_own_is_not_signed(desk: Sig
     order = wanted(desk)
     [issuer] = desk.worker.store.authorities(role="cpo-sub-ca-2")
     forged = IntentRecord(
-        "f" * 32, issuer.id, (0x55 << 152) + 1, hashlib.sha256(b"a CA").digest(), "iso15118-2", "secc", SECC, "w", BIRTH
-    )
+        "f" * 32, issuer.id, (0x55 << 152) + 1, hashlib.sha256(b"a CA").digest(), "iso15118-2", "secc", SECC, "worker",
+        BIRTH,
+    )  # fmt: skip
     desk.worker.store.record_intents([forged])
 
     broken = msgspec.structs.replace(order, reference="f" * 32)

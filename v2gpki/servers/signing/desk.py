@@ -30,7 +30,8 @@ MOST_CONNECTIONS = 512
 MOST_OF_ONE_PROCESS = 96
 THREADS = 8
 _READ = 65536
-_BREACHES = frozenset({"signing.refused", "signing.not_recorded"})
+#: A worker asks the registration table itself before it asks here.
+_BREACHES = frozenset({"signing.refused", "signing.not_recorded", "est.not_registered"})
 
 
 class _Line:

@@ -14,7 +14,7 @@ from v2gpki.store.protocol import Store
 from v2gpki.store.records import CertificateRecord
 
 #: The caller of a renewal that stands for no identity, before the serial of the certificate that was renewed.
-_CERTIFICATE = "certificate:"
+CERTIFICATE = "certificate:"
 
 
 class Holders:
@@ -39,7 +39,7 @@ class Holders:
         where = record.role, record.edition, identifier
         if not any(self._registry.allowed(name, *where) for name in self._registry.identities()):
             raise refusals.not_registered("", *where)
-        return f"{_CERTIFICATE}{record.serial:x}"
+        return f"{CERTIFICATE}{record.serial:x}"
 
     def _registered(self, identity: str, record: CertificateRecord, identifier: str) -> str:
         where = record.role, record.edition, identifier
@@ -51,7 +51,7 @@ class Holders:
         """Whether nobody's identity stands behind a certificate: who founded the authorities issued it, and has
         neither a row in the table nor a token (they stay when they are revoked)."""
         caller = record.caller
-        if caller.startswith(_CERTIFICATE):
+        if caller.startswith(CERTIFICATE):
             return True
         if caller in self._registry.identities() or self._store.access.tokens(identity=caller):
             return False

@@ -1,9 +1,9 @@
 """The keeper's side: what a worker's questions mean in an unlocked home, and what is refused.
 
-Certificates: only end-entity roles of the scope, below an issuer that may, written anew and equal to a recorded intent;
-so none exists that the store does not know. OCSP answers: only what the store says now, at a time near now, by a signer
-of that issuer. CRLs: from the store. Contracts: the elements of the message, under a CPS leaf that holds. Nothing
-else is signed, and no private key is told.
+Certificates: only end-entity roles of the scope, below an issuer that may, for ids that the caller may have
+(`entitled`), written anew and equal to a recorded intent; so none exists that the store does not know. OCSP answers:
+only what the store says now, at a time near now, by a signer of that issuer. CRLs: from the store. Contracts: the
+elements of the message, under a CPS leaf that holds. Nothing else is signed, and no private key is told.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
 from v2gpki.services.routing import Route
 from v2gpki.store.records import CertificateRecord, IntentRecord
+from v2gpki.wiring.access import registrations_of
 from v2gpki.wiring.authority import CertificateAuthority
 from v2gpki.wiring.ocsp import ocsp_signers
 from v2gpki.wiring.signing import protocol
+from v2gpki.wiring.signing.entitled import CONTRACT, Entitled
 from v2gpki.wiring.signing.protocol import Answer, Question
 from v2gpki.wiring.webhooks import PURPOSE
 
@@ -40,7 +42,6 @@ _SKEW = timedelta(seconds=5)
 _MOST_ROUTES = 256
 #: Role, edition, suite, issuer and options of an order.
 _Way: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
-CONTRACT = "contract"
 CPS = "cps"
 
 
@@ -80,6 +81,7 @@ class Keeper:
         self._issuance = ca.issuance
         self._index = IssuerIndex(ca.store, ca.catalogue)
         self._signers = ocsp_signers(ca)
+        self._entitled = Entitled(ca.store, registrations_of(ca), contracts="pools" in scope.parts)
         self._lock = threading.Lock()
         self._routes: dict[_Way, tuple[int, Route]] = {}
         self._templates: dict[str, tuple[str, datetime, AnswerTemplate]] = {}
@@ -128,6 +130,8 @@ class Keeper:
         if not self._scope.issues(wanted.role, ca.catalogue.edition(wanted.edition).ocsp_role):
             raise protocol.refused(f"no part of this server issues {wanted.role} of {wanted.edition}")
         route = self._route(wanted)
+        # What is signed has role and id of the intent, or is refused below.
+        self._entitled.require(intent.caller, intent.role, intent.edition, intent.identifier, ca.clock.now())
         identifier = parse(wanted.identifier_kind, wanted.identifier) if wanted.identifier_kind else None
         order = Order(
             route.profile,
