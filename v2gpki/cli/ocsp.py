@@ -339,11 +339,14 @@ def _judged(client: OcspClient, asked: Asked, now: datetime, url: str) -> OcspAn
 
 
 def _asked(certificates: list[bytes], roots: list[bytes], everything: bool) -> list[tuple[str, bytes, bytes]]:
-    """(subject, certificate, issuer) of what is to be asked about."""
+    """(subject, certificate, issuer) of what is to be asked about; about the leaf alone nobody needs the root."""
+    from v2gpki.certs.chain import leaf_of
+    from v2gpki.certs.view import view
     from v2gpki.ocpp.hash_data import pairs
 
-    found = [(one.subject_text, one.der, issuer.der) for one, issuer in pairs(certificates, roots) if one is not issuer]
-    return found if everything else found[:1]
+    wanted = certificates if everything else [leaf_of([view(one) for one in dict.fromkeys(certificates)]).der]
+    found = pairs(wanted, [*certificates, *roots])
+    return [(one.subject_text, one.der, issuer.der) for one, issuer in found if one is not issuer]
 
 
 def _result_value(subject: str, result: OcspResult) -> dict[str, object]:
