@@ -1,49 +1,157 @@
-"""The README's tour and the examples, run as a reader would run them."""
+"""The documents and the examples, as a reader would use them; ``tests/interop/test_tour.py`` runs every block."""
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
+import pytest
+
+from tests.documents import DOCUMENTS, ROOT, Block, blocks, environment, run
 from v2gpki.certs.csr import build_csr
+from v2gpki.cli import cli
 from v2gpki.keys.suites import SUITES
+from v2gpki.servers.parts import PARTS
+from v2gpki.services.access import SCOPES
+from v2gpki.services.est.paths import OPERATIONS, SHAPES
+from v2gpki.wiring.serve_settings import ServeSettings
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = Path(sys.executable).parent
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """A bare environment in which ``v2gpki`` and ``python`` are ours."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("V2GPKI_")}
-    return {**clean, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **extra}
-
-
-def tour() -> list[str]:
-    """The commands of the README's console blocks, in order."""
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+PAGES = (*DOCUMENTS, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md")
+named = pytest.mark.parametrize("document", PAGES, ids=lambda document: document.name)
+#: What ends one command in a line of the documents.
+_ENDS = {"|", "||", "&&", "&", ";", ">"}
 
 
-def run_tour(commands: list[str], folder: Path) -> None:
-    """Run the commands in one shell that stops at the first failure; the failing command is named."""
-    script = "set -e\n" + "".join(f"echo '+' {index}\n{command}\n" for index, command in enumerate(commands))
-    done = subprocess.run(
-        ["/bin/sh", "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
-    )
-    last = done.stdout.rsplit("+ ", 1)[-1].split("\n", 1)[0]
-    assert done.returncode == 0, f"{commands[int(last or 0)]}\n{done.stdout[-800:]}\n{done.stderr}"
-
-
-def test_our_commands_of_the_tour_succeed(tmp_path: Path) -> None:
-    """Without the openssl program, whose request is made here; ``tests/interop`` runs the whole tour with it."""
+def test_the_readme_without_foreign_programs(tmp_path: Path) -> None:
+    """What openssl would make is made here; what is served needs curl and is left to ``tests/interop``."""
     (tmp_path / "outside.csr").write_bytes(build_csr(SUITES["p256"].generate(), "DE*ACM*E0002"))
-    ours = [command for command in tour() if not command.startswith("openssl ")]
-    assert len(ours) > 15
-    run_tour(ours, tmp_path)
+    command = re.compile("^openssl .*\n", re.MULTILINE)
+    ours = [
+        Block(block.language, command.sub("", block.text))
+        for block in blocks(ROOT / "README.md")
+        if "curl " not in block.text
+    ]
+    assert sum(len(block.commands) for block in ours) > 20
+    run(ROOT / "README.md", tmp_path, ours)
     assert (tmp_path / "station" / "chain.pem").read_text().count("BEGIN CERTIFICATE") == 3
+
+
+@named
+def test_every_command_of_a_block_is_one(document: Path) -> None:
+    for block in blocks(document):
+        for line in block.commands:
+            for arguments in ours_of(line):
+                with click.Context(cli):
+                    parsed(cli, arguments)
+
+
+@named
+def test_every_command_that_is_named_is_one(document: Path) -> None:
+    prose = re.sub("^```.*?^```", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for text in re.findall("`v2gpki ([^`]+)`", prose):
+        words = shlex.split(text)
+        command, used = resolved(words)
+        known = {option for parameter in command.params for option in parameter.opts}
+        wanted = {word for word in words[used:] if word.startswith("-")}
+        assert wanted <= known | {"--json", "--version", "--help"}, f"{document.name}: v2gpki {text}"
+        assert used or words[0].startswith("-") or words[0] == "..", f"{document.name}: v2gpki {text}"
+        if isinstance(command, click.Group) and used:
+            several = [one for word in words[used:] if word.islower() for one in word.split("|")]
+            assert set(several) <= {*command.list_commands(click.Context(command))}, f"{document.name}: v2gpki {text}"
+
+
+@named
+def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text("utf-8")):
+        file, _, anchor = target.partition("#")
+        place = document.parent / file if file else document
+        assert place.exists(), f"{document.name}: {target}"
+        if anchor:
+            headings = re.findall("^#+ (.*)$", place.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub("[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings], target
+
+
+def test_the_settings_are_told_with_their_defaults() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.*?) \| ", page("services").split("## Settings")[1], re.MULTILINE)
+    told = {}
+    for names, values in rows:
+        keys = re.findall("`([a-z_]+)`", names)
+        defaults = re.findall("`([^`]+)`", values)
+        told |= dict(zip(keys, defaults * len(keys) if len(defaults) == 1 else defaults, strict=True))
+    settings = ServeSettings()
+    assert told == {name: written(getattr(settings, name)) for name in ServeSettings.__dataclass_fields__}
+
+
+def test_parts_and_scopes_are_told() -> None:
+    firsts = [cells.split("|")[0] for cells in re.findall(r"^\| (.*)$", page("services"), re.MULTILINE)]
+    told = {name for cell in firsts for name in re.findall("`([a-z:*]+)`", cell)}
+    assert told >= {*PARTS, *SCOPES}
+
+
+def test_the_urls_of_est_are_told() -> None:
+    rows = re.findall(r"^\| [\w ]+ \| (`/.*) \|$", page("est"), re.MULTILINE)
+    bases = [shape.base.replace("{label}", "<label>").replace("{path}", "<label>") for shape in SHAPES.values()]
+    # OPNC's description writes its path doubled; the second writing is no client's.
+    wanted = [base for base in bases if not base.startswith("/opnc/")]
+    assert [base for base in wanted if not any(f"`{base}/<operation>" in row for row in rows)] == []
+    operations = page("est").split("Operations are")[1].split(".\n")[0]
+    assert set(re.findall("`([a-z]+)`", operations)) == {*OPERATIONS} - {"fullcmc"}
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+
+
+def written(value: object) -> str:
+    """A setting as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{one}"' for one in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def ours_of(line: str) -> list[list[str]]:
+    """The arguments of each ``v2gpki`` in a line of shell."""
+    found: list[list[str]] = []
+    taking = False
+    for word in shlex.split(line.replace("2>&1", "").replace(";", " ; ")):
+        if word == "v2gpki" and not taking:
+            found.append([])
+            taking = True
+        elif word in _ENDS:
+            taking = False
+        elif taking:
+            found[-1].append(word)
+    return found
+
+
+def parsed(command: click.Command, arguments: list[str], parent: click.Context | None = None) -> None:
+    """Read arguments as the command line does, and run nothing; raises ``click.UsageError``."""
+    if not isinstance(command, click.Group):
+        command.make_context(command.name, arguments, parent=parent)
+        return
+    with click.Context(command, parent=parent) as context:
+        _, inner, rest = command.resolve_command(context, arguments)
+        assert inner is not None
+        parsed(inner, rest, context)
+
+
+def resolved(words: list[str]) -> tuple[click.Command, int]:
+    """The command that words name, and how many of them."""
+    command: click.Command = cli
+    used = 0
+    with click.Context(cli) as context:
+        while isinstance(command, click.Group) and used < len(words):
+            inner = command.get_command(context, words[used])
+            if inner is None:
+                break
+            command, used = inner, used + 1
+    return command, used
 
 
 def test_a_lab_pki_in_ten_lines(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The README's tour with the openssl program, every line of it."""
+"""Every block of the README and of docs/, run from the top with curl and the openssl program."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_documents import run_tour, tour
+from tests.documents import DOCUMENTS, run
 
 
-@pytest.mark.interop("openssl")
-def test_every_command_of_the_tour_succeeds(tmp_path: Path) -> None:
-    commands = tour()
-    assert sum(command.startswith("openssl ") for command in commands) == 2
-    run_tour(commands, tmp_path)
+@pytest.mark.interop("openssl", "curl")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_a_document_does_what_it_says(document: Path, tmp_path: Path) -> None:
+    run(document, tmp_path)
