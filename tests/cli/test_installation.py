@@ -24,7 +24,7 @@ from v2gpki import v2gtp
 from v2gpki.certs.chain import pem
 from v2gpki.keys.software import SoftwareSigner
 from v2gpki.messages import codec
-from v2gpki.pnc.installation import SignedContract, build_request, read_request, read_response, respond
+from v2gpki.pnc.installation import build_request, read_request, read_response, respond, signed_contract
 from v2gpki.pnc.installation.contract import element_20, elements_2
 from v2gpki.pnc.installation.signing import sign_2
 from v2gpki.pnc.signature import sign
@@ -337,7 +337,7 @@ def test_a_strangers_certificate_before_the_vehicles_chain(line: Line) -> None:
 def test_a_strangers_certificate_before_the_chain_of_the_signer(line: Line, name: str) -> None:
     answered(line, name)
     found = read_response(Path("res").read_bytes())
-    real = SignedContract.from_exi(found.octets)
+    real = signed_contract(found.octets)
     curve = ec.SECP256R1() if name == "iso2" else ec.SECP521R1()
     key = ec.derive_private_key(15118, curve)
     stranger = forged(found.cps_chain[0], key, ca=True, name="")

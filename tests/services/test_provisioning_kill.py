@@ -113,7 +113,7 @@ def check(home: Path, vault: Vault, requests: tuple[bytes, bytes], vehicle: Vehi
         assert [(one.der, one.state) for one in records] == [(opened_contract.chain[0], "valid")]
         bundles = list(ca.store.pools.bundles())
         assert [(one.state, one.serial, one.emaid) for one in bundles] == [("ready", records[0].serial, EMAID)]
-        assert installation.SignedContract.from_exi(bundles[0].exi).data.chain == opened_contract.chain
+        assert installation.signed_contract(bundles[0].exi).data.chain == opened_contract.chain
         assert {one.bundles for one in ca.store.pools.answers()} == {(bundles[0].id,)}
         assert ca.store.pending_intents() == []
         assert {path.stem for path in (home / "keys").glob("*.pem")} >= vault.key_ids()

@@ -23,7 +23,6 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.keys.suites import suite_of_spki
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
-from v2gpki.pnc.installation import SignedContract
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
 from v2gpki.services.issuance import Issued, Order
 from v2gpki.services.mo import MobilityOperator, require_current
@@ -369,7 +368,7 @@ class BundleMaker:
             v2g_root=signer.root_fingerprint,
             issuer_id=issued.record.issuer_id,
             serial=issued.record.serial,
-            exi=self._cps.sign(data, signer).to_exi(),
+            exi=installation.kept(self._cps.sign(data, signer)),
             made_at=now,
             not_after=min(issued.record.not_after, signer.not_after),
             replaces="" if job.ready is None else job.ready.id,
@@ -387,11 +386,11 @@ class BundleMaker:
             return None
         if self._contracts.soon(ready.edition, record.not_after, now) and record.not_after < job.contract.ends:
             return None
-        signed = self._cps.sign(SignedContract.from_exi(ready.exi).data, job.signer)
+        signed = self._cps.sign(installation.signed_contract(ready.exi).data, job.signer)
         return replace(
             ready,
             id=os.urandom(16).hex(),
-            exi=signed.to_exi(),
+            exi=installation.kept(signed),
             made_at=now,
             not_after=min(record.not_after, job.signer.not_after),
             replaces=ready.id,

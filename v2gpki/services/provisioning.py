@@ -20,7 +20,7 @@ from v2gpki.clock import Clock
 from v2gpki.errors import EXIT_REFUSED, V2GPKIError
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
-from v2gpki.pnc.installation import Action, Request, SignedContract, root_matches
+from v2gpki.pnc.installation import Action, Request, root_matches
 from v2gpki.services.admission import Admission
 from v2gpki.services.bundles import BundleMaker, Recipient, undeliverable
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner, no_common_root
@@ -331,7 +331,7 @@ class Provisioning:
             exi = installation.readdressed(bundle.exi, request.session_id)
         if exi is None:
             exi = installation.respond(
-                SignedContract.from_exi(bundle.exi),
+                installation.signed_contract(bundle.exi),
                 action=request.action,
                 session_id=request.session_id,
                 timestamp=now,

@@ -108,12 +108,12 @@ def test_a_contract_has_a_successor_that_only_its_key_opens() -> None:
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_signed_elements_are_kept_and_sent_unchanged(edition: Edition, parties: Callable[[str], Parties]) -> None:
     signed = parties(edition).signed()
-    again = installation.SignedContract.from_exi(signed.to_exi())
+    again = installation.signed_contract(installation.kept(signed))
     assert again == signed
-    assert again.to_exi() == signed.to_exi()
+    assert installation.kept(again) == installation.kept(signed)
     first = installation.respond(signed, session_id=SESSION, timestamp=NOW)
     other = installation.respond(again, session_id=bytes(8), timestamp=datetime(2030, 1, 1, tzinfo=UTC))
-    assert installation.SignedContract.from_exi(first) == installation.SignedContract.from_exi(other) == signed
+    assert installation.signed_contract(first) == installation.signed_contract(other) == signed
     assert installation.fragments(again) == installation.fragments(signed)
 
 
@@ -295,7 +295,7 @@ def test_why_a_vehicle_with_an_ed448_key_gets_nothing_is_said(parties_20: Partie
 def test_a_chain_without_sub_ca_is_for_iso_2_only(parties_20: Parties) -> None:
     short = contract(parties_2(), chain=parties_2().contract.chain[:1])
     signed = installation.sign_contract(short, cps_chain=parties_2().cps.chain, signer=parties_2().cps.signer)
-    assert installation.SignedContract.from_exi(signed.to_exi()) == signed
+    assert installation.signed_contract(installation.kept(signed)) == signed
     data = contract(parties_20, chain=parties_20.contract.chain[:1])
     error = refusal(
         lambda: installation.sign_contract(data, cps_chain=parties_20.cps.chain, signer=parties_20.cps.signer)
@@ -402,7 +402,7 @@ def test_a_refusal_says_when_to_come_again() -> None:
         edition="iso15118-2", action="update", session_id=SESSION, response_code="FAILED", retry_counter=5
     )
     assert installation.read_response(octets).retry_counter == 5
-    error = refusal(lambda: installation.SignedContract.from_exi(octets))
+    error = refusal(lambda: installation.signed_contract(octets))
     assert error.code == "installation.refused"
     assert error.facts["response_code"] == "FAILED"
     # ZZ is nobody's country, and no check digit is wrong.

@@ -20,7 +20,7 @@ def rise_octets() -> bytes:
 
 
 def test_the_fragments_that_we_sign_are_those_that_rise_digested() -> None:
-    signed = installation.SignedContract.from_exi(rise_octets())
+    signed = installation.signed_contract(rise_octets())
     assert isinstance(signed.elements, tuple)
     published = samples.published("rise_v2g")
     ids = [element.Id for element in signed.elements]
@@ -34,7 +34,7 @@ def test_rises_answer_is_verified_and_sent_on_unchanged() -> None:
     response = installation.read_response(rise_octets())
     verified = installation.verify_response(response, trust=tuple)
     assert verified.emaid == "DEABCC123ABC56"
-    signed = installation.SignedContract.from_exi(rise_octets())
+    signed = installation.signed_contract(rise_octets())
     octets = installation.respond(signed, action="install", session_id=bytes(range(8)))
     again = installation.read_response(octets)
     assert signature_of(again.message) == signature_of(response.message)

@@ -16,7 +16,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso2
 from v2gpki.messages.schema import NamedValue
 from v2gpki.pnc.installation import chains
-from v2gpki.pnc.installation.answers import readdressed, respond
+from v2gpki.pnc.installation.answers import kept, readdressed, respond
 from v2gpki.pnc.installation.contract import SignedContract, elements_2, sign_contract
 from v2gpki.pnc.installation.holes import Holes
 from v2gpki.pnc.installation.outline import confirms
@@ -81,16 +81,16 @@ def test_the_signature_is_that_of_the_general_way_but_for_its_random_value() -> 
 @given(st.binary(min_size=8, max_size=8))
 def test_a_kept_answer_is_readdressed_as_it_would_be_coded_anew(session_id: bytes) -> None:
     signed = _signed()
-    assert readdressed(signed.to_exi(), session_id) == respond(signed, session_id=session_id)
+    assert readdressed(kept(signed), session_id) == respond(signed, session_id=session_id)
 
 
 def test_what_is_no_kept_answer_is_not_readdressed() -> None:
-    kept = _signed().to_exi()
+    stored = kept(_signed())
     session = bytes(range(8))
     addressed = respond(_signed(), session_id=b"\x01" * 8)
-    for other in (b"", kept[:5], addressed, b"\x80\x9a" + kept[2:], b"\x00" + kept):
+    for other in (b"", stored[:5], addressed, b"\x80\x9a" + stored[2:], b"\x00" + stored):
         assert readdressed(other, session) is None
-    assert readdressed(kept, session[:7]) is None
+    assert readdressed(stored, session[:7]) is None
 
 
 @cache

@@ -30,7 +30,7 @@ from tests.servers.http.test_opcp import given
 from tests.services.vehicle import PCID, Vehicle
 from v2gpki import CertificateAuthority
 from v2gpki.pnc.envelope import Sealed
-from v2gpki.pnc.installation import ContractData, SignedContract
+from v2gpki.pnc.installation import ContractData, SignedContract, kept
 from v2gpki.services.ecosystem.signing import xml_of
 
 #: A contract whose certificate the mobility operator makes itself.
@@ -176,7 +176,7 @@ def world(everything: CertificateAuthority, foreign: CertificateAuthority) -> It
         contract(served.ca, OTHER_EMAID)
         data = given(foreign, vehicle, OWN_EMAID)
         signed = _signed(foreign, data)
-        found = World(served, vehicle, data, b64(xml_of(signed)), b64(signed.to_exi()))
+        found = World(served, vehicle, data, b64(xml_of(signed)), b64(kept(signed)))
         # The contract has a certificate; it was another party's vehicle that asked for it.
         assert served.client("other-cpo").post(CCP, json=asked(vehicle)).status_code == 200
         (record,) = served.ca.store.find_certificates(role="contract")

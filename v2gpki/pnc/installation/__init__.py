@@ -5,7 +5,7 @@ Requests (`build_request`, `read_request`, `verify_request`), what an answer del
 `verify_response`, `open_response`: the only way to a contract key). Pure: no store, no clock, nobody's trust.
 """
 
-from v2gpki.pnc.installation.answers import readdressed, refuse, respond, wait
+from v2gpki.pnc.installation.answers import kept, readdressed, refuse, respond, wait
 from v2gpki.pnc.installation.codes import response_code
 from v2gpki.pnc.installation.contract import SignedContract, contract_data, curve_for, fragments, sign_contract
 from v2gpki.pnc.installation.model import (
@@ -27,7 +27,7 @@ from v2gpki.pnc.installation.requests import (
 )
 from v2gpki.pnc.installation.roots import root_id, root_matches
 from v2gpki.pnc.installation.sizes import Limit, Sizes, sizes
-from v2gpki.pnc.installation.vehicle import Response, open_response, read_response, verify_response
+from v2gpki.pnc.installation.vehicle import Response, open_response, read_response, signed_contract, verify_response
 
 __all__ = [
     "ACTIONS",
@@ -47,6 +47,7 @@ __all__ = [
     "contract_data",
     "curve_for",
     "fragments",
+    "kept",
     "open_response",
     "read_request",
     "read_response",
@@ -58,6 +59,7 @@ __all__ = [
     "root_matches",
     "sender_of",
     "sign_contract",
+    "signed_contract",
     "sizes",
     "verify_request",
     "verify_response",

@@ -124,12 +124,13 @@ def wait(*, edition: Edition, session_id: bytes, timestamp: datetime) -> bytes:
 
 
 def kept(signed: SignedContract) -> bytes:
-    """The answer in which signed contract data are kept: session id 0, time 0."""
+    """A CertificateInstallationRes (EXI) with these elements, session id 0 (-20: time 0): the form in which signed
+    contract data are kept; `signed_contract` reads it."""
     return respond(signed, session_id=bytes(8), timestamp=_EPOCH)
 
 
 def readdressed(answer: bytes, session_id: bytes) -> bytes | None:
-    """A kept CertificateInstallationRes of ISO 15118-2 (`SignedContract.to_exi`) for a session, nothing else changed.
+    """A kept CertificateInstallationRes of ISO 15118-2 (`kept`) for a session, nothing else changed.
 
     The session id stands right behind the beginning of the header, at the same bits in every message: it is put in
     without decoding or coding anything. None for what is no such message with session id 0: use `respond`.

@@ -47,20 +47,6 @@ class SignedContract:
     signature: Signature
     elements: Elements2 | iso20_common.SignedInstallationData
 
-    def to_exi(self) -> bytes:
-        """A CertificateInstallationRes with these elements and session id 0 (-20: time 0), to be kept."""
-        from v2gpki.pnc.installation.answers import kept  # noqa: PLC0415 - answers are made of signed contracts
-
-        return kept(self)
-
-    @staticmethod
-    def from_exi(octets: bytes) -> SignedContract:
-        """What `to_exi` gave, or any answer that delivers a contract; nothing is verified. Raises `exi.*`,
-        `installation.wrong_message`, `installation.refused`, `envelope.wrong_size`."""
-        from v2gpki.pnc.installation.vehicle import signed_contract  # noqa: PLC0415 - the same
-
-        return signed_contract(octets)
-
 
 #: An uncompressed P-256 point has one form, which needs no second look.
 _P256_START = SUITES["p256"].spki_prefix + b"\x04"

@@ -161,7 +161,8 @@ def open_response(
 
 
 def signed_contract(octets: bytes) -> SignedContract:
-    """The signed elements of an answer, unverified: see `SignedContract.from_exi`."""
+    """The signed contract data in an answer that delivers a contract, such as `kept` gave; nothing is verified. Raises
+    `exi.*`, `installation.wrong_message`, `installation.refused`, `envelope.wrong_size`."""
     response = read_response(octets)
     if not response.delivers:
         raise _refused(response)

@@ -9,6 +9,7 @@ Sources: OPNC v1 rcp, pcp, cps, ccp, pki.
 from __future__ import annotations
 
 from v2gpki.clock import rfc3339
+from v2gpki.pnc.installation import kept
 from v2gpki.servers.http.fields import PCID, Fields, Json
 from v2gpki.servers.http.pool_values import (
     EMAID,
@@ -162,7 +163,7 @@ class _Signing:
             root=body.optional(ROOT_FIELD, pattern=ROOT),
         )
         value: dict[str, Json] = {
-            "certificateInstallationRes": text_of(signed.signed.to_exi()),
+            "certificateInstallationRes": text_of(kept(signed.signed)),
             "emaid": signed.emaid,
             "pcid": signed.pcid,
             NAMESPACE: _namespace(namespace),

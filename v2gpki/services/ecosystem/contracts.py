@@ -15,7 +15,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
-from v2gpki.pnc.installation import SignedContract
+from v2gpki.pnc.installation import signed_contract
 from v2gpki.services.bundles import BundleMaker, Recipient, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService
 from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
@@ -150,7 +150,7 @@ class ContractDesk:
             )
             bundle = self._bundles.bundle(contract, recipient, signer, now, caller=party.by)
         exi = installation.respond(
-            SignedContract.from_exi(bundle.exi), session_id=session_id.rjust(_SESSION_OCTETS, b"\0"), timestamp=now
+            signed_contract(bundle.exi), session_id=session_id.rjust(_SESSION_OCTETS, b"\0"), timestamp=now
         )
         return Delivered(exi, contract.emaid, plain, namespace, bundle.v2g_root)
 
@@ -250,7 +250,7 @@ class ContractDesk:
         if not found:
             return ContractView(contract, namespace_of(edition or "iso15118-2"))
         newest = found[-1]
-        leaf = view(SignedContract.from_exi(newest.exi).data.chain[0])
+        leaf = view(signed_contract(newest.exi).data.chain[0])
         above = next((view(e.der) for e in self._roots.list() if e.fingerprint == newest.v2g_root), None)
         return ContractView(contract, namespace_of(newest.edition), leaf, above)
 

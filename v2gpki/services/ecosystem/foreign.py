@@ -23,7 +23,7 @@ from v2gpki.identifiers import parse
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.envelope import Curve, Sealed
-from v2gpki.pnc.installation import ContractData, SignedContract
+from v2gpki.pnc.installation import ContractData, SignedContract, kept
 from v2gpki.pnc.installation.chains import check_order, check_sizes, common_name
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.bundles import Recipient, recipient_of
@@ -99,7 +99,7 @@ class ForeignContracts:
         by this home, ``pool.unknown_vehicle``, and everything that is wrong with signature and chains.
         """
         now = self._clock.now().replace(microsecond=0)
-        exi = signed.to_exi()
+        exi = kept(signed)
         response = installation.read_response(exi)
         root: list[bytes] = []
         verified = installation.verify_response(
@@ -186,7 +186,7 @@ class ForeignContracts:
             v2g_root=root,
             issuer_id="" if record is None else record.issuer_id,
             serial=leaf.serial,
-            exi=signed.to_exi(),
+            exi=kept(signed),
             made_at=now,
             not_after=min(view(one).not_after for one in (*signed.data.chain, *signed.cps_chain)),
         )

@@ -18,7 +18,7 @@ from v2gpki.messages import codec
 from v2gpki.messages.schema import Message, NamedValue
 from v2gpki.messages.views import from_xml, to_xml
 from v2gpki.pnc.algorithms import Edition
-from v2gpki.pnc.installation import SignedContract
+from v2gpki.pnc.installation import SignedContract, kept, signed_contract
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.bundles import BundleMaker, recipient_of
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
@@ -175,7 +175,7 @@ class CpsDesk:
         Raises ``messages.*``, ``exi.*``, and what `ForeignContracts.take_in` raises.
         """
         party.require("cps", "mo")
-        signed = SignedContract.from_exi(self._exi(data, edition_of(namespace)))
+        signed = signed_contract(self._exi(data, edition_of(namespace)))
         self._stored(self._foreign.take_in(party, signed, pcid, emaid=parse("emaid", emaid).normal))
 
     def signers(self, party: Party) -> list[SignerView]:
@@ -264,5 +264,5 @@ class CpsDesk:
 def xml_of(signed: SignedContract) -> bytes:
     """The CertificateInstallationRes of signed contract data as XML: what OPCP calls ``signedData``."""
     schema = _CODED[signed.edition]
-    message: Message | NamedValue = codec.decode(signed.to_exi(), schema)
+    message: Message | NamedValue = codec.decode(kept(signed), schema)
     return b'<?xml version="1.0" encoding="UTF-8"?>' + to_xml(message, schema).encode("utf-8")

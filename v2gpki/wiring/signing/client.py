@@ -19,7 +19,7 @@ from typing import TypeVar
 from v2gpki.certs.ocsp_answer import Window
 from v2gpki.clock import Clock
 from v2gpki.keys.suites import SUITES, PrivateKey, Suite
-from v2gpki.pnc.installation import ContractData, SignedContract
+from v2gpki.pnc.installation import ContractData, SignedContract, signed_contract
 from v2gpki.services.cps import CpsSigner
 from v2gpki.services.issuance import Recorded
 from v2gpki.services.revocation import Revocation
@@ -102,7 +102,7 @@ class RemoteSigning:
             encrypted_key=data.sealed.encrypted_key,
             emaid=data.emaid,
         )
-        return SignedContract.from_exi(self._ask(asked, protocol.Signatures).octets[0])
+        return signed_contract(self._ask(asked, protocol.Signatures).octets[0])
 
     def renew_ocsp_signer(self, authority_id: str, caller: str) -> None:
         """Have a new OCSP signer of an authority issued, if one is due."""

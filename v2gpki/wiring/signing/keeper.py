@@ -21,7 +21,7 @@ from v2gpki.certs.ocsp_request import OcspRequest, read_request, write_request
 from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import parse
 from v2gpki.pnc.envelope import Sealed
-from v2gpki.pnc.installation import ContractData, sign_contract
+from v2gpki.pnc.installation import ContractData, kept, sign_contract
 from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
 from v2gpki.services.routing import Route
@@ -265,7 +265,7 @@ class Keeper:
         sealed = Sealed(curve, question.dh_public_key, question.encrypted_key)  # type: ignore[arg-type]  # compared above
         data = ContractData(edition, tuple(question.chain), sealed, question.emaid)  # type: ignore[arg-type]  # the same
         signed = sign_contract(data, cps_chain=signer.chain, signer=ca._unlocked().signer(signer.key_id))
-        return protocol.Signatures(octets=[signed.to_exi()])
+        return protocol.Signatures(octets=[kept(signed)])
 
     def _seal(self, _question: protocol.Seal) -> Answer:
         self._ca._seal()
