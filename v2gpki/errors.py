@@ -437,6 +437,7 @@ CODES: Mapping[str, Outcome] = {
     # signing
     "signing.unavailable": _environment(503),
     "signing.refused": _environment(500),
+    "signing.outdated": _environment(503),
     "signing.not_recorded": _environment(500),
     # access
     "access.refused": _refused(401),

@@ -5,10 +5,13 @@ Here the long way says "long" and the short one "short", so that each answer tel
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
+import struct
 import threading
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -18,7 +21,7 @@ from v2gpki.servers.http.application import build
 from v2gpki.servers.http.exchange import Receive, Scope, Send, body_of, respond
 from v2gpki.servers.http.front import Limits
 from v2gpki.servers.http.limits import Meter
-from v2gpki.servers.http.part import Part
+from v2gpki.servers.http.part import LATER, Later, Part, When
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.prompt import LONGEST_HEAD, MOST_HEADS, Heads
@@ -36,12 +39,27 @@ async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, 200, [(b"content-type", b"text/plain")], b"long" + body)
 
 
-def short_way(body: bytes) -> bytes | None:
+SHORT = b"content-type: text/plain\r\ncontent-length: %d\r\n\r\nshort%b"
+WAITING: set[asyncio.Task[None]] = set()
+#: What a request that begins with "later" waits for; whoever sets it lets it go on.
+RELEASED = threading.Event()
+
+
+def short_way(body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
+    if body.startswith(b"later"):
+        loop = asyncio.get_running_loop()
+
+        async def wait() -> None:
+            assert await loop.run_in_executor(None, RELEASED.wait, 20)
+            later(SHORT % (5 + len(body), body))
+
+        WAITING.add(loop.create_task(wait()))
+        return LATER
     if body.startswith(b"wait"):
         return None
     if body.startswith(b"bug"):
         raise ArithmeticError("a bug of the short way")
-    return b"content-type: text/plain\r\ncontent-length: %d\r\n\r\nshort%b" % (5 + len(body), body)
+    return SHORT % (5 + len(body), body)
 
 
 class Quick:
@@ -58,7 +76,8 @@ class Quick:
         self.process = Process([Door(self.socket, front)], [], conduct, started=self.opened.set)
 
     def __enter__(self) -> Quick:
-        self._run = running(self.process.run, self.opened, self.process.stop, io.StringIO())
+        self.log = io.StringIO()
+        self._run = running(self.process.run, self.opened, self.process.stop, self.log)
         self._run.__enter__()
         return self
 
@@ -78,6 +97,8 @@ class Client:
 
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
+        # What is sent leaves at once, acknowledged or not.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = opened.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -108,8 +129,10 @@ class Client:
 
 @pytest.fixture
 def quick() -> Iterator[Quick]:
+    RELEASED.clear()
     with Quick() as started:
         yield started
+        RELEASED.set()
 
 
 def test_the_second_request_with_a_head_goes_the_short_way(quick: Quick) -> None:
@@ -271,12 +294,123 @@ def test_who_does_not_read_is_left() -> None:
             assert later.ask(request(bytes(900))).startswith(b"short")
 
 
+def unasked(_rest: bytes) -> None:
+    raise AssertionError("it was there at once")
+
+
+def test_an_answer_that_comes_later(quick: Quick) -> None:
+    """Others are answered meanwhile; it is counted when it is there."""
+    with quick.connect() as client, quick.connect() as other:
+        assert client.ask(request(b"x" * 7)) == b"long" + b"x" * 7
+        client.socket.sendall(request(b"later.."))
+        assert other.ask(request()) == b"short" + BODY
+        assert quick.counted() == 2
+        RELEASED.set()
+        assert client.read()[2] == b"shortlater.."
+        assert client.ask(request()) == b"short" + BODY
+    assert quick.counted() == 4
+
+
+def test_what_follows_a_request_waits_for_its_answer(quick: Quick) -> None:
+    """Answers stand in the order of the requests, whichever way they go."""
+    with quick.connect() as client, quick.connect() as other:
+        client.ask(request(b"x" * 7))
+        client.socket.sendall(request(b"later.."))
+        assert other.ask(request()) == b"short" + BODY
+        client.socket.sendall(request())
+        assert other.ask(request()) == b"short" + BODY
+        client.socket.sendall(request() + request())
+        assert other.ask(request()) == b"short" + BODY
+        RELEASED.set()
+        bodies = [client.read()[2] for _ in range(4)]
+        assert bodies[0] == b"shortlater.."
+        assert {body.removeprefix(b"long").removeprefix(b"short") for body in bodies[1:]} == {BODY}
+        assert client.ask(request()) == b"short" + BODY
+
+
+def test_who_waits_for_an_answer_is_not_late() -> None:
+    """Neither the deadline of requests nor that of idle connections is his."""
+    RELEASED.clear()
+    with Quick(conduct=Conduct(Deadlines(request=0.5, write=1), idle_seconds=1)) as quick:
+        with quick.connect() as first:
+            first.ask(request(b"x" * 7))
+        client, fresh = quick.connect(), quick.connect()
+        assert client.ask(request()) == b"short" + BODY
+        for one in (client, fresh):
+            one.socket.sendall(request(b"later.."))
+        for _ in range(3):
+            with quick.connect() as late:
+                # Half a second and more have passed when this one is turned away.
+                assert late.rest().startswith(b"HTTP/1.1 408 ")
+        RELEASED.set()
+        for one in (client, fresh):
+            with one:
+                assert one.read()[2] == b"shortlater.."
+
+
+def test_who_waits_for_an_answer_makes_no_room() -> None:
+    RELEASED.clear()
+    conduct = Conduct(Deadlines(request=10, write=1), max_connections=2)
+    with Quick(conduct=conduct) as quick, quick.connect() as client:
+        client.ask(request(b"x" * 7))
+        client.socket.sendall(request(b"later.."))
+        with quick.connect() as idle, quick.connect() as third:
+            assert third.ask(request()) == b"short" + BODY
+            assert idle.rest() == b""
+        RELEASED.set()
+        assert client.read()[2] == b"shortlater.."
+
+
+def test_a_server_that_ends_answers_first(quick: Quick) -> None:
+    with quick.connect() as client, quick.connect() as other:
+        client.ask(request(b"x" * 7))
+        other.ask(request())
+        client.socket.sendall(request(b"later.."))
+        assert other.ask(request()) == b"short" + BODY
+        quick.process.stop()
+        # An idle connection is closed at once.
+        assert other.rest() == b""
+        RELEASED.set()
+        status, headers, body = client.read()
+        assert (status, body) == (b"HTTP/1.1 200 OK", b"shortlater..")
+        assert b"connection" in headers
+        assert client.rest() == b""
+
+
+def test_who_has_said_everything_is_answered() -> None:
+    """A client that closes its half of the connection after its request."""
+    RELEASED.clear()
+    with Quick(conduct=Conduct(idle_seconds=60)) as quick, quick.connect() as client, quick.connect() as other:
+        client.ask(request(b"x" * 7))
+        client.socket.sendall(request(b"later.."))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert other.ask(request()) == b"short" + BODY
+        RELEASED.set()
+        assert client.read()[2] == b"shortlater.."
+        assert client.rest() == b""
+
+
+def test_who_went_away_is_answered_nothing(quick: Quick) -> None:
+    with quick.connect() as client, quick.connect() as other:
+        client.ask(request(b"x" * 7))
+        client.socket.sendall(request(b"later.."))
+        assert other.ask(request()) == b"short" + BODY
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.socket.close()
+        # Its file would keep the socket open.
+        client._stream.close()
+        assert other.ask(request()) == b"short" + BODY
+        RELEASED.set()
+        assert other.ask(request()) == b"short" + BODY
+    assert "Traceback" not in quick.log.getvalue()
+
+
 def test_the_heads_that_are_remembered_are_bounded() -> None:
     heads = Heads(lambda _scope: short_way)
     for number in range(3 * MOST_HEADS):
         head = b"POST /quick HTTP/1.1\r\nx: %d\r\ncontent-length: 1\r\n\r\n" % number
         heads.learn(head + b"b", {"headers": [(b"content-length", b"1")]}, b"b", keep_alive=True)
     assert len(heads) == MOST_HEADS
-    assert heads.answer(head + b"c", []) is not None
-    assert heads.answer(head + b"cc", []) is None
-    assert heads.answer(head, []) is None
+    assert heads.answer(head + b"c", [], unasked) is not None
+    assert heads.answer(head + b"cc", [], unasked) is None
+    assert heads.answer(head, [], unasked) is None

@@ -29,12 +29,14 @@ class Premises:
 def ocsp(premises: Premises) -> Part:
     """OCSP at ``/ocsp``."""
     from v2gpki.servers.http.ocsp import OcspApp  # noqa: PLC0415  # only what is chosen is imported
+    from v2gpki.servers.signing.asking import Asking  # noqa: PLC0415
     from v2gpki.wiring.ocsp import ocsp_responder, ocsp_signers  # noqa: PLC0415
 
     ca = premises.ca
     signers = ocsp_signers(ca)
     responder = ocsp_responder(ca, presigned=premises.settings.presigned, signers=signers)
-    app = OcspApp(responder, ca.clock, observe=premises.tally.ocsp)
+    elsewhere = None if ca.signing is None else Asking(responder, ca.clock, ca.signing)
+    app = OcspApp(responder, ca.clock, elsewhere=elsewhere, observe=premises.tally.ocsp)
     return Part(
         "ocsp",
         "OCSP responder",

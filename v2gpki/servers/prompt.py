@@ -10,15 +10,16 @@ judged. Source: RFC 9112 2, 6 and 9.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from v2gpki.servers.http.exchange import Scope, header
-from v2gpki.servers.http.part import Prompt
+from v2gpki.servers.http.part import Later, Prompt, When
 
 #: So many heads of so many octets are remembered: a service has some dozens of kinds of clients.
 MOST_HEADS, LONGEST_HEAD = 512, 1024
 _END = b"\r\n\r\n"
-_CLOSE = b"connection: close\r\n"
+#: The header line of a connection's last answer.
+CLOSE = b"connection: close\r\n"
 #: What makes a request more than its head and its body.
 _UNUSUAL = (b"transfer-encoding", b"expect", b"upgrade")
 
@@ -61,8 +62,11 @@ class Heads:
             del self._known[next(iter(self._known))]
         self._known[data[:end]] = _Known(end + len(body), prompt, not keep_alive)
 
-    def answer(self, data: bytes, headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bool] | None:
-        """The whole answer, and whether it is the connection's last; None for what goes the long way.
+    def answer(
+        self, data: bytes, headers: Sequence[tuple[bytes, bytes]], later: Later
+    ) -> tuple[bytes, bytes | Literal[When.LATER], bool] | None:
+        """The beginning of the answer, the rest of it or that ``later`` is called with it, and whether it is the
+        connection's last; None for what goes the long way.
 
         ``headers`` are those of every answer; ``data`` must begin where a message begins.
         """
@@ -70,10 +74,10 @@ class Heads:
         known = self._known.get(data[:end])
         if known is None or len(data) != known.octets:
             return None
-        rest = known.prompt(data[end:])
+        rest = known.prompt(data[end:], later)
         if rest is None:
             return None
         if headers is not self._headers:
             self._headers = headers
             self._beginning = b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        return self._beginning + (_CLOSE if known.last else b"") + rest, known.last
+        return (self._beginning + CLOSE if known.last else self._beginning), rest, known.last

@@ -3,7 +3,7 @@
 A request (its head and its body) has to arrive within ``request_seconds`` of its first octet, a connection has to send
 that octet within as long, and an answer has to be taken within ``write_seconds`` of the moment when the client stopped
 reading. A sweep twice a second closes what is beyond: a timer for each request would cost more than the request.
-Requests that can be answered at once go the short way (``prompt``); what uvicorn needs for the long way is made when
+Requests that need no ASGI go the short way (``prompt``); what uvicorn needs for the long way is made when
 the first request has to go there, since for a connection with a single request it is most of the cost. What the client
 showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.9 (408); ASGI TLS extension.
 """
@@ -24,8 +24,8 @@ from uvicorn.server import ServerState
 from v2gpki.servers.crowd import Crowd, Work
 from v2gpki.servers.http.client_tls import extension_of
 from v2gpki.servers.http.exchange import Scope
-from v2gpki.servers.http.part import Prompt
-from v2gpki.servers.prompt import Heads
+from v2gpki.servers.http.part import LATER, Prompt
+from v2gpki.servers.prompt import CLOSE, Heads
 
 #: What is asked for when a server is full, and answered then too.
 _ALWAYS = (b"/healthz", b"/readyz")
@@ -79,6 +79,9 @@ class Connection(HttpToolsProtocol):
         self._partial: object = None
         self._head = 0
         self._stalled = 0.0
+        #: The beginning of an answer that is on its way, and whether it is the last; what came after its request.
+        self._owed: tuple[bytes, bool] | None = None
+        self._more = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """A client is there; with TLS, its handshake is done."""
@@ -93,6 +96,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self.crowd.leave(self)
+        self._owed, self._more = None, b""
         if self._grown:
             super().connection_lost(exc)
         else:
@@ -102,6 +106,8 @@ class Connection(HttpToolsProtocol):
     @property
     def work(self) -> Work:
         """What it is at."""
+        if self._owed is not None:
+            return Work.ANSWERING
         cycle = self.cycle
         if cycle is None:
             return Work.IDLE if self.scope is None else Work.READING
@@ -127,6 +133,11 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets of a request."""
+        if self._owed is not None:
+            # They wait until the answer before them is written.
+            self._more += data
+            self.transport.pause_reading()
+            return
         between = self._between()
         if between and self._answer(data):
             return
@@ -157,17 +168,50 @@ class Connection(HttpToolsProtocol):
         most = self.config.limit_concurrency
         if most is not None and len(self.server_state.connections) >= most:
             return False
-        found = self.heads.answer(data, self.server_state.default_headers)
+        found = self.heads.answer(data, self.server_state.default_headers, self._later)
         if found is None:
             return False
-        answer, last = found
-        self.transport.write(answer)
+        beginning, rest, last = found
         if self._grown:
             self._unset_keepalive_if_required()
         self._since = 0.0
+        if rest is LATER:
+            self._idle = 0.0
+            self._owed = beginning, last
+        else:
+            self._write(beginning + rest, last)
+        return True
+
+    def _write(self, answer: bytes, last: bool) -> None:
+        self.transport.write(answer)
         self._idle = self.loop.time()
         if last:
             self.transport.close()
+
+    def _later(self, rest: bytes) -> None:
+        """The rest of the answer that is owed; nobody may be left to take it."""
+        owed, self._owed = self._owed, None
+        if owed is None or self.transport.is_closing():
+            return
+        beginning, last = owed
+        self._write(beginning + rest, last)
+        more, self._more = self._more, b""
+        if more and not last:
+            self.transport.resume_reading()
+            self.data_received(more)
+
+    def shutdown(self) -> None:
+        """The server ends: after the answer that is owed, or now."""
+        if self._owed is None:
+            super().shutdown()
+        elif not self._owed[1]:
+            self._owed = self._owed[0] + CLOSE, True
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
+        """The client sends no more, but may wait for what it asked."""
+        if self._owed is None:
+            return None
+        self._owed = self._owed[0], True
         return True
 
     def _grow(self) -> None:
@@ -248,6 +292,9 @@ class SecureConnection(Connection):
         """The handshake is done."""
         super().connection_made(transport)
         self._tls = extension_of(transport)
+
+    def eof_received(self) -> None:
+        """TLS ends in both directions at once."""
 
     def on_message_begin(self) -> None:
         """The first octet of a request."""

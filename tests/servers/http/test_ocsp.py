@@ -8,7 +8,7 @@ import hashlib
 import os
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -24,9 +24,12 @@ from tests.servers.http.serving import serving
 from tests.services.ocsp.asking import nonce_of, read, request, request_for_serial
 from tests.services.ocsp.conftest import responder_of
 from v2gpki.certs.ocsp_answer import FAILURES
+from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http import exchange as http
 from v2gpki.servers.http.ocsp import LARGEST_REQUEST, OcspApp
+from v2gpki.servers.http.part import LATER
 from v2gpki.services.issuance import Issued
+from v2gpki.services.ocsp import OcspAnswer, OcspResponder
 from v2gpki.store.sqlite import SqliteStore
 
 CA = v2gpki.CertificateAuthority
@@ -179,17 +182,62 @@ def test_a_cancelled_exchange_stays_cancelled(app: OcspApp) -> None:
     asyncio.run(run())
 
 
-def test_answers_from_an_executor_are_the_same(iso2: CA, secc: Issued) -> None:
-    with ThreadPoolExecutor(1) as executor:
-        app = OcspApp(responder_of(iso2, presigned=True), iso2.clock, executor=executor)
-        path = "/ocsp/" + base64.urlsafe_b64encode(asked(secc)).decode()
-        for found in (
-            answered(app, "POST", "/ocsp", body=[asked(secc)]),
-            answered(app, "POST", "/ocsp", body=[asked(secc, nonce=b"n" * 20)]),
-            answered(app, "GET", path),
-        ):
-            assert read(found.body).certificate_status is ocsp.OCSPCertStatus.GOOD
-        assert iso2.store.revision() > 0
+class Elsewhere:
+    """Answers as another process does, a moment later; "" is what the store says, else a code."""
+
+    def __init__(self, responder: OcspResponder, code: str = "") -> None:
+        self.responder = responder
+        self.code = code
+        self.asked = 0
+
+    def ask(self, request: bytes, done: Callable[[OcspAnswer | V2GPKIError], None]) -> None:
+        self.asked += 1
+        given = V2GPKIError(self.code, "refused") if self.code else self.responder.answer(request, BIRTH)
+        asyncio.get_running_loop().call_soon(done, given)
+
+
+def test_answers_from_elsewhere_are_the_same(iso2: CA, secc: Issued) -> None:
+    elsewhere = Elsewhere(responder_of(iso2))
+    app = OcspApp(responder_of(iso2), iso2.clock, elsewhere=elsewhere)
+    path = "/ocsp/" + base64.urlsafe_b64encode(asked(secc)).decode()
+    for found in (
+        answered(app, "POST", "/ocsp", body=[asked(secc)]),
+        answered(app, "POST", "/ocsp", body=[asked(secc, nonce=b"n" * 20)]),
+        answered(app, "GET", path),
+    ):
+        assert read(found.body).certificate_status is ocsp.OCSPCertStatus.GOOD
+    assert elsewhere.asked == 3
+    assert answered(app, "GET", "/ocsp/!!").body == FAILURES["malformedRequest"]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("signing.unavailable", "tryLater"), ("signing.outdated", "tryLater"), ("signing.refused", "internalError")],
+)
+def test_what_is_said_when_nobody_signs_elsewhere(iso2: CA, secc: Issued, code: str, name: str) -> None:
+    told: list[str] = []
+    app = OcspApp(
+        responder_of(iso2), iso2.clock, elsewhere=Elsewhere(responder_of(iso2), code), observe=told.append
+    )
+    assert answered(app, "POST", "/ocsp", body=[asked(secc)]).body == FAILURES[name]
+
+    async def prompt() -> bytes:
+        came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        assert app.prompt(asked(secc), came.set_result) is LATER
+        return await came
+
+    assert asyncio.run(prompt()).endswith(b"content-length: 5\r\n\r\n" + FAILURES[name])
+    assert told == [name, name]
+
+
+def test_what_is_signed_ahead_is_asked_for_nowhere(iso2: CA, secc: Issued) -> None:
+    responder = responder_of(iso2, presigned=True)
+    list(responder.fill(BIRTH))
+    elsewhere = Elsewhere(responder)
+    app = OcspApp(responder, iso2.clock, elsewhere=elsewhere)
+    answered(app, "POST", "/ocsp", body=[asked(secc)])
+    assert isinstance(app.prompt(asked(secc), lambda _given: None), bytes)
+    assert elsewhere.asked == 0
 
 
 def test_what_the_metrics_are_told(iso2: CA, secc: Issued) -> None:

@@ -298,6 +298,9 @@ def test_a_part_asks_for_its_own_things_only(iso2: CertificateAuthority, folder:
     [root] = iso2.store.authorities(role="v2g-root")
     with signing(iso2, folder, parts=("pools",)) as desk:
         order = wanted(desk)
+        answer = protocol.SignAnswer(key_id="", cert_id=b"", status=b"", produced_at=0, this_update=0, next_update=1)
+        assert desk.refusal(answer) == "signing.refused"
+        assert desk.refusal(protocol.SignAnswers(answers=[answer])) == "signing.refused"
         # A contract it may have; this is another role than its scope's.
         assert desk.refusal(protocol.SignCertificates(orders=[order])) == "signing.refused"
         assert desk.refusal(protocol.PublishCrl(authority_id=root.id, caller="w")) == "signing.refused"
@@ -336,14 +339,11 @@ def test_answers_say_what_the_store_says(desk: Signing) -> None:
     other = next(authority for authority in worker.store.authorities(role="mo-sub-ca-2"))
     foreign = read_request(request_for_serial(issued.record.serial, issued.record.der)).cert_id
     broken: tuple[dict[str, object], ...] = (
-        {"status": UNKNOWN},
-        {"status": b""},
         {"key_id": "audit"},
         {"key_id": issuer.key_id},
         {"key_id": other.key_id},
         {"key_id": cps.key_id},
         {"cert_id": foreign},
-        {"cert_id": read_request(request_for_serial(4711, issuer.der)).cert_id},
         {"next_update": at + 3650 * 86400},
         {"next_update": at},
         {"produced_at": at + 3600, "this_update": at + 3600, "next_update": at + 7200},
@@ -355,9 +355,53 @@ def test_answers_say_what_the_store_says(desk: Signing) -> None:
         assert desk.refusal(msgspec.structs.replace(honest, **changed)) == "signing.refused", changed
     for cert_id in (b"\x30\x00", honest.cert_id + b"\x05\x00"):
         assert desk.refusal(msgspec.structs.replace(honest, cert_id=cert_id)) == "ocsp.malformed_request"
+    # What the store does not say, or says no more: a worker whose look at it was an earlier one has reason to ask.
+    never_issued = read_request(request_for_serial(4711, issuer.der)).cert_id
+    for changed in ({"status": UNKNOWN}, {"status": b""}, {"cert_id": never_issued}):
+        assert desk.refusal(msgspec.structs.replace(honest, **changed)) == "signing.outdated", changed
+    # Of several each is judged by itself.
+    several = [honest, msgspec.structs.replace(honest, key_id="audit"), msgspec.structs.replace(honest, status=UNKNOWN)]
+    given = desk.ask(protocol.SignAnswers(answers=[*several, honest]))
+    assert isinstance(given, protocol.Each)
+    assert [one.code if isinstance(one, protocol.Refused) else "" for one in given.answers] == [
+        "",
+        "signing.refused",
+        "signing.outdated",
+        "",
+    ]
     # Revoked a moment ago, by another process: good is no longer signed.
     desk.keeper.revoke(f"{issued.record.serial:x}", "keyCompromise")
-    assert desk.refusal(honest) == "signing.refused"
+    given = desk.ask(protocol.SignAnswers(answers=[honest]))
+    assert isinstance(given, protocol.Each)
+    [refused] = given.answers
+    assert isinstance(refused, protocol.Refused)
+    assert refused.code == "signing.outdated"
+    assert desk.refusal(honest) == "signing.outdated"
+    other_issued = desk.worker.issue("secc", id="DE*ABC*E124", public_key=spki())
+    cert_id = read_request(request(other_issued.record.der, issuer.der)).cert_id
+    desk.keeper.revoke(f"{other_issued.record.serial:x}", "keyCompromise")
+    assert desk.refusal(msgspec.structs.replace(honest, cert_id=cert_id)) == "signing.outdated"
+
+
+def test_breaches_among_several_answers_are_logged(desk: Signing, caplog: pytest.LogCaptureFixture) -> None:
+    [issuer] = desk.worker.store.authorities(role="cpo-sub-ca-2")
+    question = protocol.SignAnswer(
+        key_id="audit",
+        cert_id=read_request(request_for_serial(4711, issuer.der)).cert_id,
+        status=UNKNOWN,
+        produced_at=0,
+        this_update=0,
+        next_update=1,
+    )
+    with caplog.at_level("ERROR", "v2gpki.signing"):
+        desk.ask(protocol.SignAnswers(answers=[question]))
+    assert [record.__dict__["asked"] for record in caplog.records] == ["SignAnswers"]
+
+
+def test_only_so_many_answers_are_asked_for_at_once(desk: Signing) -> None:
+    one = protocol.SignAnswer(key_id="audit", cert_id=b"", status=b"", produced_at=0, this_update=0, next_update=1)
+    assert desk.refusal(protocol.SignAnswers(answers=[])) == "signing.refused"
+    assert desk.refusal(protocol.SignAnswers(answers=[one] * (protocol.MOST_ANSWERS + 1))) == "signing.refused"
 
 
 def test_contract_data_is_signed_by_a_cps_leaf_only(desk: Signing) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from starlette.applications import Starlette
 from starlette.datastructures import URLPath
@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Match
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Receive, Scope, Send
 from v2gpki.servers.http.front import Front, Limits
-from v2gpki.servers.http.part import App, Part, Prompt
+from v2gpki.servers.http.part import LATER, App, Later, Part, Prompt, When
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
@@ -89,13 +89,18 @@ def build(
 def _counted(part: str, prompt: Prompt, tally: Tally) -> Prompt:
     """The same, measured as the front measures requests."""
 
-    def answer(body: bytes) -> bytes | None:
+    def answer(body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
         began = perf_counter()
+
+        def counted(given: bytes) -> None:
+            tally.request(part, 200, perf_counter() - began)
+            later(given)
+
         try:
-            given = prompt(body)
+            given = prompt(body, counted)
         except Exception:  # noqa: BLE001 - it fails on the long way again, where that is logged and answered
             return None
-        if given is not None:
+        if given is not None and given is not LATER:
             tally.request(part, 200, perf_counter() - began)
         return given
 

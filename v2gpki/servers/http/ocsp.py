@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Literal, Protocol
 
 from v2gpki.certs.ocsp_answer import FAILURES
 from v2gpki.clock import Clock
@@ -33,7 +34,9 @@ from v2gpki.servers.http.exchange import (
     respond,
     unchanged,
 )
+from v2gpki.servers.http.part import LATER, Later, When
 from v2gpki.services.ocsp import OcspAnswer, OcspResponder
+from v2gpki.services.ocsp.get_path import request_of_path
 
 _LOG = logging.getLogger("v2gpki.ocsp")
 
@@ -48,14 +51,23 @@ _SECOND = timedelta(seconds=1)
 
 _TYPE = (b"content-type", b"application/ocsp-response")
 _NO_STORE: Headers = [_TYPE, (b"cache-control", b"no-store")]
+MALFORMED = OcspAnswer(FAILURES["malformedRequest"], "malformedRequest")
 _METHODS = [(b"allow", b"GET, HEAD, POST")]
+
+
+class Elsewhere(Protocol):
+    """Answers requests with keys of another process."""
+
+    def ask(self, request: bytes, done: Callable[[OcspAnswer | V2GPKIError], None]) -> None:
+        """Have ``done`` called with the answer, or why there is none: once, from the event loop, after this returns."""
+        ...
 
 
 class OcspApp:
     """The ASGI application. ``observe`` is told the status of each answer, for metrics.
 
     Answers are signed on the event loop, because that takes less time than handing them to a thread; with
-    ``executor`` (a signer that waits for another process or a token) those that must be signed go there.
+    ``elsewhere`` (keys of another process) those that must be signed are asked for there.
     """
 
     def __init__(
@@ -64,14 +76,14 @@ class OcspApp:
         clock: Clock,
         *,
         prefix: str = "/ocsp",
-        executor: Executor | None = None,
+        elsewhere: Elsewhere | None = None,
         keep: timedelta = KEEP,
         observe: Callable[[str], None] = lambda _status: None,
     ) -> None:
         self.responder = responder
         self.prefix = prefix.rstrip("/")
         self._clock = clock
-        self._executor = executor
+        self._elsewhere = elsewhere
         self._keep = keep
         self._observe = observe
         self._upkeep: asyncio.Task[None] | None = None
@@ -98,19 +110,21 @@ class OcspApp:
             except Gone:
                 return
 
-    def prompt(self, body: bytes) -> bytes | None:
-        """The answer to a POST's body, from its header lines on, where nothing is waited for; otherwise None."""
+    def prompt(self, body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
+        """The answer to a POST's body, from its header lines on, or that ``later`` is given it."""
         if len(body) > LARGEST_REQUEST:
             return None
         now = self._clock.now()
+        elsewhere = self._elsewhere
         try:
-            given = self.responder.ready(body, now) if self._executor else self.responder.answer(body, now)
+            given = self.responder.answer(body, now) if elsewhere is None else self.responder.ready(body, now)
         except V2GPKIError as problem:
             given = _broken(problem)
-        if given is None:
-            return None
-        self._observe(given.status)
-        return b"content-type: application/ocsp-response\r\ncontent-length: %d\r\n\r\n%b" % (len(given.der), given.der)
+        if given is not None:
+            return self._whole(given)
+        assert elsewhere is not None
+        elsewhere.ask(body, lambda found: later(self._whole(_said(found))))
+        return LATER
 
     async def upkeep(self) -> None:
         """Keep answers current until cancelled: revocations by other processes, pre-signing, signers that will end.
@@ -170,13 +184,23 @@ class OcspApp:
             await respond(send, 200, headers, answer.der, bodiless=method == "HEAD")
 
     async def _answer(self, request: bytes, now: datetime) -> OcspAnswer:
+        elsewhere = self._elsewhere
         try:
-            if self._executor is None:
-                return self.responder.answer(request, now)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self.responder.answer, request, now)
+            answer = self.responder.answer(request, now) if elsewhere is None else self.responder.ready(request, now)
         except V2GPKIError as problem:
             return _broken(problem)
+        if answer is not None:
+            return answer
+        assert elsewhere is not None
+        waiting: asyncio.Future[OcspAnswer] = asyncio.get_running_loop().create_future()
+
+        def done(found: OcspAnswer | V2GPKIError) -> None:
+            # A client that went away waits no more.
+            if not waiting.done():
+                waiting.set_result(_said(found))
+
+        elsewhere.ask(request, done)
+        return await waiting
 
     async def _answer_path(self, scope: Scope, now: datetime) -> OcspAnswer:
         path = path_below(scope, self.prefix)
@@ -184,13 +208,21 @@ class OcspApp:
             raise Refusal(400, "this is an OCSP responder: POST a request, or GET one in base64 behind this path")
         if len(path) > 3 * LARGEST_REQUEST:
             raise Refusal(414, "the path is too long for an OCSP request")
+        given = MALFORMED
+        with suppress(ValueError):
+            given = await self._answer(request_of_path(path), now)
+        if given.status != "malformedRequest":
+            return given
         try:
-            if self._executor is None:
-                return self.responder.answer_get(path, now)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self.responder.answer_get, path, now)
+            mended = self.responder.mended(path, now)
         except V2GPKIError as problem:
             return _broken(problem)
+        return given if mended is None else await self._answer(mended, now)
+
+    def _whole(self, answer: OcspAnswer) -> bytes:
+        self._observe(answer.status)
+        der = answer.der
+        return b"content-type: application/ocsp-response\r\ncontent-length: %d\r\n\r\n%b" % (len(der), der)
 
     def _headers(self, answer: OcspAnswer, now: datetime) -> Headers:
         """The headers of an answer but for the ETag; those of one second and one signing run are the same."""
@@ -234,6 +266,10 @@ class OcspApp:
                 await asyncio.sleep(0)
                 end = loop.time() + _SLICE
         _LOG.info("%d OCSP answers signed ahead", signed)
+
+
+def _said(found: OcspAnswer | V2GPKIError) -> OcspAnswer:
+    return _broken(found) if isinstance(found, V2GPKIError) else found
 
 
 def _broken(problem: V2GPKIError) -> OcspAnswer:

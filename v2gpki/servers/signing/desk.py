@@ -132,7 +132,7 @@ class Desk:
                 self._close(line)
                 return
             line.got += more
-            body = _whole(line.got)
+            body = protocol.whole(line.got)
             if body is None:
                 line.since = line.since or monotonic()
             else:
@@ -159,8 +159,13 @@ class Desk:
             _LOG.exception("a question could not be answered", extra={"peer": peer.process})
             bug = V2GPKIError("internal.bug", "the signing process could not answer")
             return protocol.refused_answer(bug)
-        if isinstance(given, Refused) and given.code in _BREACHES:
-            self._breach(peer, type(question).__name__, given.code)
+        for one in given.answers if isinstance(given, protocol.Each) else (given,):
+            if not isinstance(one, Refused):
+                continue
+            if one.code in _BREACHES:
+                self._breach(peer, type(question).__name__, one.code)
+            elif one.code == "signing.outdated":
+                _LOG.warning("a worker asked for what the store does not say", extra={"peer": peer.process})
         return given
 
     def _breach(self, peer: Peer, what: str, code: str) -> None:
@@ -180,17 +185,3 @@ class Desk:
             late = [line for line in self._lines.values() if line.since and now - line.since > DEADLINE]
         for line in late:
             self._close(line)
-
-
-def _whole(got: bytes) -> bytes | None:
-    """The body of a frame, None while it is not there. Raises ``signing.refused``."""
-    if len(got) < 4:
-        return None
-    size = int.from_bytes(got[:4], "big")
-    if not 0 < size <= protocol.LARGEST:
-        raise protocol.refused(f"a frame of {size} octets is not read")
-    if len(got) < 4 + size:
-        return None
-    if len(got) > 4 + size:
-        raise protocol.refused("a question came before the last one was answered")
-    return got[4:]

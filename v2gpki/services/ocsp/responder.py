@@ -36,7 +36,7 @@ USUAL_HASHES = ("sha1", "sha256")
 POLL = timedelta(milliseconds=100)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-__all__ = ["POLL", "USUAL_HASHES", "OcspAnswer", "OcspResponder", "SignedAhead"]
+__all__ = ["POLL", "USUAL_HASHES", "OcspAnswer", "OcspResponder", "SignedAhead", "Unsigned"]
 
 
 class SignedAhead(NamedTuple):
@@ -48,6 +48,18 @@ class SignedAhead(NamedTuple):
     status: str
     issuer_id: str
     next_update: datetime
+
+
+class Unsigned(NamedTuple):
+    """An answer that lacks its signature; ``finish`` takes it."""
+
+    issuer: Issuer
+    signer: OcspSigner
+    asked: OcspRequest
+    #: good, revoked or unknown, and the same as CertStatus (DER).
+    name: str
+    status: bytes
+    window: Window
 
 
 class OcspResponder:
@@ -87,8 +99,7 @@ class OcspResponder:
         """The pre-signed answer, if there is one: microseconds, no signature."""
         if self._presigned is None:
             return None
-        if not self._last_look <= now < self._next_look:
-            self.refresh(now)
+        self._look(now)
         return self._presigned.ready(request, now)
 
     def answer(self, request: bytes, now: datetime | None = None) -> OcspAnswer:
@@ -97,11 +108,30 @@ class OcspResponder:
         prompt = self.ready(request, at)
         if prompt is not None:
             return prompt
-        try:
-            asked = read_request(request)
-        except V2GPKIError:
-            return _failure("malformedRequest")
-        return self._answer(asked, at)
+        self._look(at)
+        prepared = self._prepare(request, at)
+        if isinstance(prepared, OcspAnswer):
+            return prepared
+        template, asked, window = prepared.signer.template, prepared.asked, prepared.window
+        return self._keep(prepared, template.answer(asked.cert_id, prepared.status, window, asked.nonce), at)
+
+    def prepare(self, requests: Sequence[bytes], now: datetime) -> list[OcspAnswer | Unsigned]:
+        """What ``answer`` would say, but that nothing is signed: for a signer that is asked for many at once.
+
+        One look at the store for all of them.
+        """
+        self._look(now)
+        prepared: list[OcspAnswer | Unsigned] = []
+        for request in requests:
+            kept = None if self._presigned is None else self._presigned.ready(request, now)
+            prepared.append(self._prepare(request, now) if kept is None else kept)
+        return prepared
+
+    def finish(self, unsigned: Unsigned, signature: bytes, now: datetime) -> OcspAnswer:
+        """The answer with its signature, kept if that is the mode; ``now`` is when it was prepared."""
+        template, asked, window = unsigned.signer.template, unsigned.asked, unsigned.window
+        signed = template.assemble(template.tbs(asked.cert_id, unsigned.status, window, asked.nonce), signature)
+        return self._keep(unsigned, signed, now)
 
     def answer_get(self, path: str, now: datetime | None = None) -> OcspAnswer:
         """The answer to a request in a URL's path: base64, escaped or not, with all the slips of clients."""
@@ -112,8 +142,17 @@ class OcspResponder:
             given = _failure("malformedRequest")
         if given.status != "malformedRequest":
             return given
-        mended = self._mended(path, at)
+        mended = self.mended(path, at)
         return given if mended is None else self.answer(mended, at)
+
+    def mended(self, path: str, now: datetime) -> bytes | None:
+        """The request that a path held before slashes were doubled or merged, if only one can have been meant."""
+        readings = mended_requests(path)
+        if len(readings) > 1:
+            # They differ within a hash or a serial number: which one of them asks about what was issued here?
+            self._look(now)
+            readings = [one for one in readings if self._issued(read_request(one))]
+        return readings[0] if len(readings) == 1 else None
 
     def certificate_status(self, hash_data: Mapping[str, object], now: datetime | None = None) -> str:
         """The OCPP form (GetCertificateStatus): OCSPRequestDataType in, ``ocspResult`` out: base64 of the DER answer.
@@ -235,9 +274,15 @@ class OcspResponder:
             signed = signer.template.answer(cert_id, revoked(*fact), _since(window, fact))
             yield SignedAhead(serial, signed, write_request(cert_id), "revoked", issuer.record.id, window.next_update)
 
-    def _answer(self, asked: OcspRequest, now: datetime) -> OcspAnswer:
+    def _look(self, now: datetime) -> None:
         if not self._last_look <= now < self._next_look:
             self.refresh(now)
+
+    def _prepare(self, request: bytes, now: datetime) -> OcspAnswer | Unsigned:
+        try:
+            asked = read_request(request)
+        except V2GPKIError:
+            return _failure("malformedRequest")
         issuer = self._index.by_hashes.get(asked.key) if asked.hash_name else None
         if issuer is None or now > issuer.record.not_after:
             return _failure("unauthorized")
@@ -247,44 +292,38 @@ class OcspResponder:
             if kept is not None:
                 return kept
         signer = self._signer(issuer, now)
-        if signer is None:
-            # RFC 9654 2.1: an answer without the nonce, signed ahead, is better than none.
-            ahead = None if self._presigned is None else self._presigned.ready(write_request(asked.cert_id), now)
-            # A CA that is revoked gets no new signer: nobody will ever answer for it.
-            passing = issuer.record.state != "revoked" or self._signers.locked
-            return ahead or _failure("tryLater" if passing else "unauthorized", issuer_id)
-        return self._sign(issuer, signer, asked, now)
+        if signer is not None:
+            return self._unsigned(issuer, signer, asked, now)
+        # RFC 9654 2.1: an answer without the nonce, signed ahead, is better than none.
+        ahead = None if self._presigned is None else self._presigned.ready(write_request(asked.cert_id), now)
+        # A CA that is revoked gets no new signer: nobody will ever answer for it.
+        passing = issuer.record.state != "revoked" or self._signers.locked
+        return ahead or _failure("tryLater" if passing else "unauthorized", issuer_id)
 
-    def _sign(self, issuer: Issuer, signer: OcspSigner, asked: OcspRequest, now: datetime) -> OcspAnswer:
+    def _unsigned(self, issuer: Issuer, signer: OcspSigner, asked: OcspRequest, now: datetime) -> Unsigned:
         window = self._window(issuer, signer, now)
         fact = issuer.fact(asked.serial)
-        known = asked.serial in issuer.revoked or issuer.issued(asked.serial, self._store)
         if fact is not None:
-            name, status, window = "revoked", revoked(*fact), _since(window, fact)
-        elif known:
-            name, status = "good", GOOD
-        else:
-            name, status = "unknown", UNKNOWN
-        signed = signer.template.answer(asked.cert_id, status, window, asked.nonce)
+            return Unsigned(issuer, signer, asked, "revoked", revoked(*fact), _since(window, fact))
+        if issuer.issued(asked.serial, self._store):
+            return Unsigned(issuer, signer, asked, "good", GOOD, window)
+        return Unsigned(issuer, signer, asked, "unknown", UNKNOWN, window)
+
+    def _keep(self, unsigned: Unsigned, signed: bytes, now: datetime) -> OcspAnswer:
+        """What became of an answer that is signed now."""
+        issuer, _, asked, name, _, window = unsigned
+        serial = asked.serial
+        known = name == "good" or serial in issuer.revoked or (name == "revoked" and issuer.issued(serial, self._store))
         cacheable = asked.nonce is None and known
         answer = OcspAnswer(signed, name, window.this_update, window.next_update, cacheable, issuer.record.id)
-        if self._presigned is not None and cacheable:
+        # A signer that is no more the one to use was perhaps revoked while it signed.
+        if self._presigned is not None and cacheable and self._signer(issuer, now) is unsigned.signer:
             until = min(now + issuer.rule.refresh, window.next_update)
-            self._presigned.keep(asked.serial, asked.cert_id, answer, until)
-            if fact is None and issuer.fact(asked.serial) is not None:
-                # Revoked by another thread while it was signed.
-                self._presigned.drop(issuer, asked.serial)
+            self._presigned.keep(serial, asked.cert_id, answer, until)
+            if name == "good" and issuer.fact(serial) is not None:
+                # Revoked while it was signed.
+                self._presigned.drop(issuer, serial)
         return answer
-
-    def _mended(self, path: str, now: datetime) -> bytes | None:
-        """The request that a path held before slashes were doubled or merged, if only one can have been meant."""
-        readings = mended_requests(path)
-        if len(readings) > 1:
-            # They differ within a hash or a serial number: which one of them asks about what was issued here?
-            if not self._last_look <= now < self._next_look:
-                self.refresh(now)
-            readings = [one for one in readings if self._issued(read_request(one))]
-        return readings[0] if len(readings) == 1 else None
 
     def _issued(self, asked: OcspRequest) -> bool:
         issuer = self._index.by_hashes.get(asked.key) if asked.hash_name else None

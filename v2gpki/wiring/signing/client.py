@@ -30,7 +30,7 @@ from v2gpki.wiring.signing.protocol import Answer, Question, Refused
 
 #: Seconds that an exchange may take, and the pause after one that failed.
 DEADLINE = 5.0
-_PAUSE = 0.5
+PAUSE = 0.5
 _MOST_IDLE = 32
 _A = TypeVar("_A", bound=Answer)
 
@@ -79,15 +79,7 @@ class RemoteSigning:
         self, key_id: str, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None
     ) -> bytes:
         """The signature of an OCSP answer."""
-        asked = protocol.SignAnswer(
-            key_id=key_id,
-            cert_id=cert_id,
-            status=status,
-            produced_at=_seconds(window.produced_at),
-            this_update=_seconds(window.this_update),
-            next_update=_seconds(window.next_update),
-            nonce=nonce,
-        )
+        asked = _answer_wanted(key_id, cert_id, status, window, nonce)
         return self._ask(asked, protocol.Signatures).octets[0]
 
     def contract(self, data: ContractData, signer: CpsSigner) -> SignedContract:
@@ -128,6 +120,10 @@ class RemoteSigning:
         """Raise ``signing.unavailable`` unless somebody answers."""
         self._ask(protocol.PublicKey(key_id="audit"), protocol.Public)
 
+    def connection(self) -> socket.socket:
+        """A connection for a caller that never blocks; it is the caller's. Raises ``OSError``."""
+        return _connect(self._path, 0.0)
+
     def close(self) -> None:
         """Close the connections; a later question opens one again."""
         with self._lock:
@@ -144,7 +140,7 @@ class RemoteSigning:
         try:
             given = self._exchange(octets)
         except OSError as problem:
-            self._not_before = time.monotonic() + _PAUSE
+            self._not_before = time.monotonic() + PAUSE
             raise protocol.unavailable(problem.strerror or str(problem)) from problem
         if isinstance(given, Refused):
             raise protocol.error_of(given)
@@ -200,6 +196,10 @@ class RemoteKey:
         """The signature of an OCSP answer."""
         return self._signing.sign_answer(self._key_id, cert_id, status, window, nonce)
 
+    def wanted(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> protocol.SignAnswer:
+        """The question of ``sign_answer``, for whoever asks by himself."""
+        return _answer_wanted(self._key_id, cert_id, status, window, nonce)
+
 
 class RemoteRevocation(Revocation):
     """Revokes here, and publishes CRLs elsewhere; how long they hold is decided there."""
@@ -251,6 +251,20 @@ def _wanted(order: Recorded) -> protocol.CertificateWanted:
         spki=order.spki,
         not_before=_seconds(order.not_before),
         not_after=_seconds(order.not_after),
+    )
+
+
+def _answer_wanted(
+    key_id: str, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None
+) -> protocol.SignAnswer:
+    return protocol.SignAnswer(
+        key_id=key_id,
+        cert_id=cert_id,
+        status=status,
+        produced_at=_seconds(window.produced_at),
+        this_update=_seconds(window.this_update),
+        next_update=_seconds(window.next_update),
+        nonce=nonce,
     )
 
 

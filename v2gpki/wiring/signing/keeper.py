@@ -55,7 +55,7 @@ class Scope:
         """Whether some part has reason to ask this."""
         if isinstance(question, protocol.SignCertificates):
             return bool(self.parts & {"est", "pools"})
-        if isinstance(question, protocol.SignAnswer | protocol.RenewOcspSigner):
+        if isinstance(question, protocol.SignAnswer | protocol.SignAnswers | protocol.RenewOcspSigner):
             return "ocsp" in self.parts
         if isinstance(question, protocol.PublishCrl):
             return "crl" in self.parts
@@ -89,6 +89,7 @@ class Keeper:
             {
                 protocol.SignCertificates: self._certificates,
                 protocol.SignAnswer: self._answer,
+                protocol.SignAnswers: self._answers,
                 protocol.RenewOcspSigner: self._renew,
                 protocol.PublishCrl: self._crl,
                 protocol.SignContract: self._contract,
@@ -167,22 +168,39 @@ class Keeper:
     # -- OCSP ----------------------------------------------------------------------------------
 
     def _answer(self, question: protocol.SignAnswer) -> Answer:
-        asked = read_request(write_request(question.cert_id))
+        self._refresh()
+        return self._signed(question, self._ca.clock.now())
+
+    def _answers(self, question: protocol.SignAnswers) -> Answer:
+        """One look at the store for all of them: it is later than when any of them was asked for."""
+        self._refresh()
         now = self._ca.clock.now()
+        given: list[protocol.Signatures | protocol.Refused] = []
+        for one in question.answers:
+            try:
+                given.append(self._signed(one, now))
+            except V2GPKIError as problem:
+                given.append(protocol.refused_answer(problem))
+        return protocol.Each(answers=given)
+
+    def _signed(self, question: protocol.SignAnswer, now: datetime) -> protocol.Signatures:
+        asked = read_request(write_request(question.cert_id))
         issuer = self._issuer(asked, now)
         template, not_after = self._template(issuer, question.key_id, now)
         status = self._status(issuer, asked.serial)
         if status != question.status:
-            raise protocol.refused(f"{issuer.record.id} says something else of {asked.serial:x}")
+            raise protocol.outdated(f"{issuer.record.id} says something else of {asked.serial:x}")
         window = self._window(question, issuer, asked.serial, not_after, now)
         tbs = template.tbs(asked.cert_id, status, window, question.nonce)
         return protocol.Signatures(octets=[template.signer.sign(tbs)])
 
-    def _issuer(self, asked: OcspRequest, now: datetime) -> Issuer:
+    def _refresh(self) -> None:
         with self._lock:
             changes = self._index.refresh()
             if changes.revoked or changes.authorities:
                 self._templates.clear()
+
+    def _issuer(self, asked: OcspRequest, now: datetime) -> Issuer:
         issuer = self._index.by_hashes.get(asked.key) if asked.hash_name else None
         if issuer is None or now > issuer.record.not_after:
             raise protocol.refused("no authority of this home that is valid now issued the certificate")

@@ -16,8 +16,9 @@ from msgspec import Meta, Struct
 from v2gpki.errors import CODES, Finding, V2GPKIError
 
 LARGEST = 256 * 1024
-#: So many certificates are signed in one exchange.
+#: So many certificates, and so many OCSP answers, are signed in one exchange.
 MOST_ORDERS = 64
+MOST_ANSWERS = 64
 _PREFIX = 4
 
 Word = Annotated[str, Meta(max_length=200)]
@@ -64,6 +65,12 @@ class SignAnswer(_Words, frozen=True, tag="answer"):
     this_update: Moment
     next_update: Moment
     nonce: Annotated[bytes, Meta(min_length=1, max_length=128)] | None = None
+
+
+class SignAnswers(_Words, frozen=True, tag="answers"):
+    """The signatures of several OCSP answers, each judged by itself. Answered by ``Each``."""
+
+    answers: Annotated[list[SignAnswer], Meta(min_length=1, max_length=MOST_ANSWERS)]
 
 
 class RenewOcspSigner(_Words, frozen=True, tag="ocsp-signer"):
@@ -115,6 +122,7 @@ class WebhookKey(_Words, frozen=True, tag="webhook-key"):
 Question: TypeAlias = (
     SignCertificates
     | SignAnswer
+    | SignAnswers
     | RenewOcspSigner
     | PublishCrl
     | SignContract
@@ -153,7 +161,13 @@ class Refused(_Words, frozen=True, tag="refused"):
     findings: list[Finding] = []
 
 
-Answer: TypeAlias = Done | Signatures | Public | Refused
+class Each(_Words, frozen=True, tag="each"):
+    """One answer for each question, in their order."""
+
+    answers: list[Signatures | Refused]
+
+
+Answer: TypeAlias = Done | Signatures | Public | Each | Refused
 
 _ENCODER = msgspec.msgpack.Encoder()
 _QUESTIONS: msgspec.msgpack.Decoder[Question] = msgspec.msgpack.Decoder(Question)
@@ -183,6 +197,20 @@ def answer(body: bytes) -> Answer:
         return _ANSWERS.decode(body)
     except (msgspec.DecodeError, RecursionError):
         raise unavailable("it answers in another form than this version expects") from None
+
+
+def whole(got: bytes) -> bytes | None:
+    """The body of the one frame that ``got`` is, None while a part of it is missing. Raises ``signing.refused``."""
+    if len(got) < _PREFIX:
+        return None
+    size = int.from_bytes(got[:_PREFIX], "big")
+    if not 0 < size <= LARGEST:
+        raise refused(f"a frame of {size} octets is not read")
+    if len(got) < _PREFIX + size:
+        return None
+    if len(got) > _PREFIX + size:
+        raise refused("a frame came before the last one was answered")
+    return got[_PREFIX:]
 
 
 def receive(connection: socket.socket) -> bytes | None:
@@ -248,6 +276,15 @@ def refused(why: str) -> V2GPKIError:
         "signing.refused",
         f"the signing process refuses: {why}",
         hint="a worker that asks this is broken, or was broken into; the log says which process it is",
+    )
+
+
+def outdated(why: str) -> V2GPKIError:
+    """The refusal of what the store says no more, or does not say yet: asked anew, it is answered."""
+    return V2GPKIError(
+        "signing.outdated",
+        f"the signing process refuses: {why}",
+        hint="ask again; a worker that keeps asking this is broken, or was broken into",
     )
 
 
