@@ -169,7 +169,11 @@ def test_a_certificate_is_ended_over_opnc(served: Served) -> None:
 
 def test_refusals_tell_what_the_provider_said(connect: Connect, served: Served) -> None:
     vehicle = Vehicle.made(served.ca, registered=False)
-    refused("client.refused", connect("other-oem").publish_vehicle, vehicle.chain, edition="iso15118-2")
+    problem = refused("client.refused", connect("other-oem").publish_vehicle, vehicle.chain, edition="iso15118-2")
+    assert problem.facts["status"] == 403
+    assert "pool.foreign_wmi" in problem.message
+    assert "trace" in problem.message
+    assert "credential" in problem.hint
     refused("client.unauthorised", connect("nobody").roots)
     problem = refused("client.refused", connect("mo").vehicle, PCID)
     assert problem.facts["status"] == 404
@@ -219,6 +223,16 @@ def test_what_a_provider_says_is_shown_without_its_control_characters() -> None:
     problem = refused("client.refused", bad(lambda request: httpx.Response(400, json=said)).vehicle, PCID)
     assert problem.message.isprintable()
     assert len(problem.message) < 800
+
+
+def test_a_provider_that_is_broken_says_so_in_its_own_words() -> None:
+    said = {"errorMessages": ["the pool is being repaired"], "traceId": "7"}
+    problem = refused("client.refused", bad(lambda request: httpx.Response(500, json=said)).roots)
+    assert (problem.facts["status"], "being repaired" in problem.message) == (500, True)
+    assert "later" in problem.hint
+    # One that says when to come back is no refusal.
+    later = bad(lambda request: httpx.Response(503, json=said, headers={"retry-after": "3600"}))
+    assert refused("client.pending", later.roots).facts["retry_after"] == 3600
 
 
 def test_what_may_be_repeated_is_tried_again() -> None:

@@ -54,13 +54,15 @@ class Exchange(Closing):
         timeout: float = 30.0,
         retries: int = 2,
         patience: float = 60.0,
+        deadline: float = 120.0,
         plain_credentials: bool = False,
         pause: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """``timeout`` in seconds for each step; ``retries`` after the first try; ``patience`` is the longest time in
-        all that a server's Retry-After is waited for; ``plain_credentials`` sends credentials over http to other
-        machines too; ``pause`` waits; ``transport`` replaces the network."""
+        all that a server's Retry-After is waited for, ``deadline`` the longest that one answer may take to arrive,
+        however steadily it does; ``plain_credentials`` sends credentials over http to other machines too; ``pause``
+        waits; ``transport`` replaces the network."""
         self._client = httpx.Client(
             auth=httpx.BasicAuth(user, password) if user else None,
             headers=dict(headers or {}),
@@ -75,6 +77,7 @@ class Exchange(Closing):
         self._plain_credentials = plain_credentials
         self._retries = retries
         self._patience = patience
+        self._deadline = deadline
         self._pause = pause
 
     def send(
@@ -149,12 +152,15 @@ class Exchange(Closing):
 
     def _once(self, request: httpx.Request) -> httpx.Response:
         """Send, follow redirects within the origin, and read the answer up to the limit."""
+        ends = time.monotonic() + self._deadline
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._client.send(request, stream=True)
             try:
                 body = bytearray()
                 for chunk in answer.iter_bytes():
                     body += chunk
+                    if time.monotonic() > ends:
+                        raise httpx.ReadTimeout("the answer does not end", request=request)
                     if len(body) > LARGEST_ANSWER:
                         raise V2GPKIError(
                             "client.too_large",

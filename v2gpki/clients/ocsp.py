@@ -49,11 +49,18 @@ class OcspClient(Closing):
     """Asks OCSP responders. A context manager; safe from threads."""
 
     def __init__(
-        self, *, timeout: float = 10.0, retries: int = 2, pause: Callable[[float], None] = time.sleep
+        self,
+        *,
+        timeout: float = 10.0,
+        retries: int = 2,
+        deadline: float = 30.0,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``timeout`` in seconds for each step, ``retries`` after the first try; ``pause`` waits between two."""
+        """``timeout`` in seconds for each step, ``deadline`` for one answer, however steadily it arrives; ``retries``
+        after the first try; ``pause`` waits between two."""
         self._client = httpx.Client(timeout=timeout, follow_redirects=False)
         self._retries = retries
+        self._deadline = deadline
         self._pause = pause
 
     def query(
@@ -127,6 +134,7 @@ class OcspClient(Closing):
 
     def _send(self, outgoing: httpx.Request, *, last: bool) -> bytes | None:
         """The body of a good answer; None when trying again may help."""
+        ends = time.monotonic() + self._deadline
         response = self._client.send(outgoing, stream=True)
         try:
             if response.status_code >= 500 and not last:
@@ -137,6 +145,8 @@ class OcspClient(Closing):
             body = b""
             for chunk in response.iter_bytes():
                 body += chunk
+                if time.monotonic() > ends:
+                    raise httpx.ReadTimeout("the answer does not end", request=outgoing)
                 if len(body) > LARGEST_ANSWER:
                     raise _http_error(str(outgoing.url), response.status_code, "more than 64 KiB")
             return body

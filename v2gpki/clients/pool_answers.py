@@ -55,9 +55,17 @@ class Answered:
         return V2GPKIError(
             "client.refused",
             f"{self.url} answered HTTP {self.status}: {self.said}",
-            hint="correct the request" if self.status != 404 else "check the identifier: nothing is there",
+            hint=_hint(self.status),
             facts={"url": self.url, "status": self.status, "said": self.said},
         )
+
+
+def _hint(status: int) -> str:
+    if status == 404:
+        return "check the identifier: nothing is there"
+    if status == 403:
+        return "ask the operator of the service what this credential may do"
+    return "correct the request" if status < 500 else "ask the operator of the service, or try again later"
 
 
 class Reading:

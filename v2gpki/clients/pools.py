@@ -26,7 +26,7 @@ RootKind = Literal["V2G", "MO", "OEM", "PE"]
 Edition = Literal["iso15118-2", "iso15118-20"]
 
 #: Statuses whose body says why.
-_TELLING = (400, 404, 409, 413, 415, 422)
+_TELLING = (400, 403, 404, 409, 413, 415, 422, 500, 502)
 
 
 @dataclass(frozen=True, slots=True)
