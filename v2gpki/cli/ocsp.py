@@ -190,7 +190,7 @@ def staple(
 @_anchor_option
 @click.option("--url", default="", metavar="URL", help="Ask here, not at the address in the certificate (AIA).")
 @click.option("--hash", "hash_name", type=click.Choice(_HASHES), default="sha256", show_default=True, help="CertID.")
-@click.option("--get", "use_get", is_flag=True, help="Ask by GET (RFC 5019) instead of POST.")
+@click.option("--get", "use_get", is_flag=True, help="Ask by GET; what is too long for it is posted (RFC 5019 5).")
 @click.option("--no-nonce", is_flag=True, help="Ask without a nonce, as most stations do.")
 @click.option("--all", "everything", is_flag=True, help="Ask about the CAs too, not the leaf alone.")
 @click.option("--timeout", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, metavar="SECONDS")
