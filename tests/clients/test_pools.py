@@ -152,8 +152,17 @@ def test_webhook_endpoints_are_kept(connect: Connect, served: Served) -> None:
     assert made.secret not in repr(made)
     (listed,) = mo.endpoints()
     assert (listed.id, listed.events, listed.enabled, listed.secret) == (made.id, made.events, True, "")
+    assert mo.endpoint(made.id) == listed
+    other = "https://other.example.com/"
+    changed = mo.update_endpoint(made.id, other, enabled=False)
+    assert (changed.url, changed.events, changed.enabled) == (other, made.events, False)
+    changed = mo.update_endpoint(made.id, other, events=["oem.contract.deleted"])
+    assert (changed.events, changed.enabled) == (("oem.contract.deleted",), False)
+    assert mo.update_endpoint(made.id, other, enabled=True) == mo.endpoint(made.id)
+    refused("client.refused", connect("oem").update_endpoint, made.id, "https://evil.example.com/")
     mo.delete_endpoint(made.id)
     assert mo.endpoints() == []
+    refused("client.refused", mo.endpoint, made.id)
 
 
 def test_a_certificate_is_ended_over_opnc(served: Served) -> None:

@@ -22,6 +22,7 @@ from v2gpki.clients.pools import (
     RemoteVehicle,
     RootKind,
     b64,
+    endpoint_change,
     endpoint_of,
     moment,
 )
@@ -214,6 +215,17 @@ class OpcpClient(PoolClient):
     def endpoints(self) -> list[RemoteEndpoint]:
         """Where one is told of events."""
         return [endpoint_of(one) for one in self._call("GET", _HOOKS).objects()]
+
+    def endpoint(self, endpoint_id: str) -> RemoteEndpoint:
+        """One of these."""
+        return endpoint_of(self._call("GET", f"{_HOOKS}/{quote(endpoint_id, safe='')}").object())
+
+    def update_endpoint(
+        self, endpoint_id: str, url: str, *, events: Sequence[str] = (), enabled: bool | None = None
+    ) -> RemoteEndpoint:
+        """Be told elsewhere, of other events, or not for now."""
+        body = endpoint_change(url, events, enabled=enabled)
+        return endpoint_of(self._call("PUT", f"{_HOOKS}/{quote(endpoint_id, safe='')}", body).object())
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         """Be told no more."""

@@ -201,6 +201,16 @@ class PoolProvider(Protocol):
         """Where one is told of events."""
         ...
 
+    def endpoint(self, endpoint_id: str) -> RemoteEndpoint:
+        """One of these, by its id."""
+        ...
+
+    def update_endpoint(
+        self, endpoint_id: str, url: str, *, events: Sequence[str] = (), enabled: bool | None = None
+    ) -> RemoteEndpoint:
+        """Be told elsewhere, of other events, or not for now; what is not given stays."""
+        ...
+
     def delete_endpoint(self, endpoint_id: str) -> None:
         """Be told no more."""
         ...
@@ -266,6 +276,16 @@ class PoolClient(Closing):
         if response.status_code >= 400 and response.status_code not in accept:
             raise Answered(response.status_code, read_json(response), place(response)).refusal()
         return response
+
+
+def endpoint_change(url: str, events: Sequence[str], *, enabled: bool | None) -> dict[str, Json]:
+    """What is to change of a webhook endpoint, as both dialects write it; the address must always stand there."""
+    body: dict[str, Json] = {"url": url}
+    if events:
+        body["enabledEvents"] = [*events]
+    if enabled is not None:
+        body["status"] = "enabled" if enabled else "disabled"
+    return body
 
 
 def endpoint_of(found: Reading) -> RemoteEndpoint:
