@@ -23,8 +23,9 @@ from tests.conftest import BIRTH, PASSPHRASE
 from v2gpki.certs import der
 from v2gpki.certs.lint import lint_certificate
 from v2gpki.certs.template import CertificateTemplate, Constants, IssuerName
-from v2gpki.identifiers import recognise
+from v2gpki.identifiers import parse, recognise
 from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
+from v2gpki.services.issuance import Order
 from v2gpki.store.records import AuditRow
 
 EMAID = "DEACMC12345678"
@@ -319,6 +320,28 @@ def test_a_sub_ca_below_path_length_zero_is_refused(iso2: v2gpki.CertificateAuth
     with pytest.raises(v2gpki.V2GPKIError) as refused:
         iso2.create_authority("cpo-sub-ca-2", edition="iso15118-2", issuer="iso2-cpo-sub-ca-2", slug="too-deep")
     assert refused.value.code in ("issuing.wrong_issuer", "lint.failed")
+
+
+def test_each_order_of_a_group_has_its_caller(iso2: v2gpki.CertificateAuthority) -> None:
+    """The same idempotence key of two callers is two keys."""
+    route = iso2._routing.route("secc")
+    keys = [spki_of(SUITES["p256"].generate().public_key()) for _ in range(3)]
+
+    def order(number: int) -> Order:
+        identifier = parse("evseid", f"DE*ACM*E{number}")
+        return Order(
+            route.profile, route.issuer_id, route.constants, identifier, keys[number], idempotence_key="one"
+        )
+
+    first = iso2.issuance.issue([order(0), order(1)], caller=["a", "b"])
+    assert [answer.record.caller for answer in first] == ["a", "b"]
+    again = iso2.issuance.issue([order(1), order(2), order(0)], caller=["b", "c", "a"])
+    assert [again[0].record, again[2].record] == [first[1].record, first[0].record]
+    assert (again[1].record.caller, again[1].record.identifier) == ("c", "DE*ACM*E2")
+    with pytest.raises(v2gpki.V2GPKIError, match="idempotence_reused"):
+        iso2.issuance.issue([order(0)], caller="b")
+    with pytest.raises(ValueError):
+        iso2.issuance.issue([order(0), order(1)], caller=["a"])
 
 
 def test_the_same_idempotence_key_gives_the_same_certificate(iso2: v2gpki.CertificateAuthority) -> None:

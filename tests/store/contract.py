@@ -118,11 +118,12 @@ class StoreContract:
         store.record_intents([*wanted, pending, foreign])
         made = [certificate(one) for one in (*wanted, foreign)]
         store.commit_results(made, [one.reference for one in (*wanted, foreign)])
-        asked = [f"row-{number}" for number in range(303)]
-        assert store.completed_many("factory", asked) == {f"row-{number}": made[number] for number in range(300)}
-        assert store.completed_many("other", asked) == {"row-301": made[-1]}
-        assert store.completed_many("factory", ["row-2", "row-1", "row-2"]) == {"row-1": made[1], "row-2": made[2]}
-        assert store.completed_many("factory", []) == {}
+        asked = [("factory", f"row-{number}") for number in range(303)]
+        assert store.completed_many(asked) == {("factory", f"row-{number}"): made[number] for number in range(300)}
+        assert store.completed_many([("other", key) for _, key in asked]) == {("other", "row-301"): made[-1]}
+        mixed = [("factory", "row-2"), ("other", "row-301"), ("other", "row-1"), ("factory", "row-301")]
+        assert store.completed_many(mixed) == {mixed[0]: made[2], mixed[1]: made[-1]}
+        assert store.completed_many([]) == {}
 
     @pytest.mark.parametrize("finished", [False, True])
     def test_a_key_of_idempotence_is_used_once(self, store: Store, finished: bool) -> None:

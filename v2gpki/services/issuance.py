@@ -217,8 +217,12 @@ class Issuance:
         self._in_service: tuple[int, set[str]] = (-1, set())
         self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
 
-    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
+    def issue(
+        self, orders: Sequence[Order], *, caller: str | Sequence[str], deliver: Deliver = deliver_nothing
+    ) -> list[Issued]:
         """Issue all orders in one group, or none of them.
+
+        ``caller`` ordered all of them, or is a sequence that says for each who ordered it.
 
         ``deliver`` makes of the signed certificates the bundles that carry them; both are committed together, so that
         no certificate is in the store whose key was lost on the way. It is not called for earlier answers.
@@ -229,21 +233,26 @@ class Issuance:
         is found before the first intent is recorded.
         """
         now = self._clock.now().replace(microsecond=0)
-        keys = [order.idempotence_key for order in orders if order.idempotence_key]
-        earlier = self._store.completed_many(caller, keys) if keys else {}
-        answers = {
-            index: self._replay(order, earlier[order.idempotence_key])
-            for index, order in enumerate(orders)
-            if order.idempotence_key in earlier
-        }
-        fresh = [order for index, order in enumerate(orders) if index not in answers]
-        issued = iter(self._issue_fresh(fresh, now, caller, deliver) if fresh else [])
+        callers = [caller] * len(orders) if isinstance(caller, str) else caller
+        claims = [
+            (name, order.idempotence_key) for order, name in zip(orders, callers, strict=True) if order.idempotence_key
+        ]
+        earlier = self._store.completed_many(claims) if claims else {}
+        answers: dict[int, Issued] = {}
+        fresh: list[tuple[Order, str]] = []
+        for index, (order, name) in enumerate(zip(orders, callers, strict=True)):
+            done = earlier.get((name, order.idempotence_key))
+            if done is None:
+                fresh.append((order, name))
+            else:
+                answers[index] = self._replay(order, done)
+        issued = iter(self._issue_fresh(fresh, now, deliver) if fresh else [])
         return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
 
     def check(self, order: Order) -> tuple[bytes, tuple[Finding, ...]]:
         """A dry run: everything but intent and signature. Returns (TBSCertificate DER, findings)."""
         now = self._clock.now().replace(microsecond=0)
-        prepared = self._prepare([order], now, caller="dry-run")[0]
+        prepared = self._prepare([(order, "dry-run")], now)[0]
         return prepared.tbs, prepared.findings
 
     def issued(self, record: CertificateRecord) -> Issued:
@@ -316,12 +325,12 @@ class Issuance:
 
     def _issue_fresh(
         self,
-        orders: Sequence[Order],
+        ordered: Sequence[tuple[Order, str]],
         now: datetime,
-        caller: str,
         deliver: Deliver,
     ) -> list[Issued]:
-        prepared = self._prepare(orders, now, caller)
+        prepared = self._prepare(ordered, now)
+        orders = [order for order, _ in ordered]
         intents = [item.intent for item in prepared]
         self._store.record_intents(intents)
         made: set[str] = set()
@@ -334,7 +343,7 @@ class Issuance:
             if held:
                 self._vault.add_many(held)
                 made.update(held)
-            issued = self._sign(prepared, now, caller)
+            issued = self._sign(prepared, now)
             contracts = [order.contract_id for order in orders] if any(order.contract_id for order in orders) else ()
             self._store.commit_results(
                 [answer.record for answer in issued],
@@ -350,12 +359,12 @@ class Issuance:
         self._seal()
         return issued
 
-    def _prepare(self, orders: Sequence[Order], now: datetime, caller: str) -> list[_Prepared]:
-        for issuer_id in {order.issuer_id for order in orders if order.issuer_id}:
+    def _prepare(self, ordered: Sequence[tuple[Order, str]], now: datetime) -> list[_Prepared]:
+        for issuer_id in {order.issuer_id for order, _ in ordered if order.issuer_id}:
             self._require_in_service(issuer_id)
-        references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(orders)).hex()
+        references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(ordered)).hex()
         prepared = []
-        for index, order in enumerate(orders):
+        for index, (order, caller) in enumerate(ordered):
             serial = _serial(order.profile.serial, os.urandom(order.profile.serial.octets))
             step = _REFERENCE_HEX - SESSION_HEX
             reference = self._session + references[index * step : (index + 1) * step]
@@ -411,7 +420,7 @@ class Issuance:
             order, line, intent, tbs, subject_key, spki, private_key, not_before, not_after, findings
         )
 
-    def _sign(self, prepared: Sequence[_Prepared], now: datetime, caller: str) -> list[Issued]:
+    def _sign(self, prepared: Sequence[_Prepared], now: datetime) -> list[Issued]:
         issued = []
         for item, signature in zip(prepared, self._signatures(prepared), strict=True):
             order, line, intent = item.order, item.line, item.intent
@@ -430,7 +439,7 @@ class Issuance:
                 item.not_after,
                 certificate,
                 profile.digest,
-                caller,
+                intent.caller,
                 now,
                 intent.key_id,
             )

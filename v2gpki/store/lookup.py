@@ -146,17 +146,20 @@ def completed(connection: sqlite3.Connection, caller: str, idempotence_key: str)
 
 
 def completed_many(
-    connection: sqlite3.Connection, caller: str, idempotence_keys: Collection[str]
-) -> dict[str, CertificateRecord]:
-    """The certificates behind idempotence keys, by key."""
-    found: dict[str, CertificateRecord] = {}
-    for marks, keys in _groups(idempotence_keys):
+    connection: sqlite3.Connection, claims: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], CertificateRecord]:
+    """The certificates behind (caller, idempotence key), by that."""
+    wanted = set(claims)
+    found: dict[tuple[str, str], CertificateRecord] = {}
+    for marks, keys in _groups({key for _, key in wanted}):
         sql = (
-            f"SELECT {_OF_C}, i.idempotence_key FROM idempotence AS i "
+            f"SELECT {_OF_C}, i.caller, i.idempotence_key FROM idempotence AS i "
             "CROSS JOIN certificates AS c ON c.serial = i.serial AND c.issuer_id = i.issuer_id "
-            f"WHERE i.idempotence_key IN ({marks}) AND i.caller = ?"
+            f"WHERE i.idempotence_key IN ({marks})"
         )
-        found |= {row[-1]: rows.certificate_of(row) for row in connection.execute(sql, (*keys, caller))}
+        for row in connection.execute(sql, keys):
+            if (claim := (row[-2], row[-1])) in wanted:
+                found[claim] = rows.certificate_of(row)
     return found
 
 

@@ -70,8 +70,8 @@ class Store(Protocol):
         """The certificate that this caller got for this key, if any."""
         ...
 
-    def completed_many(self, caller: str, idempotence_keys: Collection[str]) -> dict[str, CertificateRecord]:
-        """The certificates that this caller got for these keys, by key; a key without one is not in it."""
+    def completed_many(self, claims: Collection[tuple[str, str]]) -> dict[tuple[str, str], CertificateRecord]:
+        """The certificates that callers got for their keys, by (caller, key); a claim without one is not in it."""
         ...
 
     # -- the pools ---------------------------------------------------------------------------

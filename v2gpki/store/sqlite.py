@@ -121,10 +121,10 @@ class SqliteStore:
         with self._reading() as connection:
             return lookup.completed(connection, caller, idempotence_key)
 
-    def completed_many(self, caller: str, idempotence_keys: Collection[str]) -> dict[str, CertificateRecord]:
+    def completed_many(self, claims: Collection[tuple[str, str]]) -> dict[tuple[str, str], CertificateRecord]:
         """One look-up."""
         with self._reading() as connection:
-            return lookup.completed_many(connection, caller, idempotence_keys)
+            return lookup.completed_many(connection, claims)
 
     # -- the pools ---------------------------------------------------------------------------
     @property

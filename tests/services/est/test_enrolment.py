@@ -18,6 +18,7 @@ from v2gpki import CertificateAuthority, FixedClock, V2GPKIError
 from v2gpki.services.est import Enrolled, EnrolRequest, EstService, LabelOptions, Registration
 from v2gpki.store.records import IntentRecord
 from v2gpki.wiring.access import access_of
+from v2gpki.wiring.audit_check import check_audit
 
 
 def refused(code: str) -> pytest.RaisesExc[V2GPKIError]:
@@ -262,6 +263,25 @@ def test_what_the_store_knows_is_told_each_member_of_a_group(iso2: CertificateAu
     assert isinstance(another, Enrolled)
     assert again.record == first.record
     assert another.record.serial != first.record.serial
+
+
+def test_a_group_of_many_callers_is_one_group(iso2: CertificateAuthority) -> None:
+    """Three commits (intents, results, the log's head), whoever asks; each certificate and its row name who asked."""
+    names = ["cpo-a", "cpo-b", "cpo-a", "cpo-c"]
+    service = service_of(iso2, [Registration(name, "secc", "", (), ("",)) for name in set(names)])
+    target = service.labels.target("cpo")
+    service.enrol("cpo-a", csr(key(), "DE*ICE*E9"), target)
+    writes, rows = iso2.store.revision(), iso2.store.audit_tip()[0]
+    requests = [EnrolRequest(name, csr(key(), f"DE*ICE*E{n}"), target) for n, name in enumerate(names)]
+    answers = service.answer_many([*requests, requests[1], requests[3]._replace(caller="token of cpo-c")])
+    assert iso2.store.revision() == writes + 3
+    records = [answer.record for answer in answers if isinstance(answer, Enrolled)]
+    assert [record.caller for record in records] == [*names, "cpo-b", "token of cpo-c"]
+    assert [record.identifier for record in records] == [f"DE*ICE*E{n}" for n in (0, 1, 2, 3, 1, 3)]
+    assert [answer.repeated for answer in answers if isinstance(answer, Enrolled)] == [False] * 4 + [True, False]
+    issued = list(iso2.store.audit_rows(after=rows, actions=["certificate.issued"]))
+    assert [row.caller for row in issued] == [*names, "token of cpo-c"]
+    check_audit(iso2.store)
 
 
 def test_a_member_that_issuing_refuses_takes_nobody_along(iso2: CertificateAuthority) -> None:

@@ -179,21 +179,19 @@ class EstService:
                 except V2GPKIError as refusal:
                     answers[index] = refusal
             known = self._known(list(prepared.values()), now)
-        waiting: dict[str, dict[str, tuple[_Prepared, list[int]]]] = {}
+        waiting: dict[tuple[str, str], tuple[_Prepared, list[int]]] = {}
         for index, found in zip(prepared, known, strict=True):
             if isinstance(found, V2GPKIError):
                 answers[index] = found
             elif found.earlier is not None:
                 answers[index] = self._again(found.earlier)
             else:
-                same = waiting.setdefault(found.caller, {})
-                same.setdefault(found.order.idempotence_key, (found, []))[1].append(index)
-        for caller, same in waiting.items():
-            given = self._issue(caller, [prepared.order for prepared, _ in same.values()])
-            for answer, (_, indices) in zip(given, same.values(), strict=True):
-                again = replace(answer, repeated=True) if isinstance(answer, Enrolled) else answer
-                for place, index in enumerate(indices):
-                    answers[index] = again if place else answer
+                waiting.setdefault((found.caller, found.order.idempotence_key), (found, []))[1].append(index)
+        given = self._issue([item for item, _ in waiting.values()])
+        for answer, (_, indices) in zip(given, waiting.values(), strict=True):
+            answers[indices[0]] = answer
+            for index in indices[1:]:
+                answers[index] = replace(answer, repeated=True) if isinstance(answer, Enrolled) else answer
         return [answers[index] for index in range(len(requests))]
 
     # -- the steps -----------------------------------------------------------------------------
@@ -267,10 +265,7 @@ class EstService:
         reported as compromised. It is asked once for all."""
         ids = {item.order.identifier.normal for item in group if item.order.identifier is not None}
         revoked = self._store.revoked_identifiers(ids)
-        earlier: dict[tuple[str, str], CertificateRecord] = {}
-        for caller in {item.caller for item in group}:
-            keys = [item.order.idempotence_key for item in group if item.caller == caller]
-            earlier |= {(caller, key): record for key, record in self._store.completed_many(caller, keys).items()}
+        earlier = self._store.completed_many({(item.caller, item.order.idempotence_key) for item in group})
         known: list[_Prepared | V2GPKIError] = []
         for item in group:
             caller, order = item.caller, item.order
@@ -297,16 +292,19 @@ class EstService:
             earlier = self._store.completed(caller, key)
         raise refusals.pending()
 
-    def _issue(self, caller: str, orders: Sequence[Order]) -> list[Enrolled | V2GPKIError]:
-        """One group; when it is refused as a whole, each by itself, so that each gets its own answer."""
+    def _issue(self, group: Sequence[_Prepared]) -> list[Enrolled | V2GPKIError]:
+        """One group, whoever asks; when it is refused as a whole, each by itself, so that each gets its own answer."""
+        if not group:
+            return []
         try:
-            return [_enrolled(issued) for issued in self._issuance().issue(orders, caller=caller)]
+            issued = self._issuance().issue([item.order for item in group], caller=[item.caller for item in group])
+            return [_enrolled(answer) for answer in issued]
         except V2GPKIError as refusal:
             if refusal.code in ("issuing.issuer_not_active", "store.unknown_authority", "issuing.issuer_expired"):
                 self._ways.forget()
-            if len(orders) == 1:
-                return [self._second_look(caller, orders[0], refusal)]
-        return [answer for order in orders for answer in self._issue(caller, [order])]
+            if len(group) == 1:
+                return [self._second_look(group[0].caller, group[0].order, refusal)]
+        return [answer for item in group for answer in self._issue([item])]
 
     def _second_look(self, caller: str, order: Order, refusal: V2GPKIError) -> Enrolled | V2GPKIError:
         """Two processes had the same request at once: the other one's certificate, or the advice to come again."""
