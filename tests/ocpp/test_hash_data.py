@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +104,20 @@ def test_a_missing_root_is_named(iso2: CA) -> None:
         hash_data(chain)
     assert caught.value.code == "ocsp.issuer_missing"
     assert "V2G Root" in caught.value.message
+
+
+def test_one_of_the_issuers_name_is_not_the_issuer(iso2: CA) -> None:
+    """Several roots may share a name ([V2G2-878]): what keeps the one that is there from being the issuer is said."""
+    chain, root = chain_of(iso2)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, then = x509.load_der_x509_certificate(root).subject, x509.load_der_x509_certificate(root).not_valid_before_utc
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, then, then + timedelta(days=9))
+    other = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    with pytest.raises(V2GPKIError) as caught:
+        hash_data(chain, anchors=[other])
+    assert caught.value.code == "ocsp.issuer_missing"
+    assert caught.value.message.endswith("but one of its name: the signature does not verify with the key of that name")
+    assert hash_data(chain, anchors=[other, root]) == hash_data(chain, anchors=[root])
 
 
 NAME, KEY, SERIAL = bytes(range(32)), bytes(range(32, 64)), 0x0A_BC

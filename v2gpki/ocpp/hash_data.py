@@ -22,7 +22,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 from v2gpki.certs import chain as chains
 from v2gpki.certs import der
 from v2gpki.certs.ocsp import HASH_SIZES, IssuerName, cert_id_start
-from v2gpki.certs.view import CertificateView, view
+from v2gpki.certs.view import CertificateView, flaw_of_signature, view
 from v2gpki.errors import V2GPKIError
 
 Encoding = Literal["ocpp", "everest", "maeve", "ecog"]
@@ -166,9 +166,12 @@ def _issuer(certificate: CertificateView, known: Sequence[CertificateView]) -> C
     for candidate in known:
         if chains.issues(candidate, certificate):
             return candidate
+    missing = f"the issuer of {certificate.subject_text} is not among the certificates given"
+    # One of that name is there: why it is not the one that is wanted.
+    flaws = [flaw_of_signature(certificate.der, one.der) for one in known if one.named_by(certificate)]
     raise V2GPKIError(
         "ocsp.issuer_missing",
-        f"the issuer of {certificate.subject_text} is not among the certificates given: {certificate.issuer_text}",
+        f"{missing}, but one of its name: {flaws[0]}" if flaws else f"{missing}: {certificate.issuer_text}",
         hint="add it to the chain, or give the root as an anchor",
         clause="RFC 6960 4.1.1",
         facts={"subject": certificate.subject_text, "issuer": certificate.issuer_text},
