@@ -45,6 +45,8 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
         ("installation", "request", "--edition"),
         ("tree", "--edition"),
         ("export", "--edition"),
+        ("access", "register", "--edition"),
+        ("ctl", "create", "--edition"),
     ],
     ids=" ".join,
 )
@@ -66,8 +68,24 @@ def test_roles_of_the_edition_and_of_the_command() -> None:
     assert offered("ca", "create") == everything - leaves
     assert offered("cert", "issue", "--edition", "ocpp") == {"csms", "station", "manufacturer"} & leaves
     assert offered("cert", "issue", incomplete="s") == {"secc", "station"}
+    assert offered("access", "register", "--role") == leaves
     assert offered("rcp", "list", "--role") == ROOTS
+    assert offered("ctl", "create", "--role") == ROOTS
     assert offered("init-root", "--role") == {"v2g", "mo", "oem", "private"}
+
+
+def test_scopes_of_a_token() -> None:
+    assert offered("token", "create", "csms", "--scope") >= {"est", "pools", "pools:mo", "webhooks", "*"}
+    assert offered("token", "create", "csms", "--scope", incomplete="pools:o") == {"pools:oem"}
+
+
+def test_commands_and_options_of_the_services() -> None:
+    assert {"serve", "token", "access", "webhook", "ocsp", "ctl"} <= offered()
+    assert offered("token") == {"create", "list", "revoke"}
+    assert offered("ocsp", incomplete="s") == {"signers", "staple"}
+    assert offered("ocsp", "staple", "--layout") == {"plain", "everest"}
+    assert offered("serve", incomplete="--tls") == {"--tls", "--tls-name", "--tls-cert", "--tls-key"}
+    assert "--signing-process" not in offered("serve", incomplete="--s")
 
 
 def test_key_families_of_the_role() -> None:

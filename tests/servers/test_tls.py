@@ -10,6 +10,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -236,6 +237,27 @@ def test_other_authorities_may_be_given(home: Path, clients: Clients, tmp_path: 
         assert enrol(server, clients, clients.foreign).status_code == 401
         with client(server, clients, clients.foreign) as https:
             assert https.get("/healthz").status_code == 200
+
+
+def test_who_listens_at_an_address_is_told_which_name_clients_use(home: Path, clients: Clients, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    settings = with_settings(listen=("127.0.0.1:0",), tls=True)
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
+        [told] = server.warnings
+        assert f"clients call https://localhost:{server.address[1]}," in told
+        with client(server, clients) as https:
+            assert https.get("/healthz").status_code == 200
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"):
+            context(clients).wrap_socket(server.connect(), server_hostname="127.0.0.1")
+    with serving(copy, replace(settings, tls_name="localhost"), clock=v2gpki.FixedClock(NOW)) as server:
+        assert server.warnings == []
+    with serving(copy, replace(settings, listen=("localhost:0",)), clock=v2gpki.FixedClock(NOW)) as server:
+        assert server.warnings == []
+    everywhere = replace(settings, listen=("0.0.0.0:0",))
+    with serving(copy, everywhere, clock=v2gpki.FixedClock(NOW)) as server:
+        [told] = server.warnings
+        assert "0.0.0.0" in told
+        assert "--tls-name" in told
 
 
 # -- what cannot be ------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def register(
 ) -> None:
     """Let IDENTITY have certificates of a role for these ids.
 
-    A role without ids (cps) is registered with --any.
+    IDENTITY is the name that a token was created for (`v2gpki token create`). A role without ids (cps) is registered
+    with --any. A prefix is written without separators (DEACM) or as ids are (DE*ACM*E1).
     """
     from v2gpki.wiring.access import registrations_of
 
@@ -124,7 +125,10 @@ def remove(
     prefix: str | None,
     yes: bool,
 ) -> None:
-    """Take rows of IDENTITY away. Certificates that it has are not revoked by this."""
+    """Take rows of IDENTITY away.
+
+    Certificates that it has are not revoked by this (`v2gpki cert revoke` does that), but it cannot renew them.
+    """
     from v2gpki.wiring.access import registrations_of
 
     if identifier is not None and prefix is not None:

@@ -12,7 +12,7 @@ from v2gpki.cli.chain_files import read_certificates
 from v2gpki.cli.failure import finding_text, finding_value
 from v2gpki.cli.files import read_input, require_free, write_output
 from v2gpki.cli.frame import Frame
-from v2gpki.cli.options import at_option, force_option
+from v2gpki.cli.options import MOMENT, at_option, force_option
 from v2gpki.clock import rfc3339
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
 from v2gpki.render.text import printable
@@ -50,7 +50,7 @@ def ctl() -> None:
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="Of the pool, only this role; may be repeated.")
 @click.option("--edition", "editions", multiple=True, metavar="EDITION", help="Only this edition; may be repeated.")
 @_out_option
-@at_option
+@click.option("--at", type=MOMENT, help="When it begins to hold (RFC 3339; default: now).")
 @force_option
 @click.pass_obj
 def create(

@@ -7,6 +7,7 @@ the later one wins, ``--profiles`` adds up. Commands never declare them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,6 +114,7 @@ def with_global_options(command: click.Command) -> click.Command:
     if isinstance(command, click.Group) and not top:
         for child in command.commands.values():
             with_global_options(child)
+    command.short_help = command.short_help or _first_sentence(command.help or "")
     with_suggestions(command.params)
     taken = {flag for parameter in command.params for flag in parameter.opts}
     for option in _global_options(hidden=not top):
@@ -120,3 +122,9 @@ def with_global_options(command: click.Command) -> click.Command:
             option.expose_value = False
             command.params.append(option)
     return command
+
+
+def _first_sentence(text: str) -> str:
+    """What the list of a group's commands says of one: whole, where click would cut it off after 45 characters."""
+    paragraph = " ".join(text.strip().split("\n\n", 1)[0].split())
+    return re.split(r"(?<=[^.]\.) ", paragraph, maxsplit=1)[0]

@@ -27,13 +27,18 @@ _FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--config", type=_FILE, metavar="FILE", help="Settings (default: v2gpki.toml in the home).")
-@click.option("--ocsp", is_flag=True, help="Serve OCSP.")
-@click.option("--crl", is_flag=True, help="Serve CRLs.")
-@click.option("--est", is_flag=True, help="Serve EST enrolment.")
-@click.option("--pools", is_flag=True, help="Serve the certificate pools (OPCP, OPNC).")
-@click.option("--page", is_flag=True, help="Serve the page for people.")
-@click.option("--listen", multiple=True, metavar="ADDRESS", help="[http://|https://]HOST:PORT; may be repeated.")
-@click.option("--tls", is_flag=True, help="TLS with a certificate that this home issues.")
+@click.option("--ocsp", is_flag=True, help="Serve OCSP, at /ocsp.")
+@click.option("--crl", is_flag=True, help="Serve CRLs, at /crl/<authority>.crl.")
+@click.option("--est", is_flag=True, help="Serve EST enrolment, for those with a token.")
+@click.option("--pools", is_flag=True, help="Serve the certificate pools (OPCP, OPNC) and webhooks.")
+@click.option("--page", is_flag=True, help="Serve the page for people, at /; read-only.")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="ADDRESS",
+    help="[http://|https://]HOST:PORT; may be repeated (default: 127.0.0.1:8080).",
+)
+@click.option("--tls", is_flag=True, help="TLS with a certificate of this home (needs init --edition ocpp).")
 @click.option("--tls-name", default="", metavar="HOST", help="The host name in it (default: that of the address).")
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="TLS certificate chain, PEM, leaf first.")
 @click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key, PEM.")
@@ -62,11 +67,14 @@ def serve(
     locked: bool,
     **chosen: bool,
 ) -> None:
-    """Serve this home over HTTP; nothing chosen serves everything.
+    """Serve this home over HTTP, until SIGTERM or Ctrl+C; nothing chosen serves everything.
+
+    It says where each service is to be found. With an https address, http ones give OCSP, CRLs and health only. Who may
+    enrol or use the pools is decided by `v2gpki token` and `v2gpki access`.
 
     The keys are in a process of their own, which signs what the serving processes may ask; --one-process does without
-    it, for labs. Settings stand in the table [serve] of v2gpki.toml; options win over them. The log goes to stderr, as
-    JSON with --json.
+    it, for labs. Limits and all else stand in the table [serve] of v2gpki.toml (docs/services.md); options win over it.
+    The log goes to stderr, as JSON with --json.
     """
     from v2gpki import wiring
     from v2gpki.servers import logs

@@ -1,4 +1,4 @@
-"""The values that shell completion offers for an edition, a role, a key family and the name of a CA.
+"""The values that shell completion offers for an edition, a role, a key family, a scope and the name of a CA.
 
 They are found by what a parameter is called in ``--help``, so that no command declares them. Nothing is asked for and
 nothing refused: without profiles or a home there is just nothing to offer. What reads files is imported when a value is
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 _Offer: TypeAlias = "Callable[[click.Context, str], Iterable[tuple[str, str]]]"
 
 #: What the first argument of these commands may name; elsewhere every role.
-_KINDS: dict[tuple[str, ...], tuple[str, ...]] = {("ca", "create"): ("root", "sub-ca"), ("cert", "issue"): ("leaf",)}
+_KINDS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("ca", "create"): ("root", "sub-ca"),
+    ("cert", "issue"): ("leaf",),
+    ("access", "register"): ("leaf",),
+}
+#: Commands that are about roots alone.
+_OF_ROOTS = ("rcp", "ctl")
 
 
 class Suggested(StringParamType):
@@ -66,7 +72,7 @@ def _roles(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
     if catalogue is None:
         return
     path = tuple(ctx.command_path.split()[1:3])
-    kinds = ("root",) if path[:1] == ("rcp",) else _KINDS.get(path, ())
+    kinds = ("root",) if path[:1] and path[0] in _OF_ROOTS else _KINDS.get(path, ())
     for edition in _chosen_editions(ctx, catalogue):
         for role in catalogue.roles(edition):
             try:
@@ -75,6 +81,12 @@ def _roles(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
                 continue
             if not kinds or profile.kind in kinds:
                 yield role, profile.title
+
+
+def _scopes(_ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
+    from v2gpki.services.access import SCOPES
+
+    return SCOPES.items()
 
 
 def _suites(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
@@ -125,6 +137,7 @@ _OFFERS: dict[str, _Offer] = {
     "--edition": _editions,
     "ROLE": _roles,
     "--role": _roles,
+    "SCOPE": _scopes,
     "SUITE": _suites,
     "--suite": _suites,
     "CA": _authorities,

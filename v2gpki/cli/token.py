@@ -28,7 +28,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("identity")
-@click.option("--scope", "scopes", multiple=True, required=True, metavar="SCOPE", help="Good for what: est, pools, ..")
+@click.option("--scope", "scopes", multiple=True, required=True, metavar="SCOPE", help="Good for what; repeatable.")
 @click.option("--valid", metavar="DURATION", help="How long, such as P90D (default: until it is revoked).")
 @click.option("--comment", default="", metavar="TEXT", help="What it is for.")
 @click.option("--certificate", type=_FILE, metavar="FILE", help="Stands for this TLS client certificate; no secret.")
@@ -49,8 +49,17 @@ def create(
 ) -> None:
     """Create a token for IDENTITY. Its secret is shown now and never again.
 
-    The token is the password of Basic (user: IDENTITY), a Bearer token, an x-api-key, and the client secret at
-    /oauth/token. What the identity may enrol is registered with `v2gpki access`.
+    IDENTITY is any name that you give to who calls: an operator, a backend, a station. The token is the password of
+    Basic (user: IDENTITY), a Bearer token, an x-api-key, and the client secret at /oauth/token.
+
+    \b
+    Scopes:
+      est          enrolment, as far as `v2gpki access register` grants it
+      pools:ROLE   the pools as mo, oem, cpo or cps
+      pools        the pools in these four roles
+      pools:admin  the pools as their operator: roots
+      webhooks     to be told of events
+      *            everything
     """
     from v2gpki.wiring.access import access_of
 
@@ -81,7 +90,7 @@ def create(
 @click.option("--identity", default="", metavar="NAME", help="Only those of this identity.")
 @click.pass_obj
 def list_(frame: Frame, *, identity: str) -> None:
-    """List tokens, those that have ended too; secrets are kept nowhere."""
+    """List tokens, those that have ended too. Secrets are kept nowhere."""
     from v2gpki.wiring.access import access_of
 
     found = access_of(frame.authority()).tokens(identity=identity)
@@ -110,7 +119,10 @@ def list_(frame: Frame, *, identity: str) -> None:
 @yes_option
 @click.pass_obj
 def revoke(frame: Frame, *, name: str, yes: bool) -> None:
-    """Revoke a token by its id or the beginning of it; every server refuses it within a second."""
+    """Revoke a token by its id or the beginning of it.
+
+    Every server refuses it within a second. `v2gpki token list` shows the ids.
+    """
     from v2gpki.wiring.access import access_of
 
     if not yes:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def webhook() -> None:
-    """Who is told of events in the pools."""
+    """Who is told of events in the pools.
+
+    A party adds its endpoints itself, at /v1/webhook/endpoints (OPCP) or /opnc/v1/event/endpoints of `v2gpki serve`,
+    with a token of scope webhooks.
+    """
 
 
 @webhook.command(name="list")
@@ -53,7 +57,10 @@ def list_(frame: Frame, *, owner: str | None) -> None:
 @yes_option
 @click.pass_obj
 def remove(frame: Frame, *, endpoint_id: str, yes: bool) -> None:
-    """Remove an endpoint by its id, with everything that is on its way to it."""
+    """Remove an endpoint, and what is on its way to it.
+
+    `v2gpki webhook list` shows the ids.
+    """
     from v2gpki.wiring.webhooks import webhooks_of
 
     if not yes:

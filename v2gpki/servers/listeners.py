@@ -26,14 +26,18 @@ class Listener:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     @property
-    def local(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
+    def address(self) -> bool:
+        """Whether it is given by an IP address, not by a name."""
         try:
-            return ip_address(self.host).is_loopback
+            ip_address(self.host)
         except ValueError:
             return False
+        return True
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or (self.address and ip_address(self.host).is_loopback)
 
 
 def parse(text: str, *, tls: bool) -> Listener:

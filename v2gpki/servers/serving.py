@@ -107,6 +107,7 @@ class Serving:
         if not secured:
             return None
         host = secured[0].host
+        self._warn_of_names(secured[0])
         own = None if settings.tls_cert else self.identity or server_identity(ca, settings, host)
 
         def made(ca: CertificateAuthority) -> Made:
@@ -115,6 +116,16 @@ class Serving:
             return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
 
         return made
+
+    def _warn_of_names(self, first: Listener) -> None:
+        """The home's certificate names a host; TLS clients that are given an address refuse it."""
+        if self.settings.tls_cert or self.settings.tls_name or not first.address:
+            return
+        if first.local:
+            named = f"https://localhost:{first.port}"
+            self.warn(f"the TLS certificate is for localhost: clients call {named}, not {first.url}")
+        else:
+            self.warn(f"TLS clients refuse a certificate for {first.host}: give the name that they use with --tls-name")
 
     def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]], chosen: tuple[str, ...]) -> None:
         """Where nothing has TLS, every address takes credentials; beside one with TLS, no plain one does."""
