@@ -353,8 +353,12 @@ def test_one_at_a_time_for_an_owner_and_host(hooks: Webhooks) -> None:
 
 
 @pytest.mark.parametrize(
-    ("party", "scopes"), [(MO, ["webhooks"]), (MO, ["*"]), (OPERATOR, ["pools:admin", "webhooks"])]
-)
+    ("party", "scopes"),
+    [
+        (MO, ["webhooks"]), (MO, ["*"]), (MO, ["pools"]), (MO, ["est", "pools:mo"]), (MO, ["pools:cps"]),
+        (OPERATOR, ["pools:admin", "webhooks"]), (OPERATOR, ["pools:admin"]), (OPERATOR, ["*"]),
+    ],
+)  # fmt: skip
 def test_who_has_no_valid_token_any_more_is_told_nothing(
     hooks: Webhooks, iso2: CertificateAuthority, party: Party, scopes: list[str]
 ) -> None:
@@ -371,6 +375,16 @@ def test_who_has_no_valid_token_any_more_is_told_nothing(
     assert hooks.take(9, HOLD) == []
     waited = list(iso2.store.webhooks.deliveries(endpoint_id=made.id))[-1]
     assert (waited.state, waited.said) == ("failed", "its owner has no valid token")
+
+
+@pytest.mark.parametrize(("party", "scope"), [(MO, "est"), (OPERATOR, "webhooks"), (OPERATOR, "pools")])
+def test_a_token_for_something_else_is_none(
+    hooks: Webhooks, iso2: CertificateAuthority, party: Party, scope: str
+) -> None:
+    access_of(iso2).create(party.name, [scope], caller="x")
+    hooks.create(party, Wish(URL, ("root.cert.added",)))
+    hooks.publish([event("root.cert.added", None)])
+    assert hooks.take(9, HOLD) == []
 
 
 def test_a_token_that_has_ended_is_none(hooks: Webhooks, iso2: CertificateAuthority) -> None:

@@ -37,6 +37,9 @@ _OPCP = {written: name for name, written in _OPNC.items()}
 #: Every name that an endpoint may subscribe to.
 NAMES = (*EVENTS, *_OPCP)
 
+#: Tokens with one of these make endpoints and are told of events; the operator's endpoints need one of the second.
+_TOLD = frozenset({"webhooks", "pools", "pools:mo", "pools:oem", "pools:cpo", "pools:cps", "pools:admin", "*"})
+_OPERATING = frozenset({"pools:admin", "*"})
 _LONGEST_TEXT = 500
 _LARGEST_METADATA = 4096
 _NONCE = 12
@@ -248,14 +251,14 @@ class Webhooks:
         return None
 
     def _entitled(self, endpoint: Endpoint, now: datetime) -> bool:
-        """Whether the owner still may be told of anything: one who had tokens has a valid one for webhooks. Who never
-        had one was let in by a program, which removes the endpoint itself."""
-        wanted = {"webhooks"} if endpoint.owner else {"webhooks", "pools:admin"}
+        """Whether the owner still may be told of anything: one who had tokens has a valid one with which it could make
+        the endpoint. Who never had one was let in by a program, which removes the endpoint itself."""
+        wanted = _TOLD if endpoint.owner else _OPERATING
         had = self._store.access.tokens(identity=endpoint.owner or endpoint.created_by)
         return not had or any(
             token.revoked_at is None
             and (token.expires_at is None or now < token.expires_at)
-            and ("*" in token.scopes or wanted.issubset(token.scopes))
+            and not wanted.isdisjoint(token.scopes)
             for token in had
         )
 
