@@ -102,6 +102,26 @@ def test_the_urls_of_est_are_told() -> None:
     assert set(re.findall("`([a-z]+)`", operations)) == {*OPERATIONS} - {"fullcmc"}
 
 
+def test_every_room_is_told() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    rooms = {
+        path.stem for path in (ROOT / "v2gpki").iterdir() if path.is_dir() or path.suffix == ".py"
+    } - {"__init__", "__main__", "__pycache__", "version"}
+    firsts = re.findall(r"^\| ([^|]*) \|", text.split("## The tree")[1].split("\n## ")[0], re.MULTILINE)
+    assert {name for cell in firsts for name in re.findall("`([a-z0-9_]+)`", cell)} == rooms
+    [later] = re.findall(r"^Rooms that later work.*?:(.*?)\.$", text, re.DOTALL | re.MULTILINE)
+    assert not rooms.intersection(re.findall("`([a-z]+)`", later))
+
+
+def test_every_file_that_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    places = set(re.findall(r"`((?:cli|servers|wiring|services|clients|store|pnc|certs)/[a-z_/]+)[`.]", text))
+    ours = ROOT / "v2gpki"
+    missing = [name for name in places if not (ours / name).exists() and not (ours / f"{name}.py").exists()]
+    # What is planned is said to be.
+    assert missing == ["servers/secc"]
+
+
 def page(name: str) -> str:
     return (ROOT / "docs" / f"{name}.md").read_text("utf-8")
 
