@@ -26,6 +26,7 @@ from tests.store.samples import (
 )
 from v2gpki.errors import V2GPKIError
 from v2gpki.store import audit
+from v2gpki.store.access_records import Grant
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuditEvent, AuditHead
 
@@ -470,6 +471,32 @@ class StoreContract:
         verdict = audit.verify(store, verifier=verifier)
         assert verdict.findings == ()
         assert (verdict.rows, verdict.signed_up_to, verdict.first_broken) == (8, 8, 0)
+
+    def test_counters_stand_still_in_a_snapshot_and_nowhere_else(self, make: Make, store: Store) -> None:
+        other = make()
+
+        def counters() -> tuple[int, int]:
+            return store.pools.trust_revision(), store.access.revision()
+
+        def change(number: int) -> None:
+            authority(other, generation=number)
+            other.access.grant([Grant("cpo-a", "secc", "", "id", "A", f"key-{number}", NOW, "me")])
+
+        change(1)
+        other.access.grant([Grant("cpo-a", "secc", "", "id", "B", f"more-{number}", NOW, "me") for number in range(9)])
+        before = counters()
+        assert before[0] != before[1]
+        with store.snapshot():
+            assert counters() == before
+            change(2)
+            assert counters() == before
+            with store.snapshot():
+                assert counters() == before
+            assert counters() == before
+        after = counters()
+        assert all(new > old for old, new in zip(before, after, strict=True))
+        change(3)
+        assert all(new > old for old, new in zip(after, counters(), strict=True))
 
     def test_a_snapshot_stands_still(self, make: Make, store: Store) -> None:
         issue(store, [1])

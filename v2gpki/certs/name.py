@@ -7,6 +7,7 @@ and appendix A (upper bounds), X.680 for PrintableString, RFC 4514 for the text 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from v2gpki.certs import der
@@ -18,6 +19,8 @@ STRING_TAGS: Mapping[StringType, int] = {
     "printable": der.PRINTABLE_STRING,
     "ia5": der.IA5_STRING,
 }
+#: Text of which nothing is escaped.
+_PLAIN = re.compile(r'[^\\"+,;<># ]*')
 _PRINTABLE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
 #: RFC 5280 appendix A upper bounds in characters, for the attributes that have one.
 UPPER_BOUNDS: Mapping[str, int] = {"CN": 64, "O": 64, "OU": 64, "L": 128, "ST": 128, "C": 2, "serialNumber": 64}
@@ -68,11 +71,11 @@ def _fits(character: str, string: StringType) -> bool:
 
 def escape(text: str) -> str:
     """An attribute value as RFC 4514 writes it."""
-    if text.isalnum():
+    if _PLAIN.fullmatch(text):
         return text
     escaped = "".join(f"\\{c}" if c in '\\"+,;<>' else c for c in text)
     if escaped.startswith((" ", "#")):
         escaped = "\\" + escaped
-    if escaped.endswith(" ") and len(escaped) > 1:
+    if text.endswith(" ") and len(text) > 1:
         escaped = escaped[:-1] + "\\ "
     return escaped

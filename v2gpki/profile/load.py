@@ -49,6 +49,7 @@ class Catalogue:
         self._editions: dict[str, Edition] = {}
         self._edition_tables: dict[str, Layered] = {}
         self._role_tables: dict[tuple[str, str, str], Layered] = {}
+        self._suites: dict[tuple[str, str], tuple[str, ...]] = {}
         self._profiles: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], Profile] = {}
         self._foreign: set[str] = set()
         self._checked: set[tuple[str, str]] = set()
@@ -94,7 +95,10 @@ class Catalogue:
 
     def suites(self, edition: str, role: str) -> tuple[str, ...]:
         """The key families in which a role exists: its ``families``, or all suites of its edition."""
-        return self._families(edition, self._role_table(edition, role, ""))
+        known = self._suites.get((edition, role))
+        if known is None:
+            known = self._suites[edition, role] = self._families(edition, self._role_table(edition, role, ""))
+        return known
 
     def options(self, edition: str, role: str, suite: str | None = None) -> Mapping[str, Option]:
         """The options of a role in one family (None: the default family), by name."""

@@ -33,7 +33,7 @@ class Held:
     """The connection of one thread. ``with held as connection`` opens it when needed, keeps a fork waiting and
     turns SQLite's errors into ours (a class and no generator: this surrounds every look-up)."""
 
-    __slots__ = ("_check", "_open", "_path", "connection", "depth", "lock", "thread")
+    __slots__ = ("_check", "_open", "_path", "connection", "depth", "lock", "seen", "thread")
 
     def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection], check: Callable[[], None]) -> None:
         self._path = path
@@ -42,6 +42,8 @@ class Held:
         self.connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
         self.depth = 0
+        #: Inside a snapshot, what its state says of the counters that were asked; None outside.
+        self.seen: dict[str, int] | None = None
         self.thread = threading.current_thread()
 
     def __enter__(self) -> sqlite3.Connection:
@@ -62,6 +64,17 @@ class Held:
         self.lock.release()
         if isinstance(error, sqlite3.Error) and (translated := refusal(error, self._path)) is not None:
             raise translated from error
+
+    def counter(self, name: str, read: Callable[[sqlite3.Connection], int]) -> int:
+        """A counter of the home; inside a snapshot it is read once."""
+        seen = self.seen
+        if seen is not None and name in seen:
+            return seen[name]
+        with self as connection:
+            value = read(connection)
+        if seen is not None:
+            seen[name] = value
+        return value
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

@@ -330,7 +330,8 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """One read transaction around all reads of the calling thread; nested ones join the outer."""
-        with self._reading() as connection:
+        held = self._reading()
+        with held as connection:
             if connection.in_transaction:
                 yield
                 return
@@ -338,8 +339,10 @@ class SqliteStore:
             try:
                 # A deferred transaction sees nothing before its first read.
                 home.revision(connection)
+                held.seen = {}
                 yield
             finally:
+                held.seen = None
                 connection.execute("ROLLBACK")
 
     # -- the home ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from v2gpki.store import kept_access, kept_webhooks
 from v2gpki.store.access_records import AccessToken, Grant, Token
+from v2gpki.store.connections import Held
 from v2gpki.store.webhook_records import Delivery, DeliveryState, Endpoint
 
 _PAGE = 500
@@ -20,7 +21,7 @@ _Access = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 
 class _Part:
-    def __init__(self, reading: _Access, writing: _Access) -> None:
+    def __init__(self, reading: Callable[[], Held], writing: _Access) -> None:
         self._reading = reading
         self._writing = writing
 
@@ -41,8 +42,7 @@ class SqliteAccess(_Part):
 
     def revision(self) -> int:
         """A few microseconds."""
-        with self._reading() as connection:
-            return kept_access.revision(connection)
+        return self._reading().counter("access", kept_access.revision)
 
     def add_token(self, token: Token) -> None:
         """One transaction; see the protocol."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from v2gpki.store import pooled_bundles, pooled_contracts, pooled_roots, pooled_vehicles
+from v2gpki.store.connections import Held
 from v2gpki.store.pool_records import (
     Answered,
     Bundle,
@@ -31,7 +32,7 @@ _Access = Callable[[], AbstractContextManager[sqlite3.Connection]]
 class SqlitePools:
     """``store.pool_protocol.PoolStore`` over the connections of a ``SqliteStore``."""
 
-    def __init__(self, reading: _Access, writing: _Access) -> None:
+    def __init__(self, reading: Callable[[], Held], writing: _Access) -> None:
         self._reading = reading
         self._writing = writing
 
@@ -53,8 +54,7 @@ class SqlitePools:
 
     def trust_revision(self) -> int:
         """A few microseconds."""
-        with self._reading() as connection:
-            return pooled_roots.trust_revision(connection)
+        return self._reading().counter("trust", pooled_roots.trust_revision)
 
     # -- who owns which identifiers ----------------------------------------------------------
     def bind_prefix(self, prefix: Prefix) -> None:
