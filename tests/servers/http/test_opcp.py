@@ -17,7 +17,7 @@ from msgspec import structs
 from tests.conftest import BIRTH
 from tests.servers.http.pool_client import EMAID, ISO2, OTHER_EMAID, Served, asked, b64, contract, vehicle_of
 from tests.services.vehicle import PCID, SESSION, Vehicle
-from v2gpki import CertificateAuthority
+from v2gpki import CertificateAuthority, FixedClock
 from v2gpki.messages import decode, encode, iso2
 from v2gpki.messages.views import from_xml
 from v2gpki.pnc import installation
@@ -318,6 +318,40 @@ def test_contracts_are_looked_up_by_emaid_and_by_vehicle(served: Served) -> None
     assert served.client("other-oem").get(f"{CCP}/{PCID}").status_code == 403
     assert oem.get(f"{CCP}/WVW00000000000000").json() == {"XMLContracts": []}
     assert oem.get(f"{CCP}/{PCID}", params={"xsdMsgDefNamespace": "urn:other"}).status_code == 400
+
+
+@pytest.mark.parametrize("reason", ["keyCompromise", "superseded", "privilegeWithdrawn", "cessationOfOperation"])
+def test_a_certificate_that_was_revoked_is_shown_no_more(served: Served, reason: str) -> None:
+    """OPCP ccp.v1: what was revoked or has ended is cleaned from the pool."""
+    served.bind()
+    vehicle = vehicle_of(served.ca)
+    contract(served.ca)
+    served.client("cpo").post(CCP, json=asked(vehicle))
+    (record,) = served.ca.store.find_certificates(role="contract")
+    reads = [("mo", f"/v1/ccp/lookupContract/{EMAID}"), ("oem", f"{CCP}/{PCID}")]
+    for token, path in reads:
+        (one,) = served.client(token).get(path).json()["XMLContracts"]
+        assert base64.b64decode(one["contractCertificate"]) == record.der
+    served.ca.revoke(f"{record.serial:x}", reason)
+    for token, path in reads:
+        (one,) = served.client(token).get(path).json()["XMLContracts"]
+        assert (one["emaid"], one["pcid"], one["xsdMsgDefNamespace"]) == (EMAID, PCID, ISO2)
+        assert "contractCertificate" not in one
+    assert served.client("mo").delete(f"{CCP}/{EMAID}").status_code == 200
+
+
+def test_a_certificate_that_has_ended_is_shown_no_more(served: Served) -> None:
+    assert isinstance(served.ca.clock, FixedClock)
+    served.bind()
+    vehicle = vehicle_of(served.ca)
+    contract(served.ca, days=3650)
+    served.client("cpo").post(CCP, json=asked(vehicle))
+    (record,) = served.ca.store.find_certificates(role="contract")
+    path = f"/v1/ccp/lookupContract/{EMAID}"
+    for later, shown in ((timedelta(), True), (timedelta(seconds=1), False)):
+        served.ca.clock.moment = record.not_after + later
+        (one,) = served.client("mo").get(path).json()["XMLContracts"]
+        assert ("contractCertificate" in one) is shown
 
 
 def test_the_manufacturer_chooses_the_default(served: Served) -> None:

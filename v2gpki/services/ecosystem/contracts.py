@@ -25,6 +25,7 @@ from v2gpki.services.mo import elsewhere, require_current
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, RootPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.provisioning import Provisioning, ProvisioningAnswer
+from v2gpki.services.standing import Standing
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 
@@ -58,8 +59,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ContractView:
-    """A contract as parties see it: ``certificate`` is the newest that is ready, ``root`` the V2G root of its CPS;
-    both None while nothing was made."""
+    """A contract as parties see it: ``certificate`` is the newest that is valid, ``root`` the V2G root of its CPS;
+    both None while there is none."""
 
     contract: Contract
     namespace: str
@@ -92,6 +93,7 @@ class ContractDesk:
         self._bundles = bundles
         self._provisioning = provisioning
         self._publish = publish
+        self._standing = Standing(store)
 
     # -- vehicles ------------------------------------------------------------------------------
 
@@ -249,10 +251,21 @@ class ContractDesk:
         ]
         if not found:
             return ContractView(contract, namespace_of(edition or "iso15118-2"))
-        newest = found[-1]
+        # A certificate that was revoked or has ended is cleaned from the pool: it is shown no more.
+        current = [bundle for bundle in found if self._holds(bundle)]
+        if not current:
+            return ContractView(contract, namespace_of(found[-1].edition))
+        newest = current[-1]
         leaf = view(signed_contract(newest.exi).data.chain[0])
         above = next((view(e.der) for e in self._roots.list() if e.fingerprint == newest.v2g_root), None)
         return ContractView(contract, namespace_of(newest.edition), leaf, above)
+
+    def _holds(self, bundle: Bundle) -> bool:
+        """Whether the contract certificate of a bundle is valid now, as far as this home knows."""
+        if view(signed_contract(bundle.exi).data.chain[0]).not_after < self._clock.now():
+            return False
+        record = self._store.certificate(bundle.issuer_id, bundle.serial)
+        return record is None or not self._standing.revoked(record)
 
     def _mo_of(self, emaid: str) -> str:
         bound = self._vehicles.owners.of("mo", emaid)
