@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -178,6 +179,30 @@ def test_a_trust_list_that_cannot_be_served_is_said_before_a_passphrase_is_asked
     )
     said = json.loads(done.stderr)
     assert (done.returncode, said["code"], said["facts"]["key"]) == (3, "file.unreadable", "serve.trust_list")
+
+
+def test_an_address_that_is_taken_is_all_that_is_said(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        # Who notices the end of the server first, the signing process or its guard, is chance.
+        for _ in range(4):
+            done = subprocess.run(
+                [sys.executable, "-m", "v2gpki", "serve", "--listen", address, "--json"],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert done.returncode == 3
+            assert json.loads(done.stderr)["code"] == "serving.address_taken", done.stderr
+
+
+def test_a_home_that_is_not_there_is_said_before_a_passphrase_is_asked_for(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("V2GPKI_PASSPHRASE")
+    assert told(capsys, "--home", str(tmp_path / "none"), "serve", code=3)["code"] == "home.missing"
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_wrong_passphrase_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

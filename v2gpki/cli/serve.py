@@ -102,6 +102,7 @@ def serve(
     for key, value in given.items():
         if value:
             settings = with_setting(settings, key, value, "the command line")
+    wiring.require_home(frame.home_folder)
     logs.configure(as_json=frame.json)
     run = _Run(frame, settings, ready_file)
     if locked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from v2gpki.wiring.home import SETTINGS_FILE, SystemClock, home_folder
-from v2gpki.wiring.opening import open_authority
+from v2gpki.wiring.opening import open_authority, require_home
 from v2gpki.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "home_folder",
     "load_settings",
     "open_authority",
+    "require_home",
 ]
 
 

@@ -46,13 +46,8 @@ def open_authority(
     folder = home_folder(home)
     database, keys = folder / STORE_FILE, folder / KEYS_FOLDER
     new = not database.exists()
-    if new and not create:
-        raise V2GPKIError(
-            "home.missing",
-            f"there is no v2gpki home at {folder}",
-            hint="v2gpki init-root or v2gpki init creates one; --home or V2GPKI_HOME names another folder",
-            facts={"home": str(folder)},
-        )
+    if not create:
+        require_home(folder)
     settings = load_settings(folder / SETTINGS_FILE)
     secret = passphrase() if callable(passphrase) else passphrase
     if create:
@@ -86,6 +81,18 @@ def open_authority(
     except V2GPKIError:
         store.close()
         raise
+
+
+def require_home(folder: Path) -> None:
+    """Raises ``home.missing`` where there is none: whoever asks for a passphrase should look first."""
+    if not (folder / STORE_FILE).exists():
+        raise V2GPKIError(
+            "home.missing",
+            f"there is no v2gpki home at {folder}",
+            hint="v2gpki init-root or v2gpki init creates one; --home or V2GPKI_HOME names another folder",
+            facts={"home": str(folder)},
+        )
+
 
 
 class _Unlocking(threading.Thread):

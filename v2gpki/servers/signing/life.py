@@ -168,6 +168,9 @@ class _Guard:
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             if first and status > 0:
                 return status
+            if select.select([self._tie], [], [], 0)[0]:
+                # The server is gone, and the signing process saw it before its guard did.
+                return 0
             first = False
             deaths = deaths + 1 if monotonic() - born < YOUNG else 0
             _LOG.error("the signing process died and is started again", extra={"status": status})
