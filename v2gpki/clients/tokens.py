@@ -19,6 +19,7 @@ from v2gpki.errors import V2GPKIError
 #: So long before its end a token is replaced, and so long it lasts when the provider does not say.
 _MARGIN_SECONDS = 30.0
 _USUAL_SECONDS = 300.0
+_LONGEST_SECONDS = 366 * 86_400.0
 
 
 class FixedToken:
@@ -106,11 +107,16 @@ class ClientCredentials(Closing):
         token = said.get("access_token") if isinstance(said, dict) else None
         if not isinstance(token, str) or not token or not token.isascii():
             raise _no_token(self._url, "it has no access_token")
-        seconds = said.get("expires_in")
-        try:
-            return token, float(seconds) if seconds is not None else _USUAL_SECONDS
-        except (TypeError, ValueError):
-            return token, _USUAL_SECONDS
+        return token, _lasting(said.get("expires_in"))
+
+
+def _lasting(seconds: object) -> float:
+    """The seconds that a token lasts; what is no such number says nothing (JSON's readers take NaN and Infinity)."""
+    try:
+        found = float(seconds) if isinstance(seconds, str | int | float) else _USUAL_SECONDS
+    except (ValueError, OverflowError):
+        return _USUAL_SECONDS
+    return found if 0 < found <= _LONGEST_SECONDS else _USUAL_SECONDS
 
 
 def _no_token(url: str, why: str) -> V2GPKIError:
