@@ -13,7 +13,8 @@ from v2gpki.clients.tokens import ClientCredentials
     ("said", "kept"),
     [
         ("100", 69), ('"100"', 69), ("100.5", 70), ("20", 9), ("null", 269), ('"soon"', 269), ("[1]", 269),
-        ("NaN", 269), ("Infinity", 269), ("1e400", 269), ("-1", 269), ("0", 269), ("1" + "0" * 400, 269), ("99999999999", 269),
+        ("NaN", 269), ("Infinity", 269), ("1e400", 269), ("-1", 269), ("0", 269), ("1" + "0" * 400, 269),
+        ("99999999999", 269),
     ],
 )  # fmt: skip
 def test_how_long_a_token_is_kept(said: str, kept: int) -> None:
