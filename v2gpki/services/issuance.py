@@ -12,26 +12,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple, Protocol, TypeAlias
 
-from v2gpki.certs import der
-from v2gpki.certs.lint import HOLE_CODES, HoleGuard, explanations, lint_certificate
-from v2gpki.certs.template import CertificateTemplate, Constants, IssuerName
+from v2gpki.certs.template import Constants
 from v2gpki.clock import Clock, rfc3339
 from v2gpki.errors import Finding, V2GPKIError
 from v2gpki.identifiers import Identifier
 from v2gpki.keys.signer import Signer
-from v2gpki.keys.suites import SUITES, PrivateKey, spki_of
-from v2gpki.profile.model import Profile, SerialRule
+from v2gpki.keys.suites import PrivateKey, spki_of
+from v2gpki.profile.model import Profile
+from v2gpki.services.production_line import ProductionLine, refuse_errors, serial_of, without_root
 from v2gpki.store.pool_records import Bundle
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
 SESSION_HEX = 16
-#: The last moment that a certificate can name.
-_END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _REFERENCE_HEX = 32
 
 
@@ -127,61 +124,11 @@ def deliver_nothing(_issued: Sequence[Issued]) -> Sequence[Bundle]:
     return ()
 
 
-class _Line:
-    """The production line of one (profile, issuer, constants): compiled template, lint guard, signer's record."""
-
-    def __init__(self, profile: Profile, issuer: AuthorityRecord | None, constants: Constants) -> None:
-        self.profile = profile
-        self.issuer = issuer
-        name = None if issuer is None else IssuerName(issuer.subject_der, issuer.key_identifier)
-        self.template = CertificateTemplate(profile, name, constants)
-        self.guard = HoleGuard(
-            profile,
-            issuer_not_before=None if issuer is None else issuer.not_before,
-            issuer_not_after=None if issuer is None else issuer.not_after,
-            issuer_path_length=None if issuer is None else _path_length(issuer.der),
-        )
-        self.chain_above = () if issuer is None else _without_root(issuer)
-        self.times: dict[datetime, bytes] = {}
-        self._usual: tuple[datetime, tuple[datetime, datetime]] | None = None
-
-    def lint_constant_part(self, not_before: datetime, not_after: datetime) -> tuple[Finding, ...]:
-        """Lint a sample, made of throw-away values, for everything that does not depend on the holes."""
-        sample = SUITES[self.profile.key.suite].generate().public_key()
-        tbs, _ = self.template.tbs(
-            serial=_serial(self.profile.serial, bytes(self.profile.serial.octets)),
-            not_before=der.time(not_before),
-            not_after=der.time(not_after),
-            identifier="A",
-            spki=spki_of(sample),
-        )
-        unsigned = self.template.assemble(tbs, bytes(self.template.signing_suite.signature_size))
-        issuer = None if self.issuer is None else self.issuer.der
-        return tuple(f for f in lint_certificate(unsigned, self.profile, issuer=issuer) if f.code not in HOLE_CODES)
-
-    def validity(self, order: Order, now: datetime) -> tuple[datetime, datetime]:
-        """The order's validity; what the profile alone decides is computed once per moment."""
-        if order.not_before is not None or order.not_after is not None:
-            return _validity(order, self.issuer, now)
-        if self._usual is None or self._usual[0] != now:
-            self._usual = now, _validity(order, self.issuer, now)
-        return self._usual[1]
-
-    def time(self, moment: datetime) -> bytes:
-        """``der.time``, remembered: a batch shares its times."""
-        encoded = self.times.get(moment)
-        if encoded is None:
-            if len(self.times) > 64:
-                self.times.clear()
-            encoded = self.times[moment] = der.time(moment)
-        return encoded
-
-
 class _Prepared(NamedTuple):
     """One order on its way to the signature."""
 
     order: Order
-    line: _Line
+    line: ProductionLine
     intent: IntentRecord
     tbs: bytes
     subject_key: bytes
@@ -215,7 +162,7 @@ class Issuance:
         self._press = press
         #: Issuers that were in service at one revision of the home's trust.
         self._in_service: tuple[int, set[str]] = (-1, set())
-        self._lines: dict[tuple[int, str, Constants], tuple[_Line, tuple[Finding, ...]]] = {}
+        self._lines: dict[tuple[int, str, Constants], tuple[ProductionLine, tuple[Finding, ...]]] = {}
 
     def issue(
         self, orders: Sequence[Order], *, caller: str | Sequence[str], deliver: Deliver = deliver_nothing
@@ -258,7 +205,7 @@ class Issuance:
     def issued(self, record: CertificateRecord) -> Issued:
         """The answer for a certificate that is already in the store."""
         issuer = self._store.authority(record.issuer_id)
-        above = () if issuer is None or issuer.der == record.der else _without_root(issuer)
+        above = () if issuer is None or issuer.der == record.der else without_root(issuer)
         return Issued(record, (record.der, *above))
 
     def sign_recorded(self, intent: IntentRecord, order: Order) -> bytes:
@@ -365,7 +312,7 @@ class Issuance:
         references = os.urandom((_REFERENCE_HEX - SESSION_HEX) // 2 * len(ordered)).hex()
         prepared = []
         for index, (order, caller) in enumerate(ordered):
-            serial = _serial(order.profile.serial, os.urandom(order.profile.serial.octets))
+            serial = serial_of(order.profile.serial, os.urandom(order.profile.serial.octets))
             step = _REFERENCE_HEX - SESSION_HEX
             reference = self._session + references[index * step : (index + 1) * step]
             prepared.append(self._prepare_one(order, serial, reference, now, caller))
@@ -374,7 +321,7 @@ class Issuance:
     def _prepare_one(self, order: Order, serial: bytes, reference: str, now: datetime, caller: str) -> _Prepared:
         line, findings = self._line(order, now)
         profile, template = order.profile, line.template
-        not_before, not_after = line.validity(order, now)
+        not_before, not_after = line.validity(now, order.not_before, order.not_after)
         private_key = None
         spki = order.spki
         if spki is None:
@@ -393,7 +340,7 @@ class Issuance:
             size=template.maximum_size(tbs),
         )
         if holes or findings:
-            findings = _judge(profile, text, findings + holes)
+            findings = refuse_errors(profile, text, findings + holes)
         if not_after <= now:
             raise V2GPKIError(
                 "issuing.already_ended",
@@ -475,13 +422,13 @@ class Issuance:
         authorities = {authority.key_id for authority in self._store.authorities()}
         return authorities | {certificate.key_id for certificate in self._store.held_certificates()}
 
-    def _line(self, order: Order, now: datetime) -> tuple[_Line, tuple[Finding, ...]]:
+    def _line(self, order: Order, now: datetime) -> tuple[ProductionLine, tuple[Finding, ...]]:
         key = (id(order.profile), order.issuer_id, order.constants)
         known = self._lines.get(key)
         if known is None:
             issuer = self._issuer(order)
-            line = _Line(order.profile, issuer, order.constants)
-            known = line, line.lint_constant_part(*_validity(order, issuer, now))
+            line = ProductionLine(order.profile, issuer, order.constants)
+            known = line, line.lint_constant_part(*line.validity(now, order.not_before, order.not_after))
             self._lines[key] = known
         issuer = known[0].issuer
         if issuer is not None and not issuer.not_before <= now <= issuer.not_after:
@@ -575,41 +522,6 @@ def _not_recorded(reference: str, why: str) -> V2GPKIError:
     )
 
 
-def _serial(rule: SerialRule, random: bytes) -> bytes:
-    """Serial octets by the profile's rule: the first in its bounds: positive, and of full length."""
-    span = rule.first_maximum - rule.first_minimum + 1
-    return bytes((rule.first_minimum + random[0] % span,)) + random[1:]
-
-
-def _validity(order: Order, issuer: AuthorityRecord | None, now: datetime) -> tuple[datetime, datetime]:
-    rule = order.profile.validity
-    not_before = order.not_before or now - rule.backdate
-    not_after = order.not_after or not_before + min(rule.default, _END_OF_TIME - not_before)
-    if issuer is not None:
-        if order.not_before is None:
-            not_before = max(not_before, issuer.not_before)
-        if order.not_after is None:
-            not_after = min(not_after, issuer.not_after)
-    return not_before.replace(microsecond=0), not_after.replace(microsecond=0)
-
-
-def _judge(profile: Profile, identifier: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Pass on what is no error; refuse with one error that lists them all."""
-    wrong = [finding for finding in findings if finding.severity == "error"]
-    if not wrong:
-        return findings
-    what = f"{profile.role} ({profile.edition}, {profile.suite})" + (f" for {identifier}" if identifier else "")
-    explanation = explanations().get(wrong[0].code)
-    raise V2GPKIError(
-        "lint.failed",
-        f"{what} is refused: {wrong[0].message}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""),
-        hint=explanation.action if explanation else "correct the request or the profile",
-        clause=wrong[0].clause,
-        facts={"role": profile.role, "edition": profile.edition, "identifier": identifier},
-        findings=findings,
-    )
-
-
 def _authority(item: _Prepared, record: CertificateRecord) -> AuthorityRecord:
     order, profile, issuer = item.order, item.order.profile, item.line.issuer
     if order.authority is None:
@@ -632,16 +544,3 @@ def _authority(item: _Prepared, record: CertificateRecord) -> AuthorityRecord:
         chain=() if issuer is None else (issuer.der, *issuer.chain),
         key_id=order.key_id,
     )
-
-
-def _without_root(issuer: AuthorityRecord) -> tuple[bytes, ...]:
-    """The issuer's certificate and those above it, nearest first; the root at the end is left out."""
-    above = (issuer.der, *issuer.chain)
-    return above[:-1]
-
-
-def _path_length(certificate: bytes) -> int | None:
-    from cryptography import x509  # noqa: PLC0415  # once per line; most of the path never parses X.509
-
-    constraints = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.BasicConstraints)
-    return constraints.value.path_length
