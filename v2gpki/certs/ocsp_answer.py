@@ -9,7 +9,7 @@ the signature must be kept. Refused: a key that is not the certificate's. Source
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -35,6 +35,8 @@ FAILURES: Mapping[str, bytes] = {
 
 GOOD = b"\x80\x00"
 UNKNOWN = b"\x82\x00"
+#: So many signatures take another process less than a millisecond: who asks for them may have other things to do.
+_AT_ONCE = 16
 _SUCCESSFUL = b"\x0a\x01\x00"
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
 
@@ -66,6 +68,10 @@ class AnswerSigner(Protocol):
 
     def sign_answer(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> bytes:
         """The signature over the ResponseData that says this; V2GPKIError when it is not so."""
+        ...
+
+    def sign_answers(self, cert_ids: Sequence[bytes], status: bytes, window: Window) -> list[bytes | None]:
+        """The same of several certificates; None for each of which it is not so."""
         ...
 
 
@@ -162,13 +168,24 @@ class Batch:
         self._parts: dict[int, bytes] = {}
         self._around: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
 
+    @property
+    def at_once(self) -> int:
+        """How many signatures are best asked for at a time: another process is asked for several in one exchange."""
+        return 1 if self.template.elsewhere is None else _AT_ONCE
+
     def sign(self, serial: bytes) -> bytes:
         """The signature of the answer about one serial number."""
         elsewhere = self.template.elsewhere
         if elsewhere is not None:
-            cert_id = der.sequence(self._cert_id, der.tlv(der.INTEGER, serial))
-            return elsewhere.sign_answer(cert_id, GOOD, self.window, None)
+            return elsewhere.sign_answer(self._about(serial), GOOD, self.window, None)
         return self._sign(self._tbs(serial))
+
+    def sign_many(self, serials: Sequence[bytes]) -> list[bytes | None]:
+        """The signatures of the answers about these; None for each that another process does not find good."""
+        elsewhere = self.template.elsewhere
+        if elsewhere is not None:
+            return elsewhere.sign_answers([self._about(serial) for serial in serials], GOOD, self.window)
+        return [self._sign(self._tbs(serial)) for serial in serials]
 
     def answer(self, serial: bytes, signature: bytes) -> bytes:
         """The OCSPResponse (DER) that ``sign`` signed."""
@@ -183,6 +200,9 @@ class Batch:
             head, between = self.template.frame(len(before) + serial + len(self._end), signature)
             known = self._around[serial, signature] = head + before, self._end + between, self.template.end
         return known
+
+    def _about(self, serial: bytes) -> bytes:
+        return der.sequence(self._cert_id, der.tlv(der.INTEGER, serial))
 
     def _tbs(self, serial: bytes) -> bytes:
         size = len(serial)

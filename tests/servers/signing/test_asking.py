@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -353,3 +354,71 @@ def test_who_waits_when_the_server_ends_is_told(between: Between, secc: Issued) 
         return told.result()
 
     assert codes([asyncio.run(run())]) == ["signing.unavailable"]
+
+
+def test_what_is_signed_ahead_is_asked_for_in_few_exchanges(between: Between, secc: Issued) -> None:
+    """One is revoked by another process after the worker looked: it is left out, the others are signed."""
+    worker, keeper = between.desk.worker, between.desk.keeper
+    issued = [worker.issue("secc", id=f"DE*ABC*E{number}", public_key=spki()) for number in range(40)]
+    remote = RemoteSigning(between.path)
+    worker.signing, before = remote, worker.signing
+    try:
+        responder = ocsp_responder(worker, presigned=True)
+        responder.refresh(BIRTH)
+        filling = responder.fill(BIRTH, issuers=[secc.record.issuer_id], hashes=["sha1"])
+        next(filling)
+        [first] = between.asked[-1:]
+        assert isinstance(first, protocol.SignAnswers)
+        asked = b"".join(answer.cert_id for answer in first.answers)
+        late = next(one for one in issued if one.record.serial.to_bytes(20, "big") not in asked)
+        # Signed, but not in service yet.
+        behind = b"".join(answer.cert_id for answer in first.answers[1:])
+        last = next(one for one in issued if one.record.serial.to_bytes(20, "big") in behind)
+        keeper.revoke(f"{last.record.serial:x}", "keyCompromise")
+        responder.refresh(BIRTH)
+        keeper.revoke(f"{late.record.serial:x}", "keyCompromise")
+        others = 1 + sum(1 for _ in filling)
+        for one in issued:
+            if one in (late, last):
+                continue
+            ready = responder.ready(about(one, hash_name="sha1"), BIRTH)  # type: ignore[arg-type]  # passed on
+            assert ready is not None
+            good(ready, one)
+        for one in (late, last):
+            assert responder.ready(about(one, hash_name="sha1"), BIRTH) is None  # type: ignore[arg-type]  # the same
+        sizes = [len(question.answers) for question in between.asked if isinstance(question, protocol.SignAnswers)]
+        assert (others, responder.kept) == (sum(sizes) - 1, sum(sizes) - 2)
+        assert len(sizes) <= 4
+    finally:
+        worker.signing = before
+        remote.close()
+
+
+def each(answers: list[protocol.Signatures | protocol.Refused]) -> bytes:
+    return protocol.frame(protocol.Each(answers=answers))
+
+
+def test_a_refusal_ends_the_signing_ahead(between: Between, secc: Issued) -> None:
+    worker = between.desk.worker
+    remote = RemoteSigning(between.path)
+    worker.signing, before = remote, worker.signing
+    refused = protocol.refused_answer(protocol.refused("for a test"))
+    try:
+        responder = ocsp_responder(worker, presigned=True)
+        responder.answer(about(secc), BIRTH)
+        replies: tuple[tuple[Reply, str], ...] = (
+            (lambda asked: each([refused] * len(asked.answers)), "signing.refused"),  # type: ignore[union-attr]  # so asked
+            (lambda _: each([]), "signing.unavailable"),
+        )
+        for reply, code in replies:
+            between.instead = [reply]
+            with pytest.raises(V2GPKIError) as refusal:
+                list(responder.fill(BIRTH, issuers=[secc.record.issuer_id], hashes=["sha1"]))
+            assert refusal.value.code == code
+            assert responder.ready(about(secc, hash_name="sha1"), BIRTH) is None  # type: ignore[arg-type]  # passed on
+        # It is tried again soon, and not only when the answers would have become old.
+        assert not responder.fill_due(BIRTH)
+        assert responder.fill_due(BIRTH + timedelta(minutes=1))
+    finally:
+        worker.signing = before
+        remote.close()

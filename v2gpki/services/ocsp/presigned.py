@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from v2gpki.certs.ocsp_answer import Batch
@@ -123,18 +124,20 @@ class Presigned:
             self._filling[key] = group
         else:
             self._groups[key] = group
-        signatures, revoked, sign = group.signatures, issuer.revoked, batch.sign
-        for serial in serials:
+        signatures, revoked = group.signatures, issuer.revoked
+        usual = (serial for serial in serials if serial not in revoked and _usual(serial))
+        while some := list(islice(usual, batch.at_once)):
             if issuer.compromised is not None:
                 break
-            if serial in revoked or not _usual(serial):
-                continue
-            octets = serial.to_bytes(_SERIAL_OCTETS, "big")
-            signatures[octets] = sign(octets)
-            if serial in revoked:
-                # Revoked by another thread while it was signed.
-                signatures.pop(octets, None)
-            yield len(signatures)
+            octets = [serial.to_bytes(_SERIAL_OCTETS, "big") for serial in some]
+            for serial, name, signature in zip(some, octets, batch.sign_many(octets), strict=True):
+                if signature is None:
+                    continue
+                signatures[name] = signature
+                if serial in revoked:
+                    # Revoked by another thread while it was signed.
+                    signatures.pop(name, None)
+                yield len(signatures)
         if self._filling.pop(key, None) is group:
             self._groups[key] = group
         if issuer.compromised is not None:

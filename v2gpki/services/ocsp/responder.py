@@ -34,6 +34,8 @@ from v2gpki.store.protocol import Store
 USUAL_HASHES = ("sha1", "sha256")
 #: How often a process asks whether another one revoked something.
 POLL = timedelta(milliseconds=100)
+#: When signing ahead is begun anew after it failed.
+_RETRY = timedelta(seconds=30)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 __all__ = ["POLL", "USUAL_HASHES", "OcspAnswer", "OcspResponder", "SignedAhead", "Unsigned"]
@@ -228,7 +230,11 @@ class OcspResponder:
             for hash_name in hashes:
                 batch = signer.template.batch(hash_name, issuer.name.keys[hash_name], window)
                 serials = self._store.serials(issuer.record.id, valid_at=now)
-                yield from presigned.fill(issuer, hash_name, batch, serials, until)
+                try:
+                    yield from presigned.fill(issuer, hash_name, batch, serials, until)
+                except V2GPKIError:
+                    self._next_fill = now + _RETRY
+                    raise
 
     def presign(
         self, issuers: Sequence[str] = (), now: datetime | None = None, *, hashes: Sequence[str] = USUAL_HASHES

@@ -82,6 +82,23 @@ class RemoteSigning:
         asked = _answer_wanted(key_id, cert_id, status, window, nonce)
         return self._ask(asked, protocol.Signatures).octets[0]
 
+    def sign_answers(
+        self, key_id: str, cert_ids: Sequence[bytes], status: bytes, window: Window
+    ) -> list[bytes | None]:
+        """The signatures of OCSP answers about several certificates, None where the store says something else."""
+        signatures: list[bytes | None] = []
+        for start in range(0, len(cert_ids), protocol.MOST_ANSWERS):
+            some = cert_ids[start : start + protocol.MOST_ANSWERS]
+            wanted = [_answer_wanted(key_id, cert_id, status, window, None) for cert_id in some]
+            given = self._ask(protocol.SignAnswers(answers=wanted), protocol.Each).answers
+            if len(given) != len(wanted):
+                raise protocol.unavailable("it gave another number of signatures than was asked for")
+            for one in given:
+                if isinstance(one, protocol.Refused) and one.code != "signing.outdated":
+                    raise protocol.error_of(one)
+                signatures.append(None if isinstance(one, protocol.Refused) else one.octets[0])
+        return signatures
+
     def contract(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under a CPS's signature."""
         asked = protocol.SignContract(
@@ -195,6 +212,10 @@ class RemoteKey:
     def sign_answer(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> bytes:
         """The signature of an OCSP answer."""
         return self._signing.sign_answer(self._key_id, cert_id, status, window, nonce)
+
+    def sign_answers(self, cert_ids: Sequence[bytes], status: bytes, window: Window) -> list[bytes | None]:
+        """The signatures of several OCSP answers, None where the store says something else."""
+        return self._signing.sign_answers(self._key_id, cert_ids, status, window)
 
     def wanted(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> protocol.SignAnswer:
         """The question of ``sign_answer``, for whoever asks by himself."""
