@@ -42,7 +42,7 @@ def test_a_contract_is_created_listed_and_shown(line: Line) -> None:
     assert (shown["id"], shown["certificates"], shown["bundles"]) == (made["id"], [], [])
     assert line.told("contract", "show", str(made["id"])[:8])["emaid"] == EMAID
     assert EMAID in line.said("contract", "show", EMAID)
-    assert "1 contracts" in line.said("contract", "list")
+    assert "1 contract\n" in line.said("contract", "list")
 
 
 def test_without_an_end_a_contract_lasts_as_long_as_its_certificate(line: Line) -> None:

@@ -347,7 +347,7 @@ def _print_table(console: Console, values: list[dict[str, object]]) -> None:
             str(value["id"])[:12],
         )
     console.print(table)
-    console.print(f"{len(values)} contracts")
+    console.print(f"{len(values)} contract{'' if len(values) == 1 else 's'}")
 
 
 def _print_one(console: Console, value: Mapping[str, object]) -> None:
