@@ -21,7 +21,7 @@ def webhook() -> None:
     """Who is told of events in the pools.
 
     A party adds its endpoints itself, at /v1/webhook/endpoints (OPCP) or /opnc/v1/event/endpoints of `v2gpki serve`,
-    with a token of scope webhooks.
+    with a token of scope webhooks or of a role in the pools.
     """
 
 
