@@ -58,7 +58,7 @@ def create(
       pools:ROLE   the pools as mo, oem, cpo or cps
       pools        the pools in these four roles
       pools:admin  the pools as their operator: roots
-      webhooks     to be told of events
+      webhooks     to be told of events, without a role in the pools
       *            everything
     """
     from v2gpki.wiring.access import access_of
