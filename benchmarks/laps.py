@@ -23,37 +23,45 @@ from v2gpki.servers import process, protocol, worker
 
 
 class _Laps:
-    """Notes each lap of a loop, right before it looks at its sockets again."""
+    """Each lap of a loop in which something was read: how long it took from the first read on, and what it answered."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self.reset()
+        self._began: tuple[float, float] | None = None
+        self.answered = 0
 
     def reset(self) -> None:
         self.time, self.cpu, self.answers = array("d"), array("d"), array("d")
 
-    def turn(self) -> None:
-        self.time.append(perf_counter())
-        self.cpu.append(thread_time())
-        self.answers.append(_Connection.answers)
-        self._loop.call_soon(self.turn)
+    def read(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._began is None:
+            self._began = perf_counter(), thread_time()
+            self.answered = 0
+            # Runs after everything that the loop found readable.
+            loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        assert self._began is not None
+        self.time.append(perf_counter() - self._began[0])
+        self.cpu.append(thread_time() - self._began[1])
+        self.answers.append(self.answered)
+        self._began = None
+
+
+LAPS = _Laps()
 
 
 async def _run() -> None:
-    laps = _Laps()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, laps.reset)
-    laps.turn()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, LAPS.reset)
     try:
         await asyncio.Event().wait()
     finally:
-        figures = [figure for clock in (laps.time, laps.cpu) for figure in _percentiles(clock, laps.answers)]
+        figures = [figure for laps in (LAPS.time, LAPS.cpu) for figure in _percentiles(laps, LAPS.answers)]
         Path(sys.argv[0]).write_text(" ".join(f"{figure * 1000:.3f}" for figure in figures))
 
 
-def _percentiles(moments: Sequence[float], answers: Sequence[float]) -> list[float]:
-    laps = [after - before for before, after in pairwise(moments)]
-    answered = [after - before for before, after in pairwise(answers)]
-    pairs = sorted((before + after, count) for (before, after), count in zip(pairwise(laps), answered[1:], strict=True))
+def _percentiles(laps: Sequence[float], answers: Sequence[float]) -> list[float]:
+    pairs = sorted((before + after, count) for (before, after), count in zip(pairwise(laps), answers[1:], strict=True))
     whole = sum(count for _, count in pairs)
     found = []
     for part in (0.5, 0.99):
@@ -67,10 +75,12 @@ def _percentiles(moments: Sequence[float], answers: Sequence[float]) -> list[flo
 
 
 class _Connection(protocol.Connection):
-    answers = 0
+    def data_received(self, data: bytes) -> None:
+        LAPS.read(self.loop)
+        super().data_received(data)
 
     def _write(self, answer: bytes, last: bool) -> None:
-        _Connection.answers += 1
+        LAPS.answered += 1
         super()._write(answer, last)
 
 

@@ -321,7 +321,7 @@ def inside(lab: Lab, folder: Path, seconds: int) -> list[Row]:
     middle, late, middle_cpu, late_cpu = found.read_text().split()
     return [
         Row(
-            "the same, from readable to written at most, in the server",
+            "ours, signed ahead, POST, from readable to written at most",
             f"p99 {late} ms",
             f"p50 {middle} ms; CPU p50 {middle_cpu} ms, p99 {late_cpu} ms, limit p99 2 ms; "
             f"wrk beside it sees p50 {load.middle_ms:.2f} ms, p99 {load.late_ms:.2f} ms",
