@@ -184,6 +184,19 @@ def test_the_pool_of_roots_is_a_sink(iso2: CertificateAuthority, everything: Cer
     assert isinstance(root, ListedRoot)
 
 
+def test_a_root_that_was_trusted_by_the_list_before_is_known(
+    iso2: CertificateAuthority, everything: CertificateAuthority
+) -> None:
+    """The pool notes the newer list with the root: that changes its row, and adds no root."""
+    pool, found = iso2.plug_and_charge.roots, listed(everything, roles=["mo-root"], editions=["iso15118-2"])
+    (root,) = found.content.roots
+    import_list(found, pool, at=BIRTH, caller="test")
+    newer = replace(found, content=replace(found.content, number=4))
+    done = import_list(newer, pool, at=BIRTH, caller="test", previous=found.content)
+    assert (done.added, done.unchanged, done.withdrawn) == ((), (root,), ())
+    assert pool.standing(root.der) == ("trusted", "trust list 4 of Acme")
+
+
 def test_an_older_list_is_refused_without_being_told_of_the_newer_one(
     iso2: CertificateAuthority, everything: CertificateAuthority
 ) -> None:

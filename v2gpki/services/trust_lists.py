@@ -236,15 +236,17 @@ def import_list(
     added, unchanged = list[ListedRoot](), list[ListedRoot]()
     refused, findings = list[tuple[ListedRoot, V2GPKIError]](), list[Finding]()
     for root in content.roots:
+        decision, reason = sink.standing(root.der)
         try:
             if not trust_refused:
-                _require_not_refused(root, content.issuer, *sink.standing(root.der))
+                _require_not_refused(root, content.issuer, decision, reason)
             taken = sink.add(root.der, role=root.role, comment=comment, at=at, caller=caller)
         except V2GPKIError as problem:
             refused.append((root, problem))
             continue
         findings += taken.findings
-        (added if taken.changed else unchanged).append(root)
+        # The comment of a root that was trusted already changes with the number of the list: that adds nothing.
+        (added if taken.changed and decision != "trusted" else unchanged).append(root)
     gone = [] if previous is None else [
         change.root for change in trust_list.difference(previous, content) if change.kind == "removed"
     ]
