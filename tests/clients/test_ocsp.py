@@ -15,6 +15,7 @@ import v2gpki
 from tests.conftest import PASSPHRASE
 from tests.servers.http.serving import serving
 from tests.services.ocsp.asking import read, request
+from v2gpki.clients.exchange import Exchange
 from v2gpki.clients.ocsp import LARGEST_ANSWER, OcspClient
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import hash_data
@@ -214,6 +215,21 @@ def test_a_slow_server_is_given_up(today: CA) -> None:
             client.query(*secc.chain[:2], at=today.clock.now(), url=address)
         end.set()
     assert caught.value.code == "ocsp.unreachable"
+
+
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By no client: who asks a responder and who asks any other service go by the same rule."""
+    with answering(lambda _handler, _body: (200, OCSP, b"0")) as (proxy, through):
+        for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.removesuffix("/ocsp"))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with answering(lambda _handler, _body: (200, OCSP, b"0")) as (address, asked):
+            with OcspClient(timeout=5, retries=0) as client, Exchange(timeout=5, retries=0) as exchange:
+                client.ask(address, b"0")
+                exchange.send("GET", address)
+            assert [method for method, _, _ in asked] == ["POST", "GET"]
+        assert through == []
 
 
 def test_paths(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import httpx
 
+from v2gpki.clients.addresses import checked
 from v2gpki.clients.closing import Closing
 from v2gpki.errors import FactValue, V2GPKIError
 
@@ -99,8 +100,7 @@ class Exchange(Closing):
         what the server said), ``client.pending``, ``client.redirected``, ``client.too_large``, ``client.bad_url``,
         ``client.plain_credentials``.
         """
-        if not url.startswith(("http://", "https://")):
-            raise V2GPKIError("client.bad_url", f"{url!r} is no http address", hint="give http://.. or https://..")
+        checked(url, code="client.bad_url", what="a service", source="the caller", hint="give http://.. or https://..")
         request = self._client.build_request(
             method, url, params=dict(params) if params else None, content=content, headers=dict(headers or {})
         )

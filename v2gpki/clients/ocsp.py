@@ -1,8 +1,9 @@
 """Asking any OCSP responder, over POST or GET, and judging what comes back.
 
 The address is the certificate's own (AIA) or the caller's. Connections that fail and answers 5xx are tried again; a
-redirect is not followed, and an answer is cut off at 64 KiB. Refused: addresses that are not http or https, HTTP
-errors, media types that are no OCSP. Sources: RFC 6960 A.1, RFC 5019 5.
+redirect is not followed, proxies of the environment are not used, and an answer is cut off at 64 KiB. Refused: what is
+no http or https address (it may come from a stranger's certificate), HTTP errors, media types that are no OCSP.
+Sources: RFC 6960 A.1, RFC 5019 5.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from v2gpki.certs.ocsp import IssuerName
 from v2gpki.certs.ocsp_judging import Judgement, judge_answer
 from v2gpki.certs.ocsp_request import write_request
 from v2gpki.certs.view import view
+from v2gpki.clients.addresses import checked
 from v2gpki.clients.closing import Closing
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import ocsp_url, read_hash_data
@@ -30,7 +32,11 @@ LARGEST_ANSWER = 64 * 1024
 #: RFC 5019 5: longer requests are posted.
 LONGEST_GET = 255
 NONCE_OCTETS = 32
+#: Where an address comes from that the caller gave.
+GIVEN = "the caller"
 _MEDIA_TYPE = "application/ocsp-response"
+_AIA = "RFC 5280 4.2.2.1"
+_HINT = "give --url http://.."
 
 Method = Literal["POST", "GET"]
 
@@ -58,7 +64,7 @@ class OcspClient(Closing):
     ) -> None:
         """``timeout`` in seconds for each step, ``deadline`` for one answer, however steadily it arrives; ``retries``
         after the first try; ``pause`` waits between two."""
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
         self._retries = retries
         self._deadline = deadline
         self._pause = pause
@@ -83,8 +89,9 @@ class OcspClient(Closing):
         sent = os.urandom(NONCE_OCTETS) if nonce else None
         cert_id = IssuerName(parent.subject, parent.spki).cert_id(hash_name, child.serial)
         address = url or ocsp_url(certificate)
+        source = GIVEN if url else f"the certificate of {child.subject_text} (AIA)"
         started = time.monotonic()
-        der = self.ask(address, write_request(cert_id, sent), method=method)
+        der = self.ask(address, write_request(cert_id, sent), method=method, source=source)
         seconds = time.monotonic() - started
         judged = judge_answer(der, certificate, issuer, at=at, nonce=sent, hash_name=hash_name)
         return OcspResult(address, der, judged, seconds)
@@ -96,19 +103,21 @@ class OcspClient(Closing):
         because the issuer's certificate is not known.
         """
         asked = read_hash_data(hash_data)
-        der = self.ask(url or asked.responder_url, write_request(asked.cert_id))
+        source = GIVEN if url else "the hash data (responderURL)"
+        der = self.ask(url or asked.responder_url, write_request(asked.cert_id), source=source)
         return base64.b64encode(der).decode("ascii")
 
-    def ask(self, url: str, request: bytes, *, method: Method = "POST") -> bytes:
-        """Send a DER request; the octets of the answer, unread."""
-        if not url.startswith(("http://", "https://")):
+    def ask(self, url: str, request: bytes, *, method: Method = "POST", source: str = GIVEN) -> bytes:
+        """Send a DER request; the octets of the answer, unread. ``source`` says in errors where ``url`` comes from."""
+        if not url:
             raise V2GPKIError(
                 "ocsp.no_responder",
-                f"{url!r} is no address of an OCSP responder" if url else "the certificate names no OCSP responder",
-                hint="give --url http://..",
-                clause="RFC 5280 4.2.2.1",
+                "the certificate names no OCSP responder",
+                hint=_HINT,
+                clause=_AIA,
                 facts={"url": url},
             )
+        checked(url, code="ocsp.no_responder", what="an OCSP responder", source=source, hint=_HINT, clause=_AIA)
         path = path_of_request(request)
         if method == "GET" and len(path) <= LONGEST_GET:
             outgoing = self._client.build_request("GET", f"{url.rstrip('/')}/{path}")

@@ -6,6 +6,7 @@ Refused: answers without a token. Sources: RFC 6749 4.4, RFC 6750; OPCP accessTo
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -97,7 +98,7 @@ class ClientCredentials(Closing):
             body = str(httpx.QueryParams(self._fields)).encode("ascii")
             kind = "application/x-www-form-urlencoded"
         else:
-            body, kind = httpx.Request("POST", self._url, json=self._fields).read(), "application/json"
+            body, kind = json.dumps(self._fields).encode("ascii"), "application/json"
         headers = {"Content-Type": kind, "Accept": "application/json"}
         answer = self._exchange.send("POST", self._url, content=body, headers=headers, repeatable=True, secret=True)
         try:
