@@ -292,6 +292,7 @@ CODES: Mapping[str, Outcome] = {
     "ocsp.long_lived": _refused(),
     "ocsp.future": _refused(),
     "ocsp.no_responder": _refused(),
+    "ocsp.nothing_to_ask": _refused(),
     "ocsp.unreachable": _environment(502),
     "ocsp.http_error": _environment(502),
     "path.bad_signature": _untrusted(),

@@ -253,3 +253,32 @@ def test_query(folder: Path, told: Told, ca: v2gpki.CertificateAuthority, capsys
         assert (status, len(list((folder / "staples").glob("*.der")))) == (0, 3)
     status, value = told("query", full, "--url", "http://127.0.0.1:1/")
     assert (status, value["code"]) == (3, "ocsp.unreachable")
+
+
+def test_nothing_to_ask_about(folder: Path, told: Told, ca: v2gpki.CertificateAuthority) -> None:
+    """Nobody answers about a root alone: an empty result would read as a good one, so that it is a refusal."""
+    root, out = str(folder / "root.pem"), folder / "out"
+    for command in (
+        ("query", root),
+        ("query", root, "--all"),
+        ("query", root, "--url", "http://127.0.0.1:1/"),
+        ("query", root, "--out", str(out)),
+        ("staple", "--chain", root, "--out", str(out)),
+        ("staple", "--chain", root, "--out", str(out), "--remote"),
+        ("hash-data", root),
+        ("hash-data", root, "--url", "http://127.0.0.1:1/"),
+    ):
+        status, value = told(*command)
+        assert (status, value["code"]) == (1, "ocsp.nothing_to_ask"), command
+        assert root in str(value["message"])
+        assert chain(folder)[3].subject.rfc4514_string().split("CN=")[1].split(",")[0] in str(value["message"])
+        assert "the one that issued it" in str(value["hint"])
+        assert not out.exists()
+    # EcoG's list has the root too.
+    assert told("hash-data", root, "--encoding", "ecog", "--url", "http://127.0.0.1:1/")[0] == 0
+    bare = ca.issue("secc", id="DE*ABC*E3", edition="iso15118-2", options={"aia": "off"})
+    (folder / "bare.pem").write_bytes(pem(bare.chain[:1]))
+    status, value = told("hash-data", str(folder / "bare.pem"))
+    assert (status, value["code"]) == (1, "ocsp.nothing_to_ask")
+    assert "--url" in str(value["hint"])
+    assert told("hash-data", str(folder / "bare.pem"), "--url", "http://127.0.0.1:1/")[0] == 0

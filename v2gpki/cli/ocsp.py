@@ -14,9 +14,10 @@ import click
 
 from v2gpki.cli.files import read_input, write_folder, write_output
 from v2gpki.cli.frame import Frame
+from v2gpki.cli.ocsp_results import STYLES, result_value, show
 from v2gpki.cli.options import at_option, force_option
 from v2gpki.clock import rfc3339
-from v2gpki.errors import EXIT_OK, EXIT_REFUSED, Finding, V2GPKIError
+from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from v2gpki.services.ocsp.staples import Asked
 
 _HASHES = ("sha1", "sha256", "sha384", "sha512")
-_SHOWN = (
-    *("url", "signer", "produced_at", "this_update", "next_update", "revoked_at"),
-    *("reason", "hash", "nonce", "milliseconds"),
-)
-_STYLES = {"good": "green", "revoked": "bold red", "error": "bold red", "warning": "yellow"}
 
 _chain_option = click.option(
     "--chain", "chain", required=True, metavar="FILE", help="The chain, any container and order; - is stdin."
@@ -153,6 +149,7 @@ def staple(
     from v2gpki.cli.ocsp_files import everest_files, plain_files
 
     certificates = _certificates(chain)
+    _require_asked(_below_roots(certificates), chain, certificates)
     if remote or url:
         found = _remote(certificates, _issuers(frame, anchors), frame.now(), url)
     else:
@@ -178,7 +175,7 @@ def staple(
 
     def human(console: Console) -> None:
         for row in rows:
-            style = _STYLES.get(row["status"], "")
+            style = STYLES.get(row["status"], "")
             console.print(f"{row['status']:<8}", f"until {row['next_update']}  {row['subject']}", style=style)
         console.print(f"{len(rows)} staples in {folder}")
 
@@ -220,7 +217,9 @@ def query(
     """
     from v2gpki.clients.ocsp import OcspClient
 
-    asked = _asked(_certificates(chain), _issuers(frame, anchors), everything)
+    certificates = _certificates(chain)
+    asked = _asked(certificates, _issuers(frame, anchors), everything)
+    _require_asked(asked, chain, certificates)
     results: list[tuple[str, OcspResult]] = []
     with OcspClient(timeout=timeout) as client:
         for subject, certificate, issuer in asked:
@@ -236,9 +235,9 @@ def query(
             results.append((subject, result))
     if out is not None:
         write_output(out, results[-1][1].der, force=force)
-    value = {"schema": "v2gpki/ocsp-query/1", "answers": [_result_value(*one) for one in results]}
+    value = {"schema": "v2gpki/ocsp-query/1", "answers": [result_value(*one) for one in results]}
     if out != "-":
-        frame.emit(value, lambda console: _show(console, results))
+        frame.emit(value, lambda console: show(console, results))
     fine = all(one.judgement.trusted and one.judgement.status == "good" for _, one in results)
     return EXIT_OK if fine else EXIT_REFUSED
 
@@ -270,10 +269,10 @@ def hash_data_command(
     from v2gpki.ocpp.hash_data import hash_data
 
     form: Encoding = "ecog" if encoding == "ecog" else "ocpp"
+    certificates = _certificates(chain)
     known = _issuers(frame, anchors)
-    entries = hash_data(
-        _certificates(chain), anchors=known, algorithm=algorithm or "", encoding=form, responder_url=url
-    )
+    entries = hash_data(certificates, anchors=known, algorithm=algorithm or "", encoding=form, responder_url=url)
+    _require_asked(entries, chain, certificates)
 
     def human(console: Console) -> None:
         for entry in entries:
@@ -349,51 +348,29 @@ def _asked(certificates: list[bytes], roots: list[bytes], everything: bool) -> l
     return [(one.subject_text, one.der, issuer.der) for one, issuer in found if one is not issuer]
 
 
-def _result_value(subject: str, result: OcspResult) -> dict[str, object]:
-    judged = result.judgement
-    value: dict[str, object] = {
-        "subject": subject,
-        "url": result.url,
-        "status": judged.status,
-        "trusted": judged.trusted,
-        "signer": judged.signer,
-        "delegated": judged.delegated,
-        "hash": judged.hash_name,
-        "nonce": judged.nonce,
-        "milliseconds": round(result.seconds * 1000, 1),
-        "size": len(result.der),
-        "findings": [_finding_value(finding) for finding in judged.findings],
-    }
-    times = {
-        "produced_at": judged.produced_at,
-        "this_update": judged.this_update,
-        "next_update": judged.next_update,
-        "revoked_at": judged.revoked_at,
-    }
-    value |= {name: rfc3339(moment) for name, moment in times.items() if moment is not None}
-    return value | ({"reason": judged.reason} if judged.reason else {})
+def _below_roots(certificates: list[bytes]) -> list[bytes]:
+    """Those that somebody else issued."""
+    from v2gpki.certs.view import view
+
+    return [one for one in certificates if not view(one).self_issued]
 
 
-def _finding_value(finding: Finding) -> dict[str, str]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "clause": finding.clause,
-    }
+def _require_asked(asked: Sequence[object], source: str, certificates: list[bytes]) -> None:
+    """Refuse ``ocsp.nothing_to_ask`` when ``asked`` is empty: an empty result would read as a good one."""
+    from v2gpki.certs.view import view
 
-
-def _show(console: Console, results: Sequence[tuple[str, OcspResult]]) -> None:
-    from rich.text import Text
-
-    from v2gpki.cli.values import lines
-
-    for subject, result in results:
-        value = _result_value(subject, result)
-        judged = result.judgement
-        verdict = judged.status if judged.trusted else f"{judged.status}, not to be trusted"
-        style = _STYLES.get(judged.status, "yellow") if judged.trusted else "bold red"
-        console.print(Text(f"{subject}: {verdict}", style=style))
-        console.print(lines(value, *_SHOWN))
-        for finding in result.judgement.findings:
-            console.print(Text(f"{finding.severity}: {finding.message} [{finding.code}]", _STYLES[finding.severity]))
+    if asked:
+        return
+    given = [view(one).subject_text for one in certificates]
+    place = "stdin" if source == "-" else source
+    if _below_roots(certificates):
+        what, hint = "no certificate that names a responder", "give --url with the responder's address"
+    else:
+        what, hint = "self-signed certificates alone", "give the certificate and the one that issued it"
+    raise V2GPKIError(
+        "ocsp.nothing_to_ask",
+        f"there is nothing to ask about: {place} holds {what} ({'; '.join(given[:3])})",
+        hint=hint,
+        clause="RFC 6960 4.1.1",
+        facts={"file": place, "subjects": given},
+    )
