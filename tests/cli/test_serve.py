@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import pytest
 
 import v2gpki
 from v2gpki.cli import run
+from v2gpki.cli.token import _known_or_revoked
+from v2gpki.wiring.access import access_of
 
 PASSPHRASE = "a passphrase of the tests"
 
@@ -315,6 +318,67 @@ def test_what_is_no_token(
 ) -> None:
     assert told(capsys, "token", "create", *arguments, code=code)["code"] == name
     assert told(capsys, "token", "list")["tokens"] == []
+
+
+@pytest.mark.parametrize("name", ["taken/secret.txt", "folder/" + "x" * 250, "/proc/secret.txt"])
+def test_no_token_is_made_whose_secret_cannot_be_written(
+    home: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    Path("taken").write_text("a file where a folder is needed")
+    arguments = ["token", "create", "a", "--scope", "est", "-o", name]
+    assert told(capsys, *arguments, code=3)["code"] == "file.unwritable"
+    assert told(capsys, "token", "list")["tokens"] == []
+    assert not Path("folder").exists()
+
+
+def test_a_refused_token_leaves_no_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "token", "create", "a b", "--scope", "est", "-o", "new/folder/secret.txt", code=1)
+    assert not Path("new").exists()
+
+
+def test_a_token_whose_secret_is_lost_is_revoked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The place was writable at first: it goes while the passphrase is being asked for, of a pipe."""
+    os.mkfifo("passphrase", 0o600)
+    Path("folder").mkdir()
+
+    def type_it() -> None:
+        with Path("passphrase").open("w") as pipe:
+            Path("folder").rmdir()
+            Path("folder").write_text("in the way")
+            pipe.write(PASSPHRASE)
+
+    typing = threading.Thread(target=type_it)
+    typing.start()
+    arguments = ["token", "create", "a", "--scope", "est", "-o", "folder/secret.txt"]
+    refused = told(capsys, "--passphrase-file", "passphrase", *arguments, code=3)
+    typing.join()
+    (token,) = told(capsys, "token", "list")["tokens"]  # type: ignore[misc]  # a list
+    assert (refused["code"], token["state"]) == ("file.unwritable", "revoked")
+    assert token["id"] in str(refused["message"])
+    assert "is revoked" in str(refused["message"])
+
+
+def test_an_interruption_revokes_it_too(home: Path) -> None:
+    with v2gpki.open_authority(home, passphrase=PASSPHRASE) as ca:
+        access = access_of(ca)
+        made, _ = access.create("a", ["est"], caller="test")
+        with pytest.raises(KeyboardInterrupt), _known_or_revoked(access, made):
+            raise KeyboardInterrupt
+        (token,) = access.tokens()
+    assert token.revoked_at is not None
+
+
+@pytest.mark.parametrize("options", ["", "--json", "-o -"])
+def test_a_token_whose_secret_nobody_read_is_revoked(
+    home: Path, capsys: pytest.CaptureFixture[str], options: str
+) -> None:
+    line = f'"{sys.executable}" -m v2gpki token create a --scope est {options} >/dev/full'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert b"is revoked" in done.stderr
+    assert b"Traceback" not in done.stderr
+    (token,) = told(capsys, "token", "list")["tokens"]  # type: ignore[misc]  # a list
+    assert token["state"] == "revoked"
 
 
 def test_a_token_for_a_certificate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

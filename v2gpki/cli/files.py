@@ -55,6 +55,24 @@ def require_free(paths: Collection[Path | str], *, force: bool) -> None:
             raise _exists(Path(path))
 
 
+def require_writable(path: Path | str, *, force: bool) -> None:
+    """Refuse as ``write_output`` would, before any work is done: a file is made beside the place and removed again.
+
+    A folder that is missing is made. Raises ``file.exists`` or ``file.unwritable``.
+    """
+    require_free([path], force=force)
+    if str(path) == STANDARD:
+        return
+    target = Path(path)
+    beside = target.parent / f".{target.name}.{secrets.token_hex(6)}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_through(beside, b"", 0o600)
+        beside.unlink()
+    except OSError as problem:
+        raise _unwritable(target.parent, problem) from problem
+
+
 def write_output(path: Path | str, data: bytes, *, force: bool = False, secret: bool = False) -> None:
     """Write a file atomically, or to stdout for ``-``.
 

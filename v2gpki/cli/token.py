@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from v2gpki.cli.files import read_input, require_free, write_output
+from v2gpki.cli.files import made_for, read_input, require_writable, write_output
 from v2gpki.cli.frame import Frame, caller
 from v2gpki.cli.options import force_option, yes_option
 from v2gpki.clock import rfc3339
+from v2gpki.errors import V2GPKIError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from v2gpki.services.access import Access
     from v2gpki.store.access_records import Token
 
 _FILE = click.Path(path_type=Path, allow_dash=True)
@@ -61,29 +65,74 @@ def create(
       webhooks     to be told of events, without a role in the pools
       *            everything
     """
+    if out is None:
+        _create(frame, identity, scopes, valid=valid, comment=comment, certificate=certificate)
+        return
+    if certificate is not None:
+        raise click.UsageError("a token for a certificate has no secret to write")
+    with made_for(out.parent):
+        require_writable(out, force=force)
+        _create(frame, identity, scopes, valid=valid, comment=comment, out=out, force=force)
+
+
+def _create(
+    frame: Frame,
+    identity: str,
+    scopes: tuple[str, ...],
+    *,
+    valid: str | None,
+    comment: str,
+    certificate: Path | None = None,
+    out: Path | None = None,
+    force: bool = False,
+) -> None:
     from v2gpki.wiring.access import access_of
 
-    if out is not None:
-        if certificate is not None:
-            raise click.UsageError("a token for a certificate has no secret to write")
-        require_free([out], force=force)
     ca = frame.authority(unlock=True)
     now = frame.now()
     lifetime = None if valid is None else _lifetime(valid)
     der = None if certificate is None else _certificate(certificate)
-    made, secret = access_of(ca).create(
+    access = access_of(ca)
+    made, secret = access.create(
         identity, scopes, lifetime=lifetime, comment=comment, certificate=der, caller=caller()
     )
     value = {"schema": "v2gpki/token/1", **_value(made, now)}
     lines = [f"token {made.id} for {made.identity}: {', '.join(made.scopes)}, {_until(made)}"]
     if out is not None:
-        write_output(out, secret.encode("ascii") + b"\n", force=force, secret=True)
+        with _known_or_revoked(access, made):
+            write_output(out, secret.encode("ascii") + b"\n", force=force, secret=True)
         lines.append(f"its secret is in {out}")
         value["file"] = str(out)
-    elif secret:
+        frame.emit(value, "\n".join(lines))
+        return
+    if secret:
         lines += ["its secret, shown only now:", secret]
         value["secret"] = secret
-    frame.emit(value, "\n".join(lines))
+    with _known_or_revoked(access, made):
+        frame.emit(value, "\n".join(lines))
+
+
+@contextmanager
+def _known_or_revoked(access: Access, made: Token) -> Iterator[None]:
+    """A token whose secret reaches nobody is revoked: else it would hold, and nobody could use it or miss it."""
+    try:
+        yield
+    except (OSError, V2GPKIError) as problem:
+        access.revoke(made.id, caller=caller())
+        what, code = str(problem), "environment.failed"
+        if isinstance(problem, V2GPKIError):
+            what, code = problem.message, problem.code
+        elif problem.strerror:
+            what = problem.strerror
+        raise V2GPKIError(
+            code,
+            f"the secret of the token {made.id} for {made.identity} could not be handed over, so it is revoked: {what}",
+            hint="mend what is reported, then create another token",
+            facts={"token": made.id, "identity": made.identity},
+        ) from problem
+    except BaseException:
+        access.revoke(made.id, caller=caller())
+        raise
 
 
 @token.command(name="list")
