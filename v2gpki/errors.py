@@ -447,6 +447,7 @@ CODES: Mapping[str, Outcome] = {
     "access.too_many_failures": _refused(429),
     "access.bad_identity": _refused(),
     "access.bad_scope": _refused(),
+    "access.bad_role": _refused(),
     "access.bad_lifetime": _refused(),
     "access.bad_comment": _refused(),
     "access.bad_prefix": _refused(),

@@ -68,7 +68,7 @@ def test_roles_of_the_edition_and_of_the_command() -> None:
     assert offered("ca", "create") == everything - leaves
     assert offered("cert", "issue", "--edition", "ocpp") == {"csms", "station", "manufacturer"} & leaves
     assert offered("cert", "issue", incomplete="s") == {"secc", "station"}
-    assert offered("access", "register", "--role") == leaves
+    assert offered("access", "register", "--role") == leaves - {"ocsp"}
     assert offered("rcp", "list", "--role") == ROOTS
     assert offered("ctl", "create", "--role") == ROOTS
     assert offered("init-root", "--role") == {"v2g", "mo", "oem", "private"}

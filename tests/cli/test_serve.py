@@ -208,6 +208,14 @@ def test_a_home_that_is_not_there_is_said_before_a_passphrase_is_asked_for(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("option", [[], ["--one-process"], ["--locked"]])
+def test_a_program_without_a_home_says_so(home: Path, tmp_path: Path, option: list[str]) -> None:
+    arguments = [sys.executable, "-m", "v2gpki", "--home", str(tmp_path / "none"), "serve", "--json", *option]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, json.loads(done.stderr)["code"]) == (3, "home.missing")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_wrong_passphrase_is_said_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("V2GPKI_PASSPHRASE", "wrong")
     done = subprocess.run(
@@ -409,4 +417,7 @@ def test_the_registration_table(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert told(capsys, "access", "remove", "cpo-a", "--yes")["removed"] == 2
     assert told(capsys, "access", "register", "cpo-a", "--role", "secc", code=2)["code"] == "usage.invalid"
     assert told(capsys, "access", "register", "a", "--role", "x", "--any", code=2)["code"] == "profile.unknown_role"
+    root = told(capsys, "access", "register", "a", "--role", "v2g-root", "--any", code=1)
+    assert root["code"] == "access.bad_role"
+    assert {"secc", "contract", "oem", "cps"} <= set(str(root["hint"]).replace(",", "").split())
     assert run(["audit", "verify"]) == 0

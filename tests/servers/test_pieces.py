@@ -80,6 +80,8 @@ def test_the_table_and_the_environment(tmp_path: Path) -> None:
     )
     assert (read.workers, read.listen, read.tls, read.log) == (2, ("127.0.0.1:1", "127.0.0.1:2"), False, "errors")
     assert settings(tmp_path, "") == ServeSettings()
+    for proxies in (("10.0.0.1", "10.0.0.0/8", "fd00::/8", "::1"), ("*",), ()):
+        assert settings(tmp_path, f"[serve]\nproxies = {json.dumps(proxies)}").proxies == proxies
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,11 @@ def test_the_table_and_the_environment(tmp_path: Path) -> None:
         ("[serve]\nrate = -1", "settings.bad_value"),
         ("[serve]\nmax_body = 1.5", "settings.bad_value"),
         ('[serve]\nlog = "all"', "settings.bad_value"),
+        ('[serve]\nproxies = ["nonsense"]', "settings.bad_value"),
+        ('[serve]\nproxies = ["10.0.0.1", "proxy.example"]', "settings.bad_value"),
+        ('[serve]\nproxies = ["10.0.0.1/8"]', "settings.bad_value"),
+        ('[serve]\nproxies = ["*", "10.0.0.1"]', "settings.bad_value"),
+        ('[serve]\nproxies = [""]', "settings.bad_value"),
     ],
 )
 def test_what_is_no_setting(tmp_path: Path, text: str, code: str) -> None:

@@ -25,8 +25,9 @@ _Offer: TypeAlias = "Callable[[click.Context, str], Iterable[tuple[str, str]]]"
 _KINDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ca", "create"): ("root", "sub-ca"),
     ("cert", "issue"): ("leaf",),
-    ("access", "register"): ("leaf",),
 }
+#: The command that is about roles that are enrolled.
+_ENROLLED = ("access", "register")
 #: Commands that are about roots alone.
 _OF_ROOTS = ("rcp", "ctl")
 
@@ -67,6 +68,7 @@ def _editions(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]
 def _roles(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
     """Those of the edition, if one is given; with the title of the profile."""
     from v2gpki.errors import V2GPKIError
+    from v2gpki.services.est.labels import given_out
 
     catalogue = _catalogue(ctx)
     if catalogue is None:
@@ -74,7 +76,7 @@ def _roles(ctx: click.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
     path = tuple(ctx.command_path.split()[1:3])
     kinds = ("root",) if path[:1] and path[0] in _OF_ROOTS else _KINDS.get(path, ())
     for edition in _chosen_editions(ctx, catalogue):
-        for role in catalogue.roles(edition):
+        for role in given_out(catalogue, edition) if path == _ENROLLED else catalogue.roles(edition):
             try:
                 profile = catalogue.profile(edition, role, catalogue.suites(edition, role)[0])
             except V2GPKIError:

@@ -12,6 +12,7 @@ from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.access import checked_identity
+from v2gpki.services.est.labels import given_out
 from v2gpki.services.est.registry import identity_of, read_identifier
 from v2gpki.store.access_records import Grant
 from v2gpki.store.protocol import Store
@@ -75,11 +76,11 @@ class Registrations:
         """Grant ids and beginnings of ids; neither is every id (and what a role without ids needs). Returns how many
         rows are new. ``edition`` "" is every edition that has the role.
 
-        Raises ``access.bad_identity``, ``access.bad_prefix``, ``identifier.invalid``, ``profile.unknown_role``,
-        ``profile.unknown_edition``.
+        Raises ``access.bad_identity``, ``access.bad_prefix``, ``access.bad_role``, ``identifier.invalid``,
+        ``profile.unknown_role``, ``profile.unknown_edition``.
         """
         checked_identity(identity)
-        editions = self._editions(role, edition)
+        editions = self._enrolled_in(self._editions(role, edition), role)
         now = self._clock.now().replace(microsecond=0)
         found: dict[tuple[str, str], Grant] = {}
         for text in identifiers:
@@ -149,6 +150,21 @@ class Registrations:
             f"{edition or 'no edition'} has {'no' if edition else 'a'} role {role[:60]!r}",
             hint="roles are the names of the profiles, such as secc, contract, oem, cps, station",
             facts={"edition": edition, "role": role[:60]},
+        )
+
+    def _enrolled_in(self, editions: Sequence[str], role: str) -> list[str]:
+        """Those of the editions in which the role is enrolled; raises ``access.bad_role`` when there is none."""
+        roles = {name: given_out(self._catalogue, name) for name in editions}
+        found = [name for name in editions if role in roles[name]]
+        if found:
+            return found
+        known = sorted(frozenset().union(*roles.values()))
+        raise V2GPKIError(
+            "access.bad_role",
+            f"certificates of the role {role} are not enrolled: whoever runs the CA issues them",
+            hint=f"roles that are enrolled are {', '.join(known)}",
+            clause="RFC 7030 4.2",
+            facts={"role": role, "roles": known},
         )
 
     def _keys(self, editions: Sequence[str], role: str, text: str) -> list[tuple[str, str]]:

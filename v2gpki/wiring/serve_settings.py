@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_network
 
 from v2gpki.errors import V2GPKIError
 
@@ -43,7 +44,8 @@ class ServeSettings:
     ``max_connections`` of a process at one address to listen at, ``max_address_connections`` of one client's address.
     ``request_seconds``: how long a request may take to arrive, ``write_seconds`` how long a client may not read,
     ``idle_seconds`` how long a connection may be silent, ``grace_seconds`` how long requests may go on at the end.
-    ``token_seconds``: how long an access token holds. ``proxies``: addresses whose X-Forwarded-For is believed.
+    ``token_seconds``: how long an access token holds. ``proxies``: addresses and networks whose X-Forwarded-For is
+    believed, or ``*`` alone for all.
     ``metrics``: ``/metrics`` is served at addresses that only this machine reaches, everywhere, or not at all.
     ``webhook_networks``: networks (``10.1.0.0/16``) that webhooks may go to though they are not public;
     ``webhook_plain``: webhooks may go over http too; ``webhook_ports``: the ports and ranges of ports that they may go
@@ -137,8 +139,19 @@ def with_setting(settings: ServeSettings, key: str, value: object, source: str) 
             raise _bad(source, key, f"= {value} is out of range {least} to {most}")
     if key in _CHOICES and value not in _CHOICES[key]:
         raise _bad(source, key, f"= {value!r} is none of {', '.join(_CHOICES[key])}")
+    if key == "proxies" and isinstance(value, tuple) and value != ("*",):
+        for text in value:
+            _require_network(source, key, text)
     changed: dict[str, object] = {key: value}
     return replace(settings, **changed)  # type: ignore[arg-type]  # the kind was compared above
+
+
+def _require_network(source: str, key: str, text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as problem:
+        what = f'has {text[:60]!a}, which is no address and no network such as 10.1.0.0/16; "*" alone is every address'
+        raise _bad(source, key, what) from problem
 
 
 def _bad(source: str, key: str, what: str) -> V2GPKIError:

@@ -136,8 +136,7 @@ class Labels:
         branch = described.branches.get(BRANCH_ALIASES.get(name, name))
         if branch is not None and branch.leafs:
             return branch.leafs[0]
-        given_out = {leaf for branch in described.branches.values() for leaf in branch.leafs}
-        return name if name in given_out else ""
+        return name if name in given_out(self._catalogue, edition) else ""
 
     def _edition(self, text: str) -> str:
         """``ISO15118-20``, ``iso20`` or a schema's namespace as the edition's name."""
@@ -171,6 +170,11 @@ class Labels:
             clause="OPCP est.v1",
             facts={"edition": edition, "family": text[:_SHOWN], "families": families},
         )
+
+
+def given_out(catalogue: Catalogue, edition: str) -> frozenset[str]:
+    """The roles of an edition whose certificates are enrolled: the end-entities of its branches."""
+    return frozenset(leaf for branch in catalogue.edition(edition).branches.values() for leaf in branch.leafs)
 
 
 def _beginnings(base: str) -> Iterator[tuple[str, str]]:
