@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -119,7 +120,7 @@ def builder_extensions(
         found.append((x509.ExtendedKeyUsage([ObjectIdentifier(oid) for oid in purposes.oids]), purposes.critical))
     alternative = profile.subject_alternative_name
     if alternative is not None and alternative.presence != "forbidden":
-        found.append((x509.SubjectAlternativeName([x509.DNSName(identifier)]), False))
+        found.append((x509.SubjectAlternativeName([general_name(identifier)]), False))
     if profile.subject_key_identifier.presence != "forbidden":
         found.append((x509.SubjectKeyIdentifier(own), False))
     if profile.authority_key_identifier.presence != "forbidden":
@@ -138,6 +139,14 @@ def builder_extensions(
     if profile.ocsp_nocheck:
         found.append((x509.OCSPNoCheck(), False))
     return found
+
+
+def general_name(identifier: str) -> x509.GeneralName:
+    """What TLS clients look an identifier up by."""
+    try:
+        return x509.IPAddress(ip_address(identifier))
+    except ValueError:
+        return x509.DNSName(identifier)
 
 
 def filled(
@@ -184,6 +193,23 @@ def test_any_values_give_the_builders_octets(
     end = begin + timedelta(days=days)
     expected = built(profile, serial, begin, end, identifier, constants)
     assert filled(profile, serial, begin, end, identifier, constants) == expected
+
+
+def test_an_address_is_an_ip_address_in_the_alternative_name() -> None:
+    """One template for names and addresses of one length of text: "192.0.2.1" has as many characters as "abc.def.g"."""
+    profile = CATALOGUE.profile("ocpp", "csms")
+    template = CertificateTemplate(profile, IssuerName(ISSUER_NAME.public_bytes(), ISSUER_KEY_IDENTIFIER), CONSTANTS)
+    start, end = datetime(2026, 1, 2, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
+    spki = spki_of(KEYS[profile.key.suite].public_key())
+    for identifier in ("192.0.2.1", "abc.def.g", "127.0.0.1", "2001:db8::", "2001db8.ab", "::1", "a.1", "192.0.2.1"):
+        tbs, _ = template.tbs(
+            serial=b"\x41" + bytes(19),
+            not_before=der.time(start),
+            not_after=der.time(end),
+            identifier=identifier,
+            spki=spki,
+        )
+        assert tbs == built(profile, 0x41 << 152, start, end, identifier, CONSTANTS), identifier
 
 
 def test_one_template_serves_every_length() -> None:

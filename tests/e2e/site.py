@@ -120,6 +120,7 @@ class Site:
     process: subprocess.Popen[bytes]
     urls: tuple[str, ...]
     log: Path
+    tls_name: str = "127.0.0.1"
 
     @property
     def plain(self) -> tuple[str, int]:
@@ -132,8 +133,7 @@ class Site:
         if certificate:
             context.load_cert_chain(self.prepared.folder / f"{certificate}.pem")
         headers = {"authorization": f"Bearer {self.prepared.secrets[token]}"} if token else {}
-        base = self.urls[1].replace("127.0.0.1", "localhost")
-        return httpx.Client(base_url=base, verify=context, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.urls[1], verify=context, headers=headers, timeout=30)
 
     def connect(self, *, tls: bool = False) -> socket.socket:
         """A raw connection; with ``tls`` to that address, but without a handshake."""
@@ -142,7 +142,7 @@ class Site:
     def secured(self) -> ssl.SSLSocket:
         """A raw connection after the handshake."""
         context = ssl.create_default_context(cafile=str(self.prepared.root))
-        return context.wrap_socket(self.connect(tls=True), server_hostname="localhost")
+        return context.wrap_socket(self.connect(tls=True), server_hostname=self.tls_name)
 
     def log_lines(self) -> list[dict[str, object]]:
         """What was logged so far."""

@@ -23,7 +23,7 @@ def refused(kind: str, text: str) -> V2GPKIError:
 
 
 def test_the_kinds() -> None:
-    assert KINDS == ("emaid", "pcid", "evseid", "seccid", "evccid", "cpid", "hostname", "text")
+    assert KINDS == ("emaid", "pcid", "evseid", "seccid", "evccid", "cpid", "hostname", "address", "text")
 
 
 # The first three are vehicles of Hubject's test certificates, the fourth OPCP's example.

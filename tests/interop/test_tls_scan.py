@@ -25,7 +25,7 @@ SUITES_13 = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_P
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(prepare(tmp_path_factory.mktemp("scan"))) as started:
+    with site(prepare(tmp_path_factory.mktemp("scan")), V2GPKI_SERVE_TLS_NAME="localhost") as started:
         yield started
         started.check_alive()
 

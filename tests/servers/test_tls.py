@@ -28,6 +28,8 @@ from tests.services.est.desk import csr, key
 from v2gpki.certs.chain import pem
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys import pkcs8
+from v2gpki.servers.tls import TlsMaker
+from v2gpki.servers.tls_kept import LOOK, KeptTls
 from v2gpki.wiring.access import access_of, registrations_of
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -94,7 +96,7 @@ def clients(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Clients:
 def server(home: Path, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """https with a certificate of the home, and a plain address beside it."""
     copy = Path(shutil.copytree(home, tmp_path_factory.mktemp("served") / "home"))
-    settings = with_settings(listen=("https://127.0.0.1:0", "http://127.0.0.1:0"), tls=True, tls_name="localhost")
+    settings = with_settings(listen=("https://127.0.0.1:0", "http://127.0.0.1:0"), tls=True)
     with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as started:
         yield started
 
@@ -107,12 +109,11 @@ def context(clients: Clients, certificate: Path | None = None) -> ssl.SSLContext
 
 
 def client(server: Server, clients: Clients, certificate: Path | None = None) -> httpx.Client:
-    base = server.url.replace("127.0.0.1", "localhost")
-    return httpx.Client(base_url=base, verify=context(clients, certificate), timeout=30)
+    return httpx.Client(base_url=server.url, verify=context(clients, certificate), timeout=30)
 
 
 def handshake(server: Server, made: ssl.SSLContext) -> ssl.SSLSocket:
-    return made.wrap_socket(server.connect(), server_hostname="localhost")
+    return made.wrap_socket(server.connect(), server_hostname="127.0.0.1")
 
 
 # -- the server's side ---------------------------------------------------------------------------
@@ -239,25 +240,35 @@ def test_other_authorities_may_be_given(home: Path, clients: Clients, tmp_path: 
             assert https.get("/healthz").status_code == 200
 
 
-def test_who_listens_at_an_address_is_told_which_name_clients_use(home: Path, clients: Clients, tmp_path: Path) -> None:
+def test_the_announced_address_verifies(home: Path, clients: Clients, tmp_path: Path) -> None:
+    """A client that checks names calls the very URL that the server tells."""
     copy = Path(shutil.copytree(home, tmp_path / "home"))
-    settings = with_settings(listen=("127.0.0.1:0",), tls=True)
+    settings = with_settings(listen=("127.0.0.1:0",), tls=True, parts=("crl",))
     with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
-        [told] = server.warnings
-        assert f"clients call https://localhost:{server.address[1]}," in told
-        with client(server, clients) as https:
-            assert https.get("/healthz").status_code == 200
-        with pytest.raises(ssl.SSLCertVerificationError, match=r"127\.0\.0\.1"):
-            context(clients).wrap_socket(server.connect(), server_hostname="127.0.0.1")
-    with serving(copy, replace(settings, tls_name="localhost"), clock=v2gpki.FixedClock(NOW)) as server:
+        assert server.url.startswith("https://127.0.0.1:")
         assert server.warnings == []
+        assert httpx.get(f"{server.url}/healthz", verify=context(clients)).status_code == 200
+        with pytest.raises(ssl.SSLCertVerificationError, match="localhost"):
+            context(clients).wrap_socket(server.connect(), server_hostname="localhost")
     with serving(copy, replace(settings, listen=("localhost:0",)), clock=v2gpki.FixedClock(NOW)) as server:
         assert server.warnings == []
+        assert httpx.get(f"{server.url}/healthz", verify=context(clients)).status_code == 200
+
+
+def test_clients_are_warned_of_other_names(home: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    settings = with_settings(listen=("localhost:0", "127.0.0.1:0"), tls=True, parts=("crl",))
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
+        assert server.warnings == [
+            f"the TLS certificate is for localhost: clients that call {server.urls[1]} refuse it"
+        ]
     everywhere = replace(settings, listen=("0.0.0.0:0",))
     with serving(copy, everywhere, clock=v2gpki.FixedClock(NOW)) as server:
         [told] = server.warnings
         assert "0.0.0.0" in told
         assert "--tls-name" in told
+    with serving(copy, replace(everywhere, tls_name="localhost"), clock=v2gpki.FixedClock(NOW)) as server:
+        assert server.warnings == []
 
 
 # -- what cannot be ------------------------------------------------------------------------------
@@ -333,6 +344,65 @@ def test_files_that_change_are_read_anew(home: Path, clients: Clients, tmp_path:
         while shown(server) == first:
             assert time.monotonic() < ends
         assert not refused(server)
+
+
+def test_an_authority_that_is_made_while_it_serves(home: Path, clients: Clients, tmp_path: Path) -> None:
+    """Its certificates are accepted by the next handshake, and no more when it is revoked."""
+    copy, mine = Path(shutil.copytree(home, tmp_path / "home")), tmp_path / "mine.pem"
+    settings = with_settings(listen=("127.0.0.1:0",), tls=True, parts=("crl",))
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server:
+        with v2gpki.open_authority(copy, passphrase=PASSPHRASE, clock=v2gpki.FixedClock(NOW), caller="test") as ca:
+            ca.initialise(ca.plan(["iso15118-20"]), org="Acme")
+            issued = ca.issue("secc", id="DE-ICE-S-0001", edition="iso15118-20", suite="p521")
+            assert issued.private_key is not None
+            mine.write_bytes(pem(issued.chain) + pkcs8.plain(issued.private_key))
+            with client(server, clients, mine) as https:
+                assert https.get("/healthz").status_code == 200
+            for authority in ca.store.authorities(edition="iso15118-20"):
+                ca.revoke(f"{authority.serial:x}")
+        with pytest.raises(httpx.HTTPError), client(server, clients, mine) as https:
+            https.get("/healthz")
+        with client(server, clients) as https:
+            assert https.get("/healthz").status_code == 200
+
+
+def test_the_certificate_of_the_home_is_renewed_before_it_ends(home: Path, tmp_path: Path) -> None:
+    """A month before, without a restart, once; by the clock of the home."""
+    copy, clock = Path(shutil.copytree(home, tmp_path / "home")), v2gpki.FixedClock(NOW)
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+
+    def ends(server: Server) -> datetime:
+        with handshake(server, anyone) as connection:
+            return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"").not_valid_after_utc
+
+    settings = with_settings(listen=("127.0.0.1:0",), tls=True, parts=("crl",))
+    with serving(copy, settings, clock=clock) as server:
+        first = ends(server)
+        clock.moment = first - timedelta(days=30, seconds=1)
+        looked = time.monotonic() + 2.5 * LOOK
+        while time.monotonic() < looked:
+            assert ends(server) == first
+        clock.moment = first - timedelta(days=30)
+        until = time.monotonic() + 30
+        while ends(server) == first:
+            assert time.monotonic() < until
+        assert ends(server) > first + timedelta(days=300)
+    with v2gpki.open_authority(copy, clock=clock) as ca:
+        assert ca.store.count_certificates(role="csms") == 2
+
+
+def test_below_an_authority_that_ends_itself_it_is_renewed_once_an_hour(home: Path, tmp_path: Path) -> None:
+    """No certificate holds longer than its issuer: each new one is due at once, and is not asked for at each look."""
+    copy, clock = Path(shutil.copytree(home, tmp_path / "home")), v2gpki.FixedClock(NOW)
+    with v2gpki.open_authority(copy, passphrase=PASSPHRASE, clock=clock, caller="test") as ca:
+        clock.moment = ca.authority("ocpp-csms-root").not_after - timedelta(days=20)
+        maker = TlsMaker(with_settings(tls=True), "localhost")
+        kept = KeptTls(maker.made(ca), maker, ca, [])
+        assert [kept.look() for _ in range(3)] == [True, False, False]
+        assert ca.store.count_certificates(role="csms") == 2
+        clock.moment += timedelta(hours=1)
+        assert [kept.look() for _ in range(3)] == [True, False, False]
 
 
 def test_a_home_without_an_authority_for_servers(home_iso2: Path, tmp_path: Path) -> None:

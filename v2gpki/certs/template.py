@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from v2gpki.certs import der, extensions, name
 from v2gpki.errors import V2GPKIError
+from v2gpki.identifiers.named import address_octets
 from v2gpki.keys.suites import SUITES, Suite
 from v2gpki.profile.model import AttributeRule, Profile
 
@@ -23,7 +24,9 @@ _EXTENSIONS_TAG = 0xA3
 _HOLE = re.compile(r"\{(name|org|country)\}")
 
 # Indices of the values that fill the holes.
-_SERIAL, _NOT_BEFORE, _NOT_AFTER, _IDENTIFIER, _POINT, _SUBJECT_KEY, _AUTHORITY_KEY = range(7)
+_SERIAL, _NOT_BEFORE, _NOT_AFTER, _IDENTIFIER, _POINT, _SUBJECT_KEY, _AUTHORITY_KEY, _ALTERNATIVE = range(8)
+#: Tags of GeneralName: dNSName and iPAddress.
+_DNS_NAME, _IP_ADDRESS = 0x82, 0x87
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ class CertificateTemplate:
         self._issuer = issuer
         self._constants = constants
         self._attributes = tuple(_present(profile.subject.attributes, constants))
-        self._shapes: dict[tuple[int, int, int], _Shape] = {}
+        alternative = profile.subject_alternative_name
+        self._named = alternative is not None and alternative.presence != "forbidden"
+        self._shapes: dict[tuple[int, int, int, int], _Shape] = {}
         #: What stands before and after the TBSCertificate, by its size and the signature's.
         self._frames: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._subject(0)
@@ -103,7 +108,9 @@ class CertificateTemplate:
         (``der.time``), ``identifier`` "" where the profile takes none, ``spki`` a SubjectPublicKeyInfo of the suite.
         """
         text = identifier.encode("utf-8")
-        key = (len(text), len(not_before), len(not_after))
+        # An address stands in the alternative name as octets, a host name as the text that it is.
+        address = address_octets(identifier) if self._named else None
+        key = (len(text), len(not_before), len(not_after), 0 if address is None else len(address))
         shape = self._shapes.get(key)
         if shape is None:
             shape = self._shapes[key] = self._compile(*key)
@@ -111,7 +118,7 @@ class CertificateTemplate:
         point = spki[-point_size:]
         subject_key = extensions.key_identifier(self.profile.subject_key_identifier.form, spki, point_size)
         authority_key = subject_key if self._issuer is None else self._issuer.key_identifier
-        values = (serial, not_before, not_after, text, point, subject_key, authority_key)
+        values = (serial, not_before, not_after, text, point, subject_key, authority_key, address or b"")
         return b"".join([values[piece] if piece.__class__ is int else piece for piece in shape.pieces]), subject_key  # type: ignore[misc]  # the class test narrows the union; isinstance is slower here
 
     def maximum_size(self, tbs: bytes) -> int:
@@ -142,7 +149,9 @@ class CertificateTemplate:
 
     # -- compiling ---------------------------------------------------------------------------
 
-    def _compile(self, identifier_size: int, not_before_size: int, not_after_size: int) -> _Shape:
+    def _compile(
+        self, identifier_size: int, not_before_size: int, not_after_size: int, address_size: int
+    ) -> _Shape:
         subject = self._subject(identifier_size)
         serial_size = self.profile.serial.octets
         issuer: list[_Piece] = subject if self._issuer is None else [self._issuer.subject]
@@ -154,7 +163,7 @@ class CertificateTemplate:
             _wrap(der.SEQUENCE, [_Hole(_NOT_BEFORE, not_before_size), _Hole(_NOT_AFTER, not_after_size)]),
             subject,
             [self.key_suite.spki_prefix, _Hole(_POINT, self.key_suite.point_size)],
-            _wrap(_EXTENSIONS_TAG, _wrap(der.SEQUENCE, *self._extensions(identifier_size))),
+            _wrap(_EXTENSIONS_TAG, _wrap(der.SEQUENCE, *self._extensions(identifier_size, address_size))),
         )
         return _Shape(_merge(tbs))
 
@@ -166,7 +175,7 @@ class CertificateTemplate:
             *(_attribute(rule, self._constants, identifier_size) for rule in self._attributes),
         )
 
-    def _extensions(self, identifier_size: int) -> list[list[_Piece]]:
+    def _extensions(self, identifier_size: int, address_size: int) -> list[list[_Piece]]:
         profile, constants = self.profile, self._constants
         constant = extensions.extension
         written: list[list[_Piece]] = [
@@ -190,10 +199,13 @@ class CertificateTemplate:
             written.append(
                 [constant(extensions.EXTENDED_KEY_USAGE, usage, critical=profile.extended_key_usage.critical)]
             )
-        alternative = profile.subject_alternative_name
-        if alternative is not None and alternative.presence != "forbidden":
-            dns = _wrap(der.SEQUENCE, _wrap(0x82, [_Hole(_IDENTIFIER, identifier_size)]))
-            written.append(_extension(extensions.SUBJECT_ALTERNATIVE_NAME, dns))
+        if self._named:
+            name_of = (
+                _wrap(_IP_ADDRESS, [_Hole(_ALTERNATIVE, address_size)])
+                if address_size
+                else _wrap(_DNS_NAME, [_Hole(_IDENTIFIER, identifier_size)])
+            )
+            written.append(_extension(extensions.SUBJECT_ALTERNATIVE_NAME, _wrap(der.SEQUENCE, name_of)))
         if profile.subject_key_identifier.presence != "forbidden":
             written.append(
                 _extension(

@@ -1,4 +1,4 @@
-"""The identifiers of Plug & Charge: EMAID, PCID, EVSEID, SECCID, EVCCID, CPID, host names and free text.
+"""The identifiers of Plug & Charge: EMAID, PCID, EVSEID, SECCID, EVCCID, CPID, host names, addresses and free text.
 
 ``parse`` reads what a person or a certificate request says and gives the one normal form that goes
 into certificates, the store and comparisons. It refuses wrong lengths and characters, control and
@@ -29,6 +29,7 @@ _PARSERS: Mapping[str, Callable[[str], Identifier]] = {
     "evccid": evccid.parse,
     "cpid": named.parse_cpid,
     "hostname": named.parse_hostname,
+    "address": named.parse_address,
     "text": named.parse_text,
 }
 

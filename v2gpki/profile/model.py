@@ -154,7 +154,7 @@ class UrlRule(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlternativeNameRule(Rule):
-    """SubjectAlternativeName: one dNSName that is the identifier itself (servers that are found by host name)."""
+    """SubjectAlternativeName: one dNSName that is the identifier itself, or one iPAddress if that is an address."""
 
     presence: Presence = "required"
 

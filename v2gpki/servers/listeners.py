@@ -35,6 +35,11 @@ class Listener:
         return True
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it stands for every address of this machine."""
+        return self.address and ip_address(self.host).is_unspecified
+
+    @property
     def local(self) -> bool:
         """Whether only this machine can reach it."""
         return self.host == "localhost" or (self.address and ip_address(self.host).is_loopback)

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +21,11 @@ from v2gpki.servers import listeners
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.listeners import Listener
 from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS
-from v2gpki.servers.tls import Identity, server_context, server_identity
-from v2gpki.servers.tls_files import Made
+from v2gpki.servers.tls import Identity, TlsMaker
 from v2gpki.servers.worker import Plan, Served, Worker
 from v2gpki.servers.workers import Workers
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.serve_settings import ServeSettings
-from v2gpki.wiring.tls import client_authorities
 
 _LOG = logging.getLogger("v2gpki.serve")
 
@@ -59,9 +57,9 @@ class Serving:
             tally = Tally((*PARTS, "oauth", "health", "metrics"), workers=settings.workers)
             with ExitStack() as first:
                 ca = first.enter_context(self.open_home())
-                tls = self._tls(ca, bound)
-                context, tls_until = (None, None) if tls is None else tls(ca)
-                plan = Plan(settings, chosen, tally, tuple(bound), context, tls_until, tls)
+                tls = self._tls(bound)
+                made = None if tls is None else tls.made(ca)
+                plan = Plan(settings, chosen, tally, tuple(bound), made, tls)
                 self._warn_of_plain(bound, chosen)
                 worker = first.enter_context(Worker(ca, plan))
                 if settings.workers == 1:
@@ -97,35 +95,25 @@ class Serving:
             bound.append((at, opened))
         return bound
 
-    def _tls(
-        self, ca: CertificateAuthority, bound: list[tuple[Listener, socket.socket]]
-    ) -> Callable[[CertificateAuthority], Made] | None:
-        """What makes the TLS context of every https door; None when there is none. Files are read each time, a
-        certificate of the home is asked for once."""
-        settings = self.settings
+    def _tls(self, bound: list[tuple[Listener, socket.socket]]) -> TlsMaker | None:
+        """What makes the TLS context of every https door; None when there is none."""
         secured = [listener for listener, _ in bound if listener.tls]
         if not secured:
             return None
-        host = secured[0].host
-        self._warn_of_names(secured[0])
-        own = None if settings.tls_cert else self.identity or server_identity(ca, settings, host)
+        self._warn_of_names(secured)
+        return TlsMaker(self.settings, secured[0].host, self.identity)
 
-        def made(ca: CertificateAuthority) -> Made:
-            identity = own or server_identity(ca, settings, host)
-            files = [_octets(Path(name)) for name in settings.client_ca]
-            return server_context(identity, client_cas=client_authorities(ca, files)), identity.ends
-
-        return made
-
-    def _warn_of_names(self, first: Listener) -> None:
-        """The home's certificate names a host; TLS clients that are given an address refuse it."""
-        if self.settings.tls_cert or self.settings.tls_name or not first.address:
+    def _warn_of_names(self, secured: Sequence[Listener]) -> None:
+        """The home's certificate is for one name or address; TLS clients that call another one refuse it."""
+        settings, first = self.settings, secured[0]
+        if settings.tls_cert or settings.tls_name:
             return
-        if first.local:
-            named = f"https://localhost:{first.port}"
-            self.warn(f"the TLS certificate is for localhost: clients call {named}, not {first.url}")
-        else:
+        if first.everywhere:
             self.warn(f"TLS clients refuse a certificate for {first.host}: give the name that they use with --tls-name")
+            return
+        for other in secured:
+            if other.host != first.host:
+                self.warn(f"the TLS certificate is for {first.host}: clients that call {other.url} refuse it")
 
     def _warn_of_plain(self, bound: list[tuple[Listener, socket.socket]], chosen: tuple[str, ...]) -> None:
         """Where nothing has TLS, every address takes credentials; beside one with TLS, no plain one does."""
@@ -189,15 +177,3 @@ def chosen_parts(names: tuple[str, ...]) -> tuple[str, ...]:
                 facts={"part": name},
             )
     return tuple(name for name in PARTS if name in names or not names)
-
-
-def _octets(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise V2GPKIError(
-            "file.unreadable",
-            f"{path} cannot be read: {problem.strerror}",
-            hint="check the path and that this user may read it",
-            facts={"path": str(path)},
-        ) from problem

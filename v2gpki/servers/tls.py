@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from v2gpki.certs.chain import load_certificates
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.serve_settings import ServeSettings
-from v2gpki.wiring.tls import server_certificate
+from v2gpki.wiring.tls import LEFT, client_authorities, server_certificate
 
 _LOG = logging.getLogger("v2gpki.tls")
 
@@ -50,8 +51,7 @@ def server_identity(ca: CertificateAuthority, settings: ServeSettings, host: str
     Raises ``serving.bad_certificate``, ``serving.no_certificate``, and what issuing raises.
     """
     if not settings.tls_cert:
-        name = settings.tls_name or host
-        made = server_certificate(ca, "localhost" if name in ("127.0.0.1", "::1") else name)
+        made = server_certificate(ca, home_name(settings, host))
         return Identity(made.chain, made.private_key, made.record.not_after, "this home")
     certificate, key = Path(settings.tls_cert), Path(settings.tls_key or settings.tls_cert)
     source = f"{certificate} and {key}"
@@ -63,6 +63,50 @@ def server_identity(ca: CertificateAuthority, settings: ServeSettings, host: str
     except V2GPKIError as problem:
         raise _bad(source, problem.message) from problem
     return Identity(chain, private_key, ends, source)
+
+
+def home_name(settings: ServeSettings, host: str) -> str:
+    """The name that a certificate of the home is for: ``tls_name``, else the host of the first https address."""
+    return settings.tls_name or host
+
+
+class Made(NamedTuple):
+    """A context, when its certificate ends, and the store's trust revision that its client CAs are of."""
+
+    context: ssl.SSLContext
+    ends: datetime
+    revision: int
+
+
+class TlsMaker:
+    """Makes the context of the https addresses of one process, anew whenever it is asked to.
+
+    Files are read each time; a certificate of the home is asked for once, and again when it is to be renewed.
+    """
+
+    def __init__(self, settings: ServeSettings, host: str, identity: Identity | None = None) -> None:
+        """``identity`` is the home's, where another process has the keys."""
+        self._settings = settings
+        self._host = host
+        self._own = None if settings.tls_cert else identity
+
+    def made(self, ca: CertificateAuthority) -> Made:
+        """The context. Raises ``serving.bad_certificate``, ``serving.no_certificate``, ``file.unreadable``."""
+        settings = self._settings
+        identity = self._own or server_identity(ca, settings, self._host)
+        if not settings.tls_cert:
+            self._own = identity
+        revision = ca.store.pools.trust_revision()
+        accepted = client_authorities(ca, [_octets(Path(name)) for name in settings.client_ca])
+        return Made(server_context(identity, client_cas=accepted), identity.ends, revision)
+
+    def due(self, now: datetime) -> bool:
+        """Whether the certificate of the home should be renewed; those of files are renewed by others."""
+        return self._own is not None and self._own.ends <= now + LEFT
+
+    def renew(self, ca: CertificateAuthority) -> None:
+        """Take a new certificate of the home, from now on. Raises what issuing raises."""
+        self._own = server_identity(ca, self._settings, self._host)
 
 
 class Handshake(ssl.SSLObject):
@@ -128,6 +172,18 @@ def _load(context: ssl.SSLContext, identity: Identity) -> None:
             stream.write(identity.private_key)
         # An encrypted key must be an error and no prompt.
         context.load_cert_chain(chain, key, password=lambda: "")
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise V2GPKIError(
+            "file.unreadable",
+            f"{path} cannot be read: {problem.strerror}",
+            hint="check the path and that this user may read it",
+            facts={"path": str(path)},
+        ) from problem
 
 
 def _bad(source: str, reason: str) -> V2GPKIError:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -26,7 +25,8 @@ from v2gpki.servers.listeners import Listener
 from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS, Premises
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.protocol import Deadlines
-from v2gpki.servers.tls_files import Made, TlsFiles
+from v2gpki.servers.tls import Made, TlsMaker
+from v2gpki.servers.tls_kept import KeptTls
 from v2gpki.servers.upkeep import SEAL_EVERY, Upkeep
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.access import access_of
@@ -43,10 +43,9 @@ class Plan:
     chosen: tuple[str, ...]
     tally: Tally
     bound: tuple[tuple[Listener, socket.socket], ...]
-    context: ssl.SSLContext | None = None
-    tls_until: datetime | None = None
-    #: Makes the TLS context anew, from what its files say now.
-    tls: Callable[[CertificateAuthority], Made] | None = None
+    #: The TLS context of every https door, and what makes it anew.
+    made: Made | None = None
+    tls: TlsMaker | None = None
 
     @property
     def secured(self) -> bool:
@@ -93,7 +92,7 @@ class Worker:
             parts.append(TokenEndpoint(access, self.executor, plan.tally, lifetime=lifetime).part())
         self.parts = tuple(parts)
         premises.served.extend(parts)
-        self._tls = self._tls_files()
+        self._tls = self._kept_tls()
         ca._pace_seals(SEAL_EVERY)
         self._upkeep = Upkeep(ca, access, self.executor)
         self._metrics = Metrics(
@@ -102,7 +101,7 @@ class Worker:
             ca.clock,
             locked=ca.locked,
             signer_ends=next((part.ends for part in parts if part.ends is not None), None),
-            tls_ends=lambda: plan.tls_until if self._tls is None else self._tls.ends,
+            tls_ends=lambda: None if self._tls is None else self._tls.ends,
         )
 
     def __enter__(self) -> Worker:
@@ -134,7 +133,7 @@ class Worker:
         meter = Meter(settings.rate, settings.burst or 2 * settings.rate) if settings.rate else None
         limits = Limits(settings.max_body, meter)
         doors = [
-            Door(opened, self._front(listener, limits), plan.context if listener.tls else None)
+            Door(opened, self._front(listener, limits), plan.made.context if listener.tls and plan.made else None)
             for listener, opened in plan.bound
         ]
         conduct = Conduct(
@@ -160,12 +159,12 @@ class Worker:
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _tls_files(self) -> TlsFiles | None:
-        plan, settings, make = self._plan, self._plan.settings, self._plan.tls
-        names = [name for name in (settings.tls_cert, settings.tls_key, *settings.client_ca) if name]
-        if plan.context is None or make is None or not names:
+    def _kept_tls(self) -> KeptTls | None:
+        plan, settings = self._plan, self._plan.settings
+        if plan.made is None or plan.tls is None:
             return None
-        return TlsFiles(plan.context, plan.tls_until, [Path(name) for name in names], lambda: make(self._ca))
+        names = [name for name in (settings.tls_cert, settings.tls_key, *settings.client_ca) if name]
+        return KeptTls(plan.made, plan.tls, self._ca, [Path(name) for name in names])
 
     def _serves(self, listener: Listener, part: Part) -> bool:
         return listener.tls or part.plain or not self._plan.secured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -121,6 +122,22 @@ def test_accepted_variants() -> None:
     name = subject_of("CSMS.example", dc="CPO", country="DE")
     der = mint(name, new_key("p256").public_key(), sub(), sub().key, extensions)
     assert lint_certificate(der, profile, issuer=sub().der) == ()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_in_the_subject_is_an_ip_address_in_the_alternative_name(address: str) -> None:
+    """TLS clients compare addresses with iPAddress alone (RFC 9525 6.5); one that is written as a host name is none."""
+    rule = IdentifierRule(kinds=("address",), required=True)
+    profile = replace(LEAF, identifier=rule, subject_alternative_name=AlternativeNameRule())
+    names = {
+        x509.IPAddress(ip_address(address)): [],
+        x509.DNSName(address): ["lint.subject_alternative_name.mismatch"],
+        x509.IPAddress(ip_address("192.0.2.2")): ["lint.subject_alternative_name.mismatch"],
+    }
+    for alternative, expected in names.items():
+        extensions = [*LEAF_EXTENSIONS, (x509.SubjectAlternativeName([alternative]), False)]
+        der = mint(subject_of(address, dc="CPO"), new_key("p256").public_key(), sub(), sub().key, extensions)
+        assert [found.code for found in lint_certificate(der, profile, issuer=sub().der)] == expected
 
 
 def test_nocheck_where_it_belongs() -> None:

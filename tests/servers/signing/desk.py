@@ -68,6 +68,7 @@ def signing(
     parts: tuple[str, ...] = EVERYTHING,
     workers: Family | None = None,
     enrolled: tuple[str, ...] = ENROLLED,
+    tls_name: str = "",
 ) -> Iterator[Signing]:
     """``ca`` is unlocked; ``folder`` has a short path; ``enrolled``: the roles that "worker" may have, any id."""
     for role in enrolled:
@@ -76,7 +77,8 @@ def signing(
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(path))
     listening.listen()
-    desk = Desk(listening, Keeper(ca, Scope(frozenset(parts))).answer, workers or family(os.getpid()), threads=3)
+    keeper = Keeper(ca, Scope(frozenset(parts), tls_name))
+    desk = Desk(listening, keeper.answer, workers or family(os.getpid()), threads=3)
     thread = threading.Thread(target=desk.run)
     thread.start()
     clock = v2gpki.FixedClock(BIRTH)

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509 import ocsp
 
 from tests.conftest import BIRTH
@@ -33,6 +33,7 @@ from v2gpki.wiring.access import access_of
 from v2gpki.wiring.audit_check import check_audit
 from v2gpki.wiring.ocsp import crl_publication, ocsp_responder
 from v2gpki.wiring.signing import protocol
+from v2gpki.wiring.tls import server_certificate
 
 SECC = "DE*ABC*E123"
 CCP = "/v1/ccp/signedContractData"
@@ -313,6 +314,30 @@ def test_a_part_asks_for_its_own_things_only(iso2: CertificateAuthority, folder:
         assert desk.refusal(protocol.WebhookKey()) == "signing.refused"
         assert isinstance(desk.ask(protocol.PublishCrl(authority_id=root.id, caller="w")), protocol.Done)
         assert desk.refusal(protocol.PublishCrl(authority_id="nobody@1", caller="w")) == "signing.refused"
+
+
+def test_a_worker_renews_the_certificate_of_its_server_and_no_other(
+    everything: CertificateAuthority, folder: Path
+) -> None:
+    """With a key of its own, though no part enrols and the table names nobody."""
+    with signing(everything, folder, parts=("ocsp", "crl"), enrolled=(), tls_name="csms.example") as desk:
+        made = server_certificate(desk.worker, "CSMS.example")
+        [leaf, *_] = x509.load_pem_x509_certificates(made.chain)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.DNSName) == ["csms.example"]
+        assert not made.record.key_id
+        key = load_pem_private_key(made.private_key, None)
+        assert key.public_key() == leaf.public_key()
+        others = [("csms", "other.example", "ocpp"), ("station", "csms.example", "ocpp"), ("secc", SECC, "iso15118-2")]
+        for role, name, edition in others:
+            with pytest.raises(V2GPKIError, match=r"signing\.refused"):
+                desk.worker.issue(role, id=name, edition=edition)
+    os.unlink(folder / "s")
+    # With a part that enrols, the table decides of all others; without a certificate of the home, of this one too.
+    with signing(everything, folder, parts=("est",), enrolled=(), tls_name="") as desk, pytest.raises(
+        V2GPKIError, match=r"est\.not_registered"
+    ):
+        server_certificate(desk.worker, "csms.example")
 
 
 def test_answers_say_what_the_store_says(desk: Signing) -> None:

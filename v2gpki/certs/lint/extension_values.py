@@ -39,6 +39,7 @@ SUBJECT_ALTERNATIVE_NAME = "subjectAltName"
 _OCSP_METHOD = oid_octets("1.3.6.1.5.5.7.48.1")
 _URI = context(6, constructed=False)
 _HOST_NAME = context(2, constructed=False)
+_ADDRESS = context(7, constructed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Values:
     crl_urls: tuple[bytes, ...] = ()
     policies: tuple[bytes, ...] = ()
     host_names: tuple[str, ...] = ()
+    #: The octets of each iPAddress in subjectAltName.
+    addresses: tuple[bytes, ...] = ()
     #: Extensions whose value cannot be read, with the reason.
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -201,14 +204,16 @@ def _alternative_names(reader: Reader, values: Values) -> None:
     end = len(reader.data)
     at, stop = reader.expect(SEQUENCE, 0, end, SUBJECT_ALTERNATIVE_NAME)
     reader.close(stop, end, SUBJECT_ALTERNATIVE_NAME)
-    names = []
+    names, addresses = [], []
     if at == stop:
         raise MalformedError("subjectAltName is empty")
     while at < stop:
         tag, start, at = reader.take(at, stop, "a name in subjectAltName")
         if tag == _HOST_NAME:
             names.append(reader.data[start:at].decode("latin-1"))
-    values.host_names = tuple(names)
+        elif tag == _ADDRESS:
+            addresses.append(reader.data[start:at])
+    values.host_names, values.addresses = tuple(names), tuple(addresses)
 
 
 def _nocheck(reader: Reader, _values: Values) -> None:

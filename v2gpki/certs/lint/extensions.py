@@ -16,6 +16,7 @@ from v2gpki.certs.lint import extension_values as ext
 from v2gpki.certs.lint.case import Case, Check
 from v2gpki.certs.lint.key import public_octets
 from v2gpki.certs.lint.reader import dotted_oid, number, oid_octets
+from v2gpki.identifiers.named import address_octets
 from v2gpki.profile.model import KEY_USAGE_BITS, Presence, Profile
 
 _KNOWN_NAMES = frozenset(name for name, _ in ext.KNOWN.values())
@@ -342,8 +343,13 @@ def _alternative_name_check(profile: Profile) -> Check:
             return
         hosts = {name.lower() for name in facts.values.host_names}
         for attribute in facts.subject_attributes:
-            if attribute.oid in carriers and (attribute.text or "").lower() not in hosts:
-                message = "no dNSName of SubjectAlternativeName is the identifier in the subject"
+            if attribute.oid not in carriers:
+                continue
+            named = attribute.text or ""
+            address = address_octets(named)
+            if (named.lower() not in hosts) if address is None else (address not in facts.values.addresses):
+                kind = "dNSName" if address is None else "iPAddress"
+                message = f"no {kind} of SubjectAlternativeName is the identifier in the subject"
                 case.report.add("lint.subject_alternative_name.mismatch", message, where, rule.clause)
 
     return check

@@ -30,12 +30,13 @@ from v2gpki.errors import EXIT_BUG, EXIT_ENVIRONMENT, V2GPKIError
 from v2gpki.servers import listeners
 from v2gpki.servers.signing.desk import Desk
 from v2gpki.servers.signing.peers import family
-from v2gpki.servers.tls import Identity, server_identity
+from v2gpki.servers.tls import Identity, home_name, server_identity
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.home import SESSIONS_FOLDER
 from v2gpki.wiring.serve_settings import ServeSettings
 from v2gpki.wiring.signing import protocol
 from v2gpki.wiring.signing.keeper import Keeper, Scope
+from v2gpki.wiring.tls import normal_name
 
 _LOG = logging.getLogger("v2gpki.signing")
 
@@ -185,7 +186,7 @@ class _Guard:
         task = self._task
         try:
             with task.open_home(passphrase) as ca:
-                keeper = Keeper(ca, Scope(frozenset(task.parts)))
+                keeper = Keeper(ca, Scope(frozenset(task.parts), self._tls_name()))
                 desk = Desk(listening, keeper.answer, family(self._serving))
                 if first:
                     self._say(self._hello(ca, path))
@@ -201,15 +202,23 @@ class _Guard:
         return 0
 
     def _hello(self, ca: CertificateAuthority, path: Path) -> _Hello:
+        host = self._host()
+        if not host:
+            return _Hello(str(path))
+        made = server_identity(ca, self._task.settings, host)
+        return _Hello(str(path), made.chain, made.private_key, int(made.ends.timestamp()))
+
+    def _host(self) -> str:
+        """The host of the first https address, if the home issues a certificate for it; else ""."""
         settings = self._task.settings
         if settings.tls_cert or not settings.tls:
-            return _Hello(str(path))
+            return ""
         wanted = [listeners.parse(text, tls=True) for text in settings.listen]
-        secured = [listener for listener in wanted if listener.tls]
-        if not secured:
-            return _Hello(str(path))
-        made = server_identity(ca, settings, secured[0].host)
-        return _Hello(str(path), made.chain, made.private_key, int(made.ends.timestamp()))
+        return next((listener.host for listener in wanted if listener.tls), "")
+
+    def _tls_name(self) -> str:
+        host = self._host()
+        return host and normal_name(home_name(self._task.settings, host))
 
     def _say(self, hello: _Hello | protocol.Refused) -> None:
         body = msgspec.msgpack.encode(hello)

@@ -26,6 +26,7 @@ from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
 from v2gpki.services.routing import Route
 from v2gpki.store.records import CertificateRecord, IntentRecord
+from v2gpki.wiring import tls
 from v2gpki.wiring.access import registrations_of
 from v2gpki.wiring.authority import CertificateAuthority
 from v2gpki.wiring.ocsp import ocsp_signers
@@ -47,14 +48,16 @@ CPS = "cps"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the workers of one server may ask: the names of its parts."""
+    """What the workers of one server may ask: the names of its parts, and the name that its own TLS certificate is
+    for, "" when this home issues none."""
 
     parts: frozenset[str]
+    tls_name: str = ""
 
     def allows(self, question: Question) -> bool:
         """Whether some part has reason to ask this."""
         if isinstance(question, protocol.SignCertificates):
-            return bool(self.parts & {"est", "pools"})
+            return bool(self.parts & {"est", "pools"}) or bool(self.tls_name)
         if isinstance(question, protocol.SignAnswer | protocol.SignAnswers | protocol.RenewOcspSigner):
             return "ocsp" in self.parts
         if isinstance(question, protocol.PublishCrl):
@@ -68,7 +71,13 @@ class Scope:
         keys are made here; the pools have contracts."""
         if role == ocsp_role:
             return False
-        return "est" in self.parts or role == CONTRACT
+        return "est" in self.parts or ("pools" in self.parts and role == CONTRACT)
+
+    def serves_as(self, intent: IntentRecord) -> bool:
+        """Whether it is a certificate for the server itself: a worker renews the one that it was given, with a key of
+        its own."""
+        wanted = (tls.EDITION, tls.ROLE, self.tls_name)
+        return bool(self.tls_name) and (intent.edition, intent.role, intent.identifier) == wanted
 
 
 class Keeper:
@@ -128,11 +137,13 @@ class Keeper:
                 facts={"intent": wanted.reference},
             )
         ca = self._ca
-        if not self._scope.issues(wanted.role, ca.catalogue.edition(wanted.edition).ocsp_role):
+        # What is signed has role and id of the intent, or is refused below.
+        itself = self._scope.serves_as(intent)
+        if not itself and not self._scope.issues(wanted.role, ca.catalogue.edition(wanted.edition).ocsp_role):
             raise protocol.refused(f"no part of this server issues {wanted.role} of {wanted.edition}")
         route = self._route(wanted)
-        # What is signed has role and id of the intent, or is refused below.
-        self._entitled.require(intent.caller, intent.role, intent.edition, intent.identifier, ca.clock.now())
+        if not itself:
+            self._entitled.require(intent.caller, intent.role, intent.edition, intent.identifier, ca.clock.now())
         identifier = parse(wanted.identifier_kind, wanted.identifier) if wanted.identifier_kind else None
         order = Order(
             route.profile,
