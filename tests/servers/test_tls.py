@@ -191,6 +191,35 @@ def test_the_plain_address_serves_the_plain_parts_only(server: Server) -> None:
 
 
 # -- client certificates -------------------------------------------------------------------------
+def test_the_plain_address_says_where_the_others_are(server: Server) -> None:
+    """What is nowhere has no such hint."""
+    with server.client(1) as plain:
+        for path, method in (
+            (ENROL, "POST"),
+            ("/.well-known/est/cacerts", "GET"),
+            ("/v1/root/rootCerts", "GET"),
+            ("/opnc/v1/rcp/rootcertificates", "GET"),
+            ("/oauth/token", "POST"),
+        ):
+            answer = plain.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "serving.no_such_path"), path
+            assert answer.json()["hint"].endswith(f"served with TLS alone, at {server.urls[0]}"), path
+        assert plain.post(ENROL).json()["hint"].startswith("EST enrolment:")
+        for path in ("/nothing", "/v1/nothing", "/.well-known/nothing", "/opnc"):
+            assert plain.get(path).json()["hint"] == ""
+
+
+@pytest.mark.parametrize(("name", "place"), [("", "https, port {}"), ("localhost", "https://localhost:{}")])
+def test_an_address_that_stands_for_all_is_named_by_what_clients_use(
+    home: Path, tmp_path: Path, name: str, place: str
+) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "home"))
+    settings = with_settings(listen=("https://0.0.0.0:0", "http://127.0.0.1:0"), tls=True, tls_name=name)
+    with serving(copy, settings, clock=v2gpki.FixedClock(NOW)) as server, server.client(1) as plain:
+        port = server.urls[0].rpartition(":")[2]
+        assert plain.post(ENROL).json()["hint"].endswith(f"alone, at {place.format(port)}")
+
+
 def enrol(server: Server, clients: Clients, certificate: Path | None, **more: str) -> httpx.Response:
     headers = {"content-type": "application/pkcs10"} | more
     with client(server, clients, certificate) as https:

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -176,7 +176,19 @@ class Worker:
             limits=limits,
             own=self._own(listener),
             log_requests=self._plan.settings.log == "requests",
+            elsewhere=[part for part in self.parts if not self._serves(listener, part)],
+            secured=self._secured_place(),
         )
+
+    def _secured_place(self) -> str:
+        """Where TLS is, for people; an address that stands for all is none that anybody can call."""
+        secured = next((listener for listener, _ in self._plan.bound if listener.tls), None)
+        if secured is None:
+            return ""
+        host = self._plan.settings.tls_name or secured.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened at
+            return f"https, port {secured.port}"
+        return replace(secured, host=host).url
 
     def _own(self, listener: Listener) -> Mapping[str, tuple[str, App]]:
         own = {

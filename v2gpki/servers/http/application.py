@@ -6,7 +6,7 @@ Raw applications (OCSP, CRLs, EST, health) stand in front of starlette, which ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
@@ -75,11 +75,14 @@ def build(
     limits: Limits,
     own: Mapping[str, tuple[str, App]],
     log_requests: bool = True,
+    elsewhere: Sequence[Part] = (),
+    secured: str = "",
 ) -> Front:
-    """Join parts. ``own`` are health, readiness and metrics: path -> (part, application)."""
+    """Join parts. ``own`` are health, readiness and metrics: path -> (part, application). ``elsewhere`` are parts that
+    have TLS alone, at ``secured``: whoever asks for their paths here is told so."""
     apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
-    handlers = {V2GPKIError: _refused, HTTPException: _http, Exception: _broken}
+    handlers = {V2GPKIError: _refused, HTTPException: _http(elsewhere, secured), Exception: _broken}
     rest = Starlette(routes=routes, exception_handlers=handlers)
     prompts = {path: _counted(part.name, prompt, tally) for part in parts for path, prompt in part.prompts}
     claims = [(part.name, claim) for part in parts for claim in part.claims]
@@ -138,18 +141,37 @@ async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG0
     return _response(V2GPKIError("internal.bug", "something in the service is broken"))
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    """What starlette itself refuses: no such path, another method."""
+def _http(elsewhere: Sequence[Part], secured: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers what starlette itself refuses: no such path, another method."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        titles = [part.title for part in elsewhere if _answers(part, request.scope)]
+        return _declined(request, error, f"{titles[0]}: served with TLS alone, at {secured}" if titles else "")
+
+    return answer
+
+
+def _declined(request: Request, error: Exception, hint: str) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         refusal = V2GPKIError("serving.wrong_method", f"{request.method} is not what this path takes")
     elif error.status_code == 404:
-        refusal = V2GPKIError("serving.no_such_path", "nothing is served at this path")
+        refusal = V2GPKIError("serving.no_such_path", "nothing is served at this path", hint=hint)
     else:
         return Response(error.detail, error.status_code, error.headers)
     response = _response(refusal)
     response.headers.update(error.headers or {})
     return response
+
+
+def _answers(part: Part, scope: Scope) -> bool:
+    """Whether the path of a request is one of the part's."""
+    path = scope["path"]
+    return (
+        any(path == segment or path.startswith(f"{segment}/") for segment, _ in part.apps)
+        or any(claim(path) is not None for claim in part.claims)
+        or any(route.matches(scope)[0] is not Match.NONE for route in part.routes)
+    )
 
 
 def _response(error: V2GPKIError) -> Response:
