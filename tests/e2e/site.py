@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -147,6 +148,16 @@ class Site:
     def log_lines(self) -> list[dict[str, object]]:
         """What was logged so far."""
         return [json.loads(line) for line in self.log.read_text("ascii").splitlines() if line.startswith("{")]
+
+    def logged(self, **expected: object) -> list[dict[str, object]]:
+        """The lines with these fields; waits for one, since an answer is sent before its line is written."""
+        ends = time.monotonic() + 20
+        while True:
+            found = [line for line in self.log_lines() if expected.items() <= line.items()]
+            if found:
+                return found
+            assert time.monotonic() < ends, (expected, self.log.read_text()[-2000:])
+            self.counted("v2gpki_events_total")
 
     def counted(self, pattern: str) -> float:
         """The sum of the metrics whose line begins so."""

@@ -9,8 +9,11 @@ import random
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -22,6 +25,7 @@ from tests.conftest import PASSPHRASE
 from tests.e2e.site import EMAID, ENROL, NAME, Prepared, Site, prepare, site
 from tests.servers.running import received
 from tests.services.est.desk import csr, key
+from v2gpki.servers.turned_away import EVERY
 
 WEBHOOKS = "/v1/webhook/endpoints"
 CCP = "/v1/ccp/signedContractData"
@@ -78,7 +82,8 @@ def test_an_ocsp_request_of_a_megabyte(server: Site) -> None:
         answer = client.post("/ocsp", content=(b"\x30" * 10_000 for _ in range(100)), headers=DER)
         assert answer.status_code == 413
         assert server.counted(r'v2gpki_http_requests_total\{part="ocsp",status="413"\}') == before + 4
-    assert [line["status"] for line in server.log_lines() if line.get("part") == "ocsp"][-1] == 413
+    told = server.logged(part="ocsp", status=413, code="serving.too_large")
+    assert len(told) == server.counted(r'v2gpki_events_total\{event="too_large"\}') == before + 4
 
 
 def test_ten_thousand_unknown_serials(server: Site) -> None:
@@ -149,6 +154,37 @@ def test_connections_that_never_ask(server: Site) -> None:
         for opened in slow:
             assert received(opened).startswith(b"HTTP/1.1 408 ")
     assert server.counted(r'v2gpki_events_total\{event="timed_out"\}') == before + 200
+    check_summed(server, "timed_out", before + 200)
+
+
+def check_summed(server: Site, event: str, count: float) -> None:
+    """The log tells of all of them, from where they came, and not with a line for each."""
+    ends = time.monotonic() + 30
+    while True:
+        told = server.logged(message="requests turned away", code=event)
+        if sum(int(str(line["count"])) for line in told) == count:
+            break
+        assert time.monotonic() < ends, (told, count)
+        server.counted("v2gpki_events_total")
+    assert {line["client"] for line in told} == {"127.0.0.1"}
+    assert {line["addresses"] for line in told} == {1}
+    moments = [datetime.fromisoformat(str(line["time"])) for line in told]
+    assert all(later - earlier > timedelta(seconds=EVERY - 1) for earlier, later in pairwise(moments))
+
+
+def test_heads_that_are_none_stand_in_the_log(server: Site) -> None:
+    """Fifty that are no HTTP, fifty that are too large: summed up, with nothing of what they said."""
+    metric = r'v2gpki_events_total\{event="bad_head"\}'
+    before = server.counted(metric)
+    secret = server.prepared.secrets["operator"].encode()
+    for number in range(100):
+        long = b"x" * 70_000 if number % 2 else b"\0"
+        with server.connect() as opened:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                opened.sendall(b"GET / HTTP/1.1\r\nauthorization: Bearer " + secret + b"\r\nx: " + long)
+            assert answers(received(opened)) in ([400], [])
+    assert server.counted(metric) == before + 100
+    check_summed(server, "bad_head", before + 100)
 
 
 # -- not HTTP ------------------------------------------------------------------------------------
@@ -447,6 +483,9 @@ def test_a_request_for_somebody_elses_id(server: Site, name: str) -> None:
     assert answer.status_code in (400, 403), answer.text
     assert answer.headers["content-type"].startswith("text/plain")
     assert issued(server.prepared) == before
+    [line] = server.logged(request_id=answer.headers["x-request-id"])
+    assert f"[{line['code']}]" in answer.text
+    assert (line["message"], line["part"], line["status"]) == ("request", "est", answer.status_code)
 
 
 def test_two_names_where_only_one_is_allowed(server: Site) -> None:
@@ -455,6 +494,46 @@ def test_two_names_where_only_one_is_allowed(server: Site) -> None:
         for names in ([NAME, "DE*8EO*E1"], ["DE*8EO*E1", NAME]):
             assert client.post(ENROL, content=csr(key(), names), headers=PKCS10).status_code in (400, 403)
     assert issued(server.prepared) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"client_secret": "v2gpki_0123456789abcdef_" + "A" * 43}, 401, "access.refused"),
+        ({"client_secret": ""}, 400, "invalid_request"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"scope": "everything"}, 400, "access.bad_scope"),
+    ],
+)
+def test_what_the_token_endpoint_refuses_is_named_in_the_log(
+    server: Site, changed: dict[str, str], status: int, code: str
+) -> None:
+    given = {"grant_type": "client_credentials", "client_id": "station"}
+    given |= {"client_secret": server.prepared.secrets["station"]} | changed
+    with server.client() as client:
+        answer = client.post("/oauth/token", data=given)
+    assert answer.status_code == status, answer.text
+    [line] = server.logged(request_id=answer.headers["x-request-id"])
+    assert (line["status"], line["code"], line["part"]) == (status, code, "oauth")
+    assert not given["client_secret"] or given["client_secret"][-20:] not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("POST", ENROL, "access.refused"),
+        ("GET", ENROL, "serving.wrong_method"),
+        ("GET", WEBHOOKS, "ecosystem.unauthenticated"),
+        ("GET", "/nowhere", "serving.no_such_path"),
+        ("PUT", "/crl/a.crl", "serving.wrong_method"),
+    ],
+)
+def test_who_shows_nothing_is_refused_with_a_code_in_the_log(server: Site, method: str, path: str, code: str) -> None:
+    with server.client() as client:
+        answer = client.request(method, path, content=csr(key(), NAME) if path == ENROL else b"")
+    [line] = server.logged(request_id=answer.headers["x-request-id"])
+    assert (line["status"], line["code"]) == (answer.status_code, code)
+    assert 401 <= answer.status_code <= 405
 
 
 # -- not that content ----------------------------------------------------------------------------
@@ -496,7 +575,10 @@ def test_a_webhook_to_a_private_address(server: Site, url: str) -> None:
         event = "mo.contract.created.sent.to.oem"
         answer = client.post(WEBHOOKS, json={"url": url, "enabledEvents": [event], "description": "a"})
         assert answer.status_code == 400, answer.text
-        assert "[webhook.private_address]" in answer.text or "[webhook.bad_url]" in answer.text, answer.text
+        [line] = server.logged(request_id=answer.headers["x-request-id"])
+        assert (line["status"], line["caller"]) == (400, "operator")
+        assert line["code"] in ("webhook.private_address", "webhook.bad_url")
+        assert f"[{line['code']}]" in answer.text, answer.text
         assert client.get(WEBHOOKS).json() == []
 
 

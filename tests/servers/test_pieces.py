@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from v2gpki.servers import listeners
 from v2gpki.servers.http.limits import MOST_ADDRESSES, Meter
 from v2gpki.servers.http.tally import BUCKETS, Tally
 from v2gpki.servers.listeners import Listener
+from v2gpki.servers.turned_away import TurnedAway
 from v2gpki.wiring import load_settings
 from v2gpki.wiring.serve_settings import ServeSettings
 
@@ -197,6 +199,34 @@ def test_workers_do_not_count_in_each_others_rows() -> None:
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     assert tally.ocsp_answers()["good"] == 2 * each
+
+
+# -- who is turned away --------------------------------------------------------------------------
+def test_who_is_turned_away_is_told_at_most_once_in_five_seconds() -> None:
+    """The first of a kind at the next look, the others summed up; a million of them are a few lines."""
+    stream, counted = io.StringIO(), Counter[str]()
+    turned = TurnedAway(lambda event: counted.update([event]))
+    with logging_to(stream):
+        turned.tell(1000.0)
+        for second in range(11):
+            for number in range(100):
+                turned.note("timed_out", f"192.0.2.{number % 3 + 1}")
+            turned.tell(1000.0 + second)
+        turned.note("bad_head", "192.0.2.9")
+        turned.tell(1011.0)
+        turned.note("timed_out", "")
+        turned.tell_all()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [(line["code"], line["count"], line["client"], line["addresses"]) for line in lines]
+    # At 1000, 1005 and 1010 s, and at the end what is left: 100 x (1 + 5 + 5) + 1.
+    assert told == [
+        ("timed_out", 100, "192.0.2.1", 3),
+        ("timed_out", 500, "192.0.2.1", 3),
+        ("timed_out", 500, "192.0.2.1", 3),
+        ("bad_head", 1, "192.0.2.9", 1),
+        ("timed_out", 1, "", 1),
+    ]
+    assert counted == {"timed_out": 1101, "bad_head": 1}
 
 
 # -- log lines -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from v2gpki.servers.crowd import Crowd
 from v2gpki.servers.http.front import Front
 from v2gpki.servers.http.part import Job
 from v2gpki.servers.protocol import Connection, Deadlines, with_deadlines
+from v2gpki.servers.turned_away import TurnedAway
 
 _LOG = logging.getLogger("v2gpki.serve")
 
@@ -64,16 +65,17 @@ class Process:
         conduct: Conduct,
         *,
         started: Callable[[], None] = lambda: None,
-        timed_out: Callable[[], None] = lambda: None,
+        turned_away: Callable[[str], None] = lambda _event: None,
         lifeline: int | None = None,
     ) -> None:
-        """``started`` is called when every door is open, ``timed_out`` for each connection that was too slow;
+        """``started`` is called when every door is open, ``turned_away`` for each connection that was too
+        slow (``timed_out``) or sent no head of a request (``bad_head``);
         ``lifeline`` is a pipe whose end means that the parent is gone."""
-        self._servers = [_DoorServer(door, conduct) for door in doors]
+        self._turned = TurnedAway(turned_away)
+        self._servers = [_DoorServer(door, conduct, self._turned) for door in doors]
         self._jobs = jobs
         self._conduct = conduct
         self._started = started
-        self._timed_out = timed_out
         self._lifeline = lifeline
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
@@ -112,6 +114,7 @@ class Process:
                 await asyncio.gather(*serving)
             finally:
                 opened.cancel()
+                self._turned.tell_all()
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
@@ -135,7 +138,8 @@ class Process:
             for server in self._servers:
                 for connection in list(server.server_state.connections):
                     if isinstance(connection, Connection) and connection.judge(now):
-                        self._timed_out()
+                        self._turned.note("timed_out", connection.address)
+            self._turned.tell(now)
 
     @contextmanager
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -161,13 +165,14 @@ class Process:
 class _DoorServer(Server):
     """uvicorn's server at one door of several: signals are the process's, and handshakes have a deadline."""
 
-    def __init__(self, door: Door, conduct: Conduct) -> None:
+    def __init__(self, door: Door, conduct: Conduct, turned: TurnedAway) -> None:
         config = uvicorn.Config(
             door.app,
             http=with_deadlines(
                 conduct.deadlines,
                 tls=door.context is not None,
                 find=door.app.prompt,
+                turned=turned,
                 crowd=Crowd(
                     most=conduct.max_connections, of_one=conduct.max_address_connections, proxies=conduct.proxies
                 ),

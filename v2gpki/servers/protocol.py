@@ -26,6 +26,7 @@ from v2gpki.servers.http.client_tls import extension_of
 from v2gpki.servers.http.exchange import Scope
 from v2gpki.servers.http.part import LATER, Prompt
 from v2gpki.servers.prompt import CLOSE, Heads
+from v2gpki.servers.turned_away import TurnedAway
 
 #: What is asked for when a server is full, and answered then too.
 _ALWAYS = (b"/healthz", b"/readyz")
@@ -57,6 +58,7 @@ class Connection(HttpToolsProtocol):
     deadlines = Deadlines()
     heads = Heads(lambda _scope: None)
     crowd = Crowd(most=1_000_000, of_one=1_000_000)
+    turned = TurnedAway()
 
     def __init__(
         self,
@@ -116,6 +118,17 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             return Work.ANSWERING
         return Work.IDLE if self._between() else Work.READING
+
+    @property
+    def address(self) -> str:
+        """The other end's address, "" when it is not known."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no head of a request, or too large a one."""
+        self.turned.note("bad_head", self.address)
+        super().send_400_response(msg)
 
     def drop(self) -> None:
         """End it at once; it counts no more."""
@@ -309,10 +322,13 @@ def with_deadlines(
     tls: bool,
     find: Callable[[Scope], Prompt | None] = lambda _scope: None,
     crowd: Crowd | None = None,
+    turned: TurnedAway | None = None,
 ) -> type[Connection]:
     """The class of one door's connections: these deadlines, ``find`` tells who answers a request at once, and
-    ``crowd`` how many there may be."""
+    ``crowd`` how many there may be, ``turned`` is told whom they refuse."""
     shared: dict[str, object] = {"deadlines": deadlines, "heads": Heads(find)}
     if crowd is not None:
         shared["crowd"] = crowd
+    if turned is not None:
+        shared["turned"] = turned
     return type("Connection", (SecureConnection if tls else Connection,), shared)

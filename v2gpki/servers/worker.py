@@ -153,7 +153,7 @@ class Worker:
             ],
             conduct,
             started=started,
-            timed_out=lambda: plan.tally.event("timed_out"),
+            turned_away=plan.tally.event,
             lifeline=lifeline,
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.client_tls import client_certificate
-from v2gpki.servers.http.exchange import Scope
+from v2gpki.servers.http.exchange import Scope, note
 from v2gpki.servers.http.limits import Meter
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class AccessResolver:
                 facts={"retry_after": wait},
             ) from refusal
         self._tally.event("credential_refused")
+        note(scope, refusal.code)
         state = scope.get("state") or {}
         _LOG.warning(
             "credential refused",

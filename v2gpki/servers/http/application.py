@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.http.exchange import Receive, Scope, Send
+from v2gpki.servers.http.exchange import Receive, Scope, Send, note
 from v2gpki.servers.http.front import Front, Limits
 from v2gpki.servers.http.part import LATER, App, Later, Part, Prompt, When
 from v2gpki.servers.http.problem import problem_body, problem_headers
@@ -131,8 +131,9 @@ class _OfPart(BaseRoute):
         await self._route.handle(scope, receive, send)
 
 
-async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, V2GPKIError)
+    note(request.scope, error.code)
     return _response(error)
 
 
@@ -158,7 +159,9 @@ def _declined(request: Request, error: Exception, hint: str) -> Response:
     elif error.status_code == 404:
         refusal = V2GPKIError("serving.no_such_path", "nothing is served at this path", hint=hint)
     else:
+        note(request.scope, "bad_request")
         return Response(error.detail, error.status_code, error.headers)
+    note(request.scope, refusal.code)
     response = _response(refusal)
     response.headers.update(error.headers or {})
     return response

@@ -63,7 +63,7 @@ class CrlApp:
         try:
             await self._exchange(scope, send)
         except Refusal as refusal:
-            await refuse(send, refusal)
+            await refuse(scope, send, refusal)
 
     async def upkeep(self) -> None:
         """Publish what is due until cancelled; of several processes one does."""

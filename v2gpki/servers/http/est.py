@@ -29,7 +29,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.access import Identity, Resolver
 from v2gpki.servers.http.client_tls import client_certificate, tls_unique
 from v2gpki.servers.http.est_body import check_media_type, request_octets
-from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, header, refuse, respond
+from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, header, note, refuse, respond
 from v2gpki.servers.http.part import App
 from v2gpki.services.est import OPERATIONS, SHAPES, Enrolled, EnrolRequest, EstService, ServerKey, Shape, Target
 from v2gpki.services.est.paths import QUERY_EDITION, QUERY_FAMILY, QUERY_LABEL
@@ -111,9 +111,10 @@ class EstRoute(BaseRoute):
                 raise Refusal(404, "this is no path of EST")
             response = await self._answer(asked, scope, receive)
         except V2GPKIError as refusal:
+            note(scope, refusal.code)
             response = self._refusal(refusal)
         except Refusal as refusal:
-            await refuse(send, refusal)
+            await refuse(scope, send, refusal)
             return
         except Gone:
             return
@@ -137,6 +138,7 @@ class EstRoute(BaseRoute):
         method, shown = OPERATIONS[operation], str(scope["method"])
         if shown not in ((method, "HEAD") if method == "GET" else (method,)):
             headers = {"Allow": "GET, HEAD" if method == "GET" else method}
+            note(scope, "serving.wrong_method")
             return _text(405, f"{operation} takes {method}, not {shown[:20]}", headers)
         if operation == "fullcmc":
             raise V2GPKIError("est.not_implemented", "full CMC is not served here", hint="use simpleenroll")
@@ -161,6 +163,7 @@ class EstRoute(BaseRoute):
         identity = await self._resolver(scope)
         current = client_certificate(scope)
         if identity is None and not (operation == "simplereenroll" and current is not None):
+            note(scope, "access.refused")
             return self._unauthenticated()
         if identity is not None and not identity.has(self._scope):
             raise V2GPKIError(

@@ -28,6 +28,16 @@ _CLOSE: Headers = [(b"connection", b"close")]
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
+#: What refusals of HTTP itself are called in the log.
+_CODES = {
+    404: "serving.no_such_path",
+    405: "serving.wrong_method",
+    408: "timed_out",
+    413: "serving.too_large",
+    414: "serving.too_large",
+}
+
+
 class Refusal(Exception):  # noqa: N818  # it is an answer, not an error of ours
     """Ends the exchange with an HTTP status and a line of text."""
 
@@ -36,6 +46,11 @@ class Refusal(Exception):  # noqa: N818  # it is an answer, not an error of ours
         self.status = status
         self.text = text
         self.headers = headers or []
+
+    @property
+    def code(self) -> str:
+        """What the log calls it."""
+        return _CODES.get(self.status, "bad_request")
 
 
 class Gone(Exception):  # noqa: N818  # nobody is left to tell
@@ -126,8 +141,14 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes, *, bod
     await send({"type": "http.response.body", "body": b"" if bodiless or status == 304 else body})
 
 
-async def refuse(send: Send, refusal: Refusal) -> None:
+def note(scope: Scope, code: str) -> None:
+    """Have the access line of a request name why it was refused; what was noted first stays."""
+    scope.setdefault("state", {}).setdefault("code", code)
+
+
+async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     """Send a refusal as text."""
+    note(scope, refusal.code)
     headers = [_TEXT, (b"cache-control", b"no-store"), *refusal.headers]
     await respond(send, refusal.status, headers, f"{refusal.text}\n".encode())
 

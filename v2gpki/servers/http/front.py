@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, respond
+from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, note, respond
 from v2gpki.servers.http.limits import Meter
 from v2gpki.servers.http.part import App, Claim, Prompt
 from v2gpki.servers.http.problem import problem_body, problem_headers
@@ -89,6 +89,7 @@ class Front:
             if status == 0:
                 status = message["status"]
                 if status == 413:
+                    self.tally.event("too_large")
                     message["headers"] = _staying(message["headers"])
             await send(message)
 
@@ -144,6 +145,7 @@ class _Exchange:
             self._judge()
             await app(scope, self.receive, self.send)
         except V2GPKIError as refusal:
+            note(scope, refusal.code)
             if refusal.outcome.http >= 500:
                 _LOG.error("%s", refusal, extra={"code": refusal.code, "request_id": self._id.decode("ascii")})
             await self._answer(refusal)
@@ -171,7 +173,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = [*message.get("headers", ()), (REQUEST_ID, self._id)]
-            message["headers"] = _staying(headers) if self._status == 413 else headers
+            if self._status == 413:
+                self._front.tally.event("too_large")
+                headers = _staying(headers)
+            message["headers"] = headers
         await self._send(message)
         self._done = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -196,7 +201,6 @@ class _Exchange:
                 )
 
     def _too_large(self) -> V2GPKIError:
-        self._front.tally.event("too_large")
         limit = self._front.limits.body
         return V2GPKIError(
             "serving.too_large",
@@ -224,7 +228,7 @@ class _Exchange:
 
 
 def log_request(scope: Scope, part: str, status: int, seconds: float) -> None:
-    """One line about a request: nothing of its query, headers and body."""
+    """One line about a request: nothing of its query, headers and body; of a refused one the reason's code."""
     client = scope.get("client") or ("", 0)
     state = scope.get("state") or {}
     _ACCESS.info(
@@ -238,6 +242,7 @@ def log_request(scope: Scope, part: str, status: int, seconds: float) -> None:
             "milliseconds": round(seconds * 1000, 3),
             "client": client[0],
             "caller": state.get("caller", ""),
+            "code": state.get("code", "") if status >= 400 else "",
         },
     )
 

@@ -79,5 +79,5 @@ def wrong_with(check: Callable[[], object]) -> str:
 async def _reads(scope: Scope, send: Send) -> bool:
     if scope["method"] in ("GET", "HEAD"):
         return True
-    await refuse(send, Refusal(405, "this is only read", _READ))
+    await refuse(scope, send, Refusal(405, "this is only read", _READ))
     return False

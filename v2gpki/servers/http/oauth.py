@@ -19,7 +19,7 @@ from starlette.routing import Route
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.access import address_of, basic
 from v2gpki.servers.http.application import Executor
-from v2gpki.servers.http.exchange import Gone, Refusal, body_of
+from v2gpki.servers.http.exchange import Gone, Refusal, body_of, note
 from v2gpki.servers.http.limits import Meter
 from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.tally import Tally
@@ -60,6 +60,7 @@ class TokenEndpoint:
         try:
             return await self._answer(request)
         except Refusal as refusal:
+            note(request.scope, refusal.code)
             return _refusal(refusal.status, "invalid_request", refusal.text)
         except Gone:
             return Response(status_code=400)
@@ -69,14 +70,17 @@ class TokenEndpoint:
         try:
             given = _fields(request, body)
         except ValueError as problem:
+            note(request.scope, "invalid_request")
             return _refusal(400, "invalid_request", str(problem))
         return await self._exchange(request, given)
 
     async def _exchange(self, request: Request, given: Mapping[str, str]) -> Response:
         if given.get("grant_type") != "client_credentials":
             named = "unsupported_grant_type" if given.get("grant_type") else "invalid_request"
+            note(request.scope, named)
             return _refusal(400, named, "grant_type must be client_credentials")
         if not given.get("client_id") or not given.get("client_secret"):
+            note(request.scope, "invalid_request")
             return _refusal(400, "invalid_request", "client_id and client_secret are needed")
         try:
             exchanged = await self._executor.call(
@@ -90,6 +94,7 @@ class TokenEndpoint:
             name = _NAMES.get(problem.code)
             if name is None:
                 raise
+            note(request.scope, problem.code)
             if name == "invalid_client":
                 # After the look at the credential: others may share the address with who guesses.
                 wait = self._failures.wait(address_of(request.scope))

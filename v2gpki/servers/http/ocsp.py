@@ -106,7 +106,7 @@ class OcspApp:
                 else:
                     await self._other(scope, send)
             except Refusal as refusal:
-                await refuse(send, refusal)
+                await refuse(scope, send, refusal)
             except Gone:
                 return
 

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from v2gpki.errors import EXIT_BUG, EXIT_ENVIRONMENT, V2GPKIError
 from v2gpki.servers.http.access import Identity, Resolver
 from v2gpki.servers.http.application import Executor
-from v2gpki.servers.http.exchange import Gone, Refusal, body_of
+from v2gpki.servers.http.exchange import Gone, Refusal, body_of, note
 from v2gpki.servers.http.fields import Fields, Json, read_object
 from v2gpki.services.ecosystem import Party, Role
 
@@ -157,12 +157,15 @@ class _Endpoint:
             call = await self._call(request)
             reply = await self._executor.call(self._operation.function, call)
         except V2GPKIError as refusal:
+            note(request.scope, refusal.code)
             return self._refused(refusal, trace)
         except Refusal as refusal:
+            note(request.scope, refusal.code)
             return _answer(refusal.status, {"errorMessages": [refusal.text], _TRACE: trace})
         except Gone:
             return Response(status_code=400)
         if reply.refusal is not None:
+            note(request.scope, reply.refusal.code)
             return self._refused(reply.refusal, trace, reply.value)
         return _answer(reply.status, reply.value)
 

@@ -22,7 +22,10 @@ OCSP_STATUSES = (
     *("good", "revoked", "unknown", "malformedRequest", "internalError", "tryLater", "sigRequired", "unauthorized"),
 )
 #: What became of credentials, and of requests that were turned away unread.
-EVENTS = ("authenticated", "credential_refused", "rate_limited", "too_large", "timed_out", "tokens_issued", "failed")
+EVENTS = (
+    *("authenticated", "credential_refused", "rate_limited", "too_large", "timed_out", "bad_head"),
+    *("tokens_issued", "failed"),
+)
 
 _DOUBLE = 8
 
