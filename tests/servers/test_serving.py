@@ -335,7 +335,7 @@ class Own:
         conduct = conduct or Conduct(Deadlines(request=2, write=1), grace_seconds=10)
         self.lost = threading.Event()
         doors = [Door(self.socket, front)]
-        self.process = Process(doors, [], conduct, started=self.opened.set, timed_out=self.lost.set)
+        self.process = Process(doors, [], conduct, started=self.opened.set, turned_away=lambda _event: self.lost.set())
 
     def __enter__(self) -> Own:
         self._run = running(self.process.run, self.opened, self.process.stop, self.log)
