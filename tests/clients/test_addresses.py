@@ -76,6 +76,13 @@ def test_a_password_in_an_address_is_not_shown() -> None:
     assert "secret" not in caught.value.message + str(caught.value.facts)
 
 
+def test_a_password_in_an_address_does_not_travel_unprotected() -> None:
+    with pytest.raises(V2GPKIError) as caught:
+        EXCHANGE.send("GET", "http://me:secret@provider.test/path")
+    assert caught.value.code == "client.plain_credentials"
+    assert "secret" not in caught.value.message + str(caught.value.facts)
+
+
 def minted(url: str) -> tuple[bytes, bytes]:
     """A certificate whose AIA has this address, and its issuer."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -112,9 +112,10 @@ def test_an_unknown_edition_is_an_error(world: World) -> None:
 def test_a_retired_root_stays_an_anchor_a_revoked_one_does_not(world: World, state: str, expected: int) -> None:
     assert len(world.roots.trusted("oem-root", "iso15118-2")) == 1
     event = AuditEvent("authority", "test", "", {})
-    authority = world.ca.authority("iso2-oem-root").id
-    world.ca.store.set_authority_state(authority, "retired" if state == "retired" else "revoked", event, AT)
+    authority = world.ca.authority("iso2-oem-root")
+    world.ca.store.set_authority_state(authority.id, "retired" if state == "retired" else "revoked", event, AT)
     assert len(world.roots.trusted("oem-root", "iso15118-2")) == expected
+    assert world.roots.standing(authority.der) == ("trusted" if expected else "", "")
 
 
 def test_the_policy_may_leave_retired_roots_out(iso2: v2gpki.CertificateAuthority) -> None:

@@ -197,6 +197,14 @@ def test_a_root_that_was_trusted_by_the_list_before_is_known(
     assert pool.standing(root.der) == ("trusted", "trust list 4 of Acme")
 
 
+def test_an_own_root_is_known(iso2: CertificateAuthority) -> None:
+    found, pool = listed(iso2), iso2.plug_and_charge.roots
+    done = import_list(found, pool, at=BIRTH, caller="test")
+    assert (done.added, done.unchanged) == ((), found.content.roots)
+    assert len(done.unchanged) > 2
+    assert pool.standing(iso2.authority("iso2-mo-sub-ca-1").der) == ("", "")
+
+
 def test_an_older_list_is_refused_without_being_told_of_the_newer_one(
     iso2: CertificateAuthority, everything: CertificateAuthority
 ) -> None:

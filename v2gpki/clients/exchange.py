@@ -104,7 +104,7 @@ class Exchange(Closing):
         request = self._client.build_request(
             method, url, params=dict(params) if params else None, content=content, headers=dict(headers or {})
         )
-        if secret or self._secret or _credentials(headers):
+        if secret or self._secret or _credentials(headers) or request.url.userinfo:
             self._require_protected(request.url)
         waited, renewed, attempt = 0.0, False, 0
         while True:

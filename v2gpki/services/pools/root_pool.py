@@ -222,9 +222,13 @@ class RootPool:
     # -- lists of others -----------------------------------------------------------------------
 
     def standing(self, der: bytes) -> tuple[str, str]:
-        """What was decided about a certificate (DER) and the comment with it; ("", "") when nobody decided."""
+        """What was decided about a certificate (DER) and the comment with it; ("", "") when nobody decided. An own
+        root is trusted without a decision."""
         row = self._store.pools.root(sha256(der).digest())
-        return ("", "") if row is None else (row.decision, row.comment)
+        if row is not None:
+            return row.decision, row.comment
+        own = any(root.der == der and root.state in self._policy.own_states for root in self._own())
+        return ("trusted" if own else ""), ""
 
     def imported(self, issuer: str) -> tuple[int, str]:
         """Number and SHA-256 (hex) of the list of this issuer that was imported last; (0, "") when none was."""
