@@ -15,10 +15,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 
 import v2gpki
 from v2gpki.cli import run
@@ -140,6 +142,26 @@ def test_without_a_passphrase_it_serves_what_needs_none(
         assert httpx.get(f"{served.url}/healthz").status_code == 200
         assert httpx.get(f"{served.url}/readyz").json()["checks"]["keys"] == "home.locked"
         assert served.end()[0] == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--one-process",)], ids=["signing-process", "one-process"])
+def test_all_settings_of_another_file_are_taken_not_those_of_serve_alone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    """The passphrase is found by them, and CRLs hold as long as they say; the home's own file is not looked at."""
+    monkeypatch.delenv("V2GPKI_PASSPHRASE")
+    (home / "v2gpki.toml").write_text('crl_days = 3\npassphrase_file = "nowhere"\n')
+    secret = tmp_path / "passphrase"
+    secret.write_text(PASSPHRASE)
+    secret.chmod(0o600)
+    (tmp_path / "other.toml").write_text(f'crl_days = 21\npassphrase_file = "{secret}"\n[serve]\nparts = ["crl"]\n')
+    with program("--config", "other.toml", *more, cwd=tmp_path) as served:
+        answer = httpx.get(f"{served.url}/crl/iso2-v2g-root.crl")
+        assert answer.status_code == 200
+        crl = x509.load_der_x509_crl(answer.content)
+        assert crl.next_update_utc is not None
+        # The profile may set thisUpdate back by minutes; another file's days would differ by days.
+        assert round((crl.next_update_utc - crl.last_update_utc) / timedelta(days=1)) == 21
 
 
 @pytest.mark.parametrize(

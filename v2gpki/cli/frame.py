@@ -45,6 +45,8 @@ class Frame:
     passphrase_file: Path | None = None
     debug: bool = False
     warnings: list[str] = field(default_factory=list)
+    #: Read instead of the settings in the home.
+    given_settings: Path | None = None
 
     @property
     def home_folder(self) -> Path:
@@ -52,6 +54,13 @@ class Frame:
         from v2gpki import wiring
 
         return wiring.home_folder(self.home)
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings: ``--config`` of the command that has it, else those in the home. It need not exist."""
+        from v2gpki import wiring
+
+        return self.given_settings or self.home_folder / wiring.SETTINGS_FILE
 
     @property
     def profiles(self) -> tuple[Path, ...]:
@@ -88,7 +97,7 @@ class Frame:
         from v2gpki.cli import passphrase
 
         folder = self.home_folder
-        named = wiring.load_settings(folder / wiring.SETTINGS_FILE).passphrase_file
+        named = wiring.load_settings(self.settings_file).passphrase_file
         configured = folder / Path(named).expanduser() if named else None
         return passphrase.of_home(self.passphrase_file, configured=configured, confirm=confirm, warn=self.warn)
 

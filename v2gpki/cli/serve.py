@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--config", type=_FILE, metavar="FILE", help="Settings (default: v2gpki.toml in the home).")
+@click.option("--config", type=_FILE, metavar="FILE", help="All settings (default: v2gpki.toml in the home).")
 @click.option("--ocsp", is_flag=True, help="Serve OCSP, at /ocsp.")
 @click.option("--crl", is_flag=True, help="Serve CRLs, at /crl/<authority>.crl.")
 @click.option("--est", is_flag=True, help="Serve EST enrolment, for those with a token.")
@@ -87,7 +87,8 @@ def serve(
             hint="correct --config; without it v2gpki.toml in the home is read, if it is there",
             facts={"file": str(config)},
         )
-    settings = wiring.load_settings(config or frame.home_folder / wiring.SETTINGS_FILE).serve
+    frame.given_settings = config
+    settings = wiring.load_settings(frame.settings_file).serve
     given: dict[str, object] = {
         "listen": listen,
         "parts": tuple(name for name, wanted in chosen.items() if wanted),
@@ -130,7 +131,12 @@ class _Run:
 
         frame = self.frame
         return wiring.open_authority(
-            frame.home_folder, passphrase=passphrase, profiles=frame.profiles, caller=caller(), signing=signing
+            frame.home_folder,
+            passphrase=passphrase,
+            profiles=frame.profiles,
+            caller=caller(),
+            signing=signing,
+            settings_file=frame.settings_file,
         )
 
     def serve(self, open_home: Callable[[], CertificateAuthority], identity: Identity | None = None) -> None:

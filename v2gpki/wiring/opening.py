@@ -32,13 +32,15 @@ def open_authority(
     clock: Clock | None = None,
     caller: str = "",
     signing: RemoteSigning | None = None,
+    settings_file: str | Path | None = None,
 ) -> CertificateAuthority:
     """Open a home, or create it with ``create``.
 
     ``home`` None is ``V2GPKI_HOME`` or the default folder. ``passphrase`` (or a function that asks for it)
     unlocks the private keys; without it the home can only be read. ``profiles`` are folders of own profiles,
     ``clock`` defaults to the machine's, ``caller`` is the name in the audit log (default: the user's). ``signing``
-    signs where another process has the keys; no passphrase is given then.
+    signs where another process has the keys; no passphrase is given then. ``settings_file`` is read instead of
+    ``v2gpki.toml`` in the home.
 
     Raises ``home.missing``, ``home.unwritable``, ``key.wrong_passphrase``, ``store.damaged``, ``store.newer_home``,
     ``settings.*``, ``profile.*``.
@@ -48,7 +50,7 @@ def open_authority(
     new = not database.exists()
     if not create:
         require_home(folder)
-    settings = load_settings(folder / SETTINGS_FILE)
+    settings = load_settings(folder / SETTINGS_FILE if settings_file is None else Path(settings_file))
     secret = passphrase() if callable(passphrase) else passphrase
     if create:
         # Only now: a person who turns away at the prompt leaves nothing behind.
