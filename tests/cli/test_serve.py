@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -156,7 +157,10 @@ def test_all_settings_of_another_file_are_taken_not_those_of_serve_alone(
     secret.chmod(0o600)
     (tmp_path / "other.toml").write_text(f'crl_days = 21\npassphrase_file = "{secret}"\n[serve]\nparts = ["crl"]\n')
     with program("--config", "other.toml", *more, cwd=tmp_path) as served:
-        answer = httpx.get(f"{served.url}/crl/iso2-v2g-root.crl")
+        # The first lists are published while it serves already.
+        ends = time.monotonic() + 30
+        while (answer := httpx.get(f"{served.url}/crl/iso2-v2g-root.crl")).status_code == 404:
+            assert time.monotonic() < ends
         assert answer.status_code == 200
         crl = x509.load_der_x509_crl(answer.content)
         assert crl.next_update_utc is not None

@@ -21,6 +21,7 @@ from v2gpki.servers.http.exchange import (
     Scope,
     Send,
     http_date,
+    note,
     path_below,
     refuse,
     respond,
@@ -85,6 +86,7 @@ class CrlApp:
             found = self._crl(name.removesuffix(_SUFFIX)) if name.endswith(_SUFFIX) else None
         except V2GPKIError as problem:
             _LOG.error("a CRL could not be read: %s", problem)
+            note(scope, problem.code)
             raise Refusal(problem.outcome.http, "the CRL cannot be read now") from problem
         if found is None:
             raise Refusal(404, "there is no such CRL")
