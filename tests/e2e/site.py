@@ -121,6 +121,7 @@ class Site:
     process: subprocess.Popen[bytes]
     urls: tuple[str, ...]
     log: Path
+    #: What its certificate is for.
     tls_name: str = "127.0.0.1"
 
     @property
@@ -134,7 +135,8 @@ class Site:
         if certificate:
             context.load_cert_chain(self.prepared.folder / f"{certificate}.pem")
         headers = {"authorization": f"Bearer {self.prepared.secrets[token]}"} if token else {}
-        return httpx.Client(base_url=self.urls[1], verify=context, headers=headers, timeout=30)
+        base = self.urls[1].replace("127.0.0.1", self.tls_name)
+        return httpx.Client(base_url=base, verify=context, headers=headers, timeout=30)
 
     def connect(self, *, tls: bool = False) -> socket.socket:
         """A raw connection; with ``tls`` to that address, but without a handshake."""
@@ -211,7 +213,8 @@ def site(prepared: Prepared, **environment: str) -> Iterator[Site]:
         first = process.stdout.readline()
         assert first, log.read_text()
         told = json.loads(ready.read_text())
-        yield Site(prepared, process, tuple(one["url"] for one in told["listeners"]), log)
+        name = environment.get("V2GPKI_SERVE_TLS_NAME", "127.0.0.1")
+        yield Site(prepared, process, tuple(one["url"] for one in told["listeners"]), log, name)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert not ready.exists()
