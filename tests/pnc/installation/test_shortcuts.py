@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as struct_replace
 
 from tests.chains import mint
 from tests.pnc.installation.parties import made, parties_2
@@ -20,7 +23,7 @@ from v2gpki.pnc.installation.answers import kept, readdressed, respond
 from v2gpki.pnc.installation.contract import SignedContract, elements_2, sign_contract
 from v2gpki.pnc.installation.holes import Holes
 from v2gpki.pnc.installation.outline import confirms
-from v2gpki.pnc.installation.signing import NAMES, Elements2, fragments_2, sign_2
+from v2gpki.pnc.installation.signing import NAMES, Elements2, fragments_2, sign_2, signature_2
 from v2gpki.pnc.signature import sign
 
 _EMAIDS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", min_size=14, max_size=15)
@@ -76,6 +79,50 @@ def test_the_signature_is_that_of_the_general_way_but_for_its_random_value() -> 
     ours = sign_2(parts, who.cps.signer)
     assert ours.SignedInfo == general.SignedInfo
     assert len(ours.SignatureValue.value) == 64
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.binary(min_size=1, max_size=800), min_size=1, max_size=5),
+    st.lists(st.binary(min_size=1, max_size=800), min_size=1, max_size=5),
+    st.binary(min_size=1, max_size=48),
+    st.binary(min_size=1, max_size=65),
+    _EMAIDS | st.just("ÄÖÜÄÖÜÄÖÜÄÖÜÄÖ"),
+    st.binary(min_size=64, max_size=64),
+)
+def test_a_kept_answer_is_that_of_the_codec(
+    chain: list[bytes], cps: list[bytes], key: bytes, point: bytes, emaid: str, value: bytes
+) -> None:
+    signed = _signed()
+    parts = elements(tuple(chain), key, point, emaid)
+    digests = [sha256(octets).digest() for octets in fragments_2(parts)]
+    for _ in range(2):  # the first of its sizes, and one that finds the holes made
+        other = replace(signed, elements=parts, cps_chain=tuple(cps), signature=signature_2(digests, value))
+        assert kept(other) == respond(other, session_id=bytes(8))
+        value = value[::-1]
+
+
+def test_a_kept_answer_keeps_what_is_unusual_in_its_signature() -> None:
+    signed = _signed()
+    signature, parts = signed.signature, signed.elements
+    assert isinstance(parts, tuple)
+    info = signature.SignedInfo
+    unusual = [
+        replace(signed, signature=struct_replace(signature, Id="x")),
+        replace(signed, signature=struct_replace(signature, SignedInfo=struct_replace(info, Id="x"))),
+        replace(
+            signed,
+            signature=struct_replace(signature, SignedInfo=struct_replace(info, Reference=info.Reference[::-1])),
+        ),
+        replace(
+            signed,
+            signature=struct_replace(signature, SignedInfo=struct_replace(info, Reference=info.Reference[:3])),
+        ),
+        replace(signed, elements=(struct_replace(parts[0], Id="other"), *parts[1:])),
+    ]
+    usual = kept(signed)
+    for one in unusual:
+        assert kept(one) == respond(one, session_id=bytes(8)) != usual
 
 
 @given(st.binary(min_size=8, max_size=8))

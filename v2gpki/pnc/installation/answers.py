@@ -7,8 +7,9 @@ Clauses: ISO 15118-2 8.4.3.10.2, 8.4.3.11.2, [V2G2-696], [V2G2-928]; ISO 15118-2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias, get_args
 
 from v2gpki.errors import V2GPKIError
@@ -19,9 +20,10 @@ from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation.codes import delivers
 from v2gpki.pnc.installation.contract import SignedContract
+from v2gpki.pnc.installation.holes import Holes
 from v2gpki.pnc.installation.model import ACTIONS, Action
 from v2gpki.pnc.installation.requests import header_20
-from v2gpki.pnc.installation.signing import IDS, Elements2
+from v2gpki.pnc.installation.signing import IDS, Elements2, digests_2, elements_with_ids, signature_2
 
 Processing: TypeAlias = Literal["Finished", "Ongoing", "Ongoing_WaitingForCustomerInteraction"]
 
@@ -126,7 +128,34 @@ def wait(*, edition: Edition, session_id: bytes, timestamp: datetime) -> bytes:
 def kept(signed: SignedContract) -> bytes:
     """A CertificateInstallationRes (EXI) with these elements, session id 0 (-20: time 0): the form in which signed
     contract data are kept; `signed_contract` reads it."""
-    return respond(signed, session_id=bytes(8), timestamp=_EPOCH)
+    digests = digests_2(signed.signature, signed.elements) if isinstance(signed.elements, tuple) else None
+    if digests is None or not isinstance(signed.elements, tuple) or not signed.elements[3].value.isascii():
+        return respond(signed, session_id=bytes(8), timestamp=_EPOCH)
+    chain, key, point, emaid = signed.elements
+    above = chain.SubCertificates
+    values = (
+        *digests,
+        signed.signature.SignatureValue.value,
+        chain.Certificate,
+        key.value,
+        point.value,
+        emaid.value.encode("ascii"),
+    )
+    sizes = tuple(map(len, values))
+    return _kept_2(signed.cps_chain, () if above is None else above.Certificate, sizes).fill(*values)
+
+
+@lru_cache(maxsize=64)
+def _kept_2(cps_chain: tuple[bytes, ...], above: tuple[bytes, ...], sizes: tuple[int, ...]) -> Holes:
+    """What all kept answers have in common that this house signs with one CPS, below the same Sub-CAs."""
+
+    def encode(values: Sequence[bytes]) -> bytes:
+        *digests, value, leaf, key, point, emaid = values
+        elements = elements_with_ids((leaf, *above), key, point, emaid.decode("ascii"))
+        body = _body_2("install", "OK", _chain_2(cps_chain), elements, None)
+        return _message_2(body, bytes(8), signature_2(digests, value))
+
+    return Holes(sizes, encode)
 
 
 def readdressed(answer: bytes, session_id: bytes) -> bytes | None:

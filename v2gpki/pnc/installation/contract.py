@@ -18,7 +18,7 @@ from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import SUITES, PrivateKey, PublicKey, load_public_key, spki_of, suite_of
-from v2gpki.messages import codec, iso2, iso20_common
+from v2gpki.messages import codec, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc import envelope
@@ -27,7 +27,7 @@ from v2gpki.pnc.envelope import Curve, Sealed
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.model import ContractData
 from v2gpki.pnc.installation.outline import confirms
-from v2gpki.pnc.installation.signing import IDS, NAMES, Elements2, sign_2
+from v2gpki.pnc.installation.signing import NAMES, Elements2, elements_with_ids, sign_2
 from v2gpki.pnc.signature import sign
 
 _CURVES: dict[tuple[Edition, str], Curve] = {
@@ -163,13 +163,7 @@ def sign_contract(
 
 def elements_2(data: ContractData) -> Elements2:
     """The four elements of ISO 15118-2 with their Ids."""
-    above = iso2.SubCertificatesType(Certificate=data.chain[1:]) if len(data.chain) > 1 else None
-    return (
-        iso2.CertificateChainType(Id=IDS[0], Certificate=data.chain[0], SubCertificates=above),
-        iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=data.sealed.encrypted_key),
-        iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=data.sealed.dh_public_key),
-        iso2.EMAIDType(Id=IDS[3], value=data.emaid),
-    )
+    return elements_with_ids(data.chain, data.sealed.encrypted_key, data.sealed.dh_public_key, data.emaid)
 
 
 def element_20(data: ContractData) -> iso20_common.SignedInstallationData:
