@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +18,9 @@ from tests.chains import mint
 from tests.pnc.installation.parties import made, parties_2
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
-from v2gpki.messages import codec, iso2
+from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
+from v2gpki.messages.xmldsig import Signature, SignatureValue
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.answers import kept, readdressed, respond
 from v2gpki.pnc.installation.contract import SignedContract, elements_2, sign_contract
@@ -123,6 +126,48 @@ def test_a_kept_answer_keeps_what_is_unusual_in_its_signature() -> None:
     usual = kept(signed)
     for one in unusual:
         assert kept(one) == respond(one, session_id=bytes(8)) != usual
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.binary(min_size=1, max_size=1600), min_size=2, max_size=4),
+    st.lists(st.binary(min_size=1, max_size=1600), min_size=2, max_size=4),
+    st.binary(min_size=94, max_size=94),
+    st.binary(min_size=133, max_size=133),
+    st.binary(min_size=132, max_size=132),
+    st.sampled_from([("id1", "SECP521"), ("another", "SECP521"), ("id1", "X448")]),
+)
+def test_a_kept_answer_of_20_is_that_of_the_codec(
+    chain: list[bytes],
+    cps: list[bytes],
+    key: bytes,
+    point: bytes,
+    value: bytes,
+    named: tuple[str, Literal["SECP521", "X448"]],
+) -> None:
+    element = iso20_common.SignedInstallationData(
+        Id=named[0],
+        ContractCertificateChain=iso20_common.ContractCertificateChainType(
+            Certificate=chain[0], SubCertificates=iso20_common.SubCertificatesType(Certificate=tuple(chain[1:]))
+        ),
+        ECDHCurve=named[1],
+        DHPublicKey=point,
+        SECP521_EncryptedPrivateKey=key,
+    )
+    info = _signed().signature.SignedInfo
+    for uri, signature_id in (("#id1", None), ("#x", "y")):
+        reference = struct_replace(info.Reference[0], URI=uri, DigestValue=sha256(value).digest() * 2)
+        signature = Signature(
+            Id=signature_id,
+            SignedInfo=struct_replace(info, Reference=(reference,)),
+            SignatureValue=SignatureValue(value=value),
+        )
+        other = replace(
+            _signed(), edition="iso15118-20", elements=element, cps_chain=tuple(cps), signature=signature
+        )
+        again = struct_replace(signature, SignatureValue=SignatureValue(value=value[::-1]))
+        for one in (other, replace(other, signature=again)):
+            assert kept(one) == respond(one, session_id=bytes(8), timestamp=datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @given(st.binary(min_size=8, max_size=8))

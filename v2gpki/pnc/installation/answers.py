@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from msgspec.structs import replace
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso2, iso20_common
@@ -82,13 +84,14 @@ def respond(
         chain = _chain_2(signed.cps_chain)
         body = _body_2(action, response_code, chain, signed.elements, retry_counter)
         return _message_2(body, session_id, signed.signature)
-    message = iso20_common.CertificateInstallationRes(
-        Header=_header(session_id, timestamp, signed.signature),
-        ResponseCode=_CODES_20[response_code],
-        EVSEProcessing=processing,
-        CPSCertificateChain=_chain_20(signed.cps_chain),
-        SignedInstallationData=signed.elements,
-        RemainingContractCertificateChains=remaining,
+    header = _header(session_id, timestamp, signed.signature)
+    message = _message_20(
+        header,
+        signed.cps_chain,
+        signed.elements,
+        response_code=response_code,
+        processing=processing,
+        remaining=remaining,
     )
     return codec.encode(message, "iso15118-20-common")
 
@@ -128,10 +131,17 @@ def wait(*, edition: Edition, session_id: bytes, timestamp: datetime) -> bytes:
 def kept(signed: SignedContract) -> bytes:
     """A CertificateInstallationRes (EXI) with these elements, session id 0 (-20: time 0): the form in which signed
     contract data are kept; `signed_contract` reads it."""
-    digests = digests_2(signed.signature, signed.elements) if isinstance(signed.elements, tuple) else None
-    if digests is None or not isinstance(signed.elements, tuple) or not signed.elements[3].value.isascii():
-        return respond(signed, session_id=bytes(8), timestamp=_EPOCH)
-    chain, key, point, emaid = signed.elements
+    elements = signed.elements
+    filled = _filled_2(signed, elements) if isinstance(elements, tuple) else _filled_20(signed, elements)
+    return respond(signed, session_id=bytes(8), timestamp=_EPOCH) if filled is None else filled
+
+
+def _filled_2(signed: SignedContract, elements: Elements2) -> bytes | None:
+    """A kept answer of -2, from holes; None for one that is coded as a whole."""
+    digests = digests_2(signed.signature, elements)
+    chain, key, point, emaid = elements
+    if digests is None or not emaid.value.isascii():
+        return None
     above = chain.SubCertificates
     values = (
         *digests,
@@ -143,6 +153,61 @@ def kept(signed: SignedContract) -> bytes:
     )
     sizes = tuple(map(len, values))
     return _kept_2(signed.cps_chain, () if above is None else above.Certificate, sizes).fill(*values)
+
+
+def _filled_20(signed: SignedContract, element: iso20_common.SignedInstallationData) -> bytes | None:
+    """The same of -20, with an envelope SECP521."""
+    signature, chain, key = signed.signature, element.ContractCertificateChain, element.SECP521_EncryptedPrivateKey
+    references = signature.SignedInfo.Reference
+    if key is None or element.ECDHCurve != "SECP521" or len(references) != 1:
+        return None
+    values = (
+        references[0].DigestValue,
+        signature.SignatureValue.value,
+        chain.Certificate,
+        element.DHPublicKey,
+        key,
+    )
+    shape = _Shape20(signed.cps_chain, _with(signature, b"", b""), element.Id, chain.SubCertificates.Certificate)
+    return _kept_20(shape, tuple(map(len, values))).fill(*values)
+
+
+class _Shape20(NamedTuple):
+    """What the kept answers of -20 of one CPS below the same Sub-CAs have in common."""
+
+    cps_chain: tuple[bytes, ...]
+    signature: Signature
+    id: str
+    above: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=64)
+def _kept_20(shape: _Shape20, sizes: tuple[int, ...]) -> Holes:
+    def encode(values: Sequence[bytes]) -> bytes:
+        digest, value, leaf, point, key = values
+        element = iso20_common.SignedInstallationData(
+            Id=shape.id,
+            ContractCertificateChain=iso20_common.ContractCertificateChainType(
+                Certificate=leaf, SubCertificates=iso20_common.SubCertificatesType(Certificate=shape.above)
+            ),
+            ECDHCurve="SECP521",
+            DHPublicKey=point,
+            SECP521_EncryptedPrivateKey=key,
+        )
+        header = _header(bytes(8), _EPOCH, _with(shape.signature, digest, value))
+        return codec.encode(_message_20(header, shape.cps_chain, element), "iso15118-20-common")
+
+    return Holes(sizes, encode)
+
+
+def _with(signature: Signature, digest: bytes, value: bytes) -> Signature:
+    """A signature with one reference, with another digest and value."""
+    info = signature.SignedInfo
+    return replace(
+        signature,
+        SignedInfo=replace(info, Reference=(replace(info.Reference[0], DigestValue=digest),)),
+        SignatureValue=replace(signature.SignatureValue, value=value),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -235,6 +300,25 @@ def _message_2(
 ) -> bytes:
     header = iso2.MessageHeaderType(SessionID=session_id, Signature=signature)
     return codec.encode(iso2.V2G_Message(Header=header, Body=iso2.BodyType(BodyElement=body)), "iso15118-2")
+
+
+def _message_20(
+    header: iso20_common.MessageHeaderType,
+    cps_chain: tuple[bytes, ...],
+    element: iso20_common.SignedInstallationData,
+    *,
+    response_code: str = "OK",
+    processing: Processing = "Finished",
+    remaining: int = 0,
+) -> iso20_common.CertificateInstallationRes:
+    return iso20_common.CertificateInstallationRes(
+        Header=header,
+        ResponseCode=_CODES_20[response_code],
+        EVSEProcessing=processing,
+        CPSCertificateChain=_chain_20(cps_chain),
+        SignedInstallationData=element,
+        RemainingContractCertificateChains=remaining,
+    )
 
 
 def _header(

@@ -48,9 +48,11 @@ class SignedContract:
     elements: Elements2 | iso20_common.SignedInstallationData
 
 
-#: An uncompressed P-256 point has one form, which needs no second look.
-_P256_START = SUITES["p256"].spki_prefix + b"\x04"
-_P256_SIZE = len(SUITES["p256"].spki_prefix) + SUITES["p256"].point_size
+#: Uncompressed points on these curves have one form, which needs no second look: how a key starts, and its size.
+_USUAL = [
+    (SUITES[name].spki_prefix + b"\x04", len(SUITES[name].spki_prefix) + SUITES[name].point_size)
+    for name in ("p256", "p521")
+]
 
 
 def contract_data(
@@ -89,7 +91,7 @@ def contract_data(
 
 def _public_key(spki: bytes) -> PublicKey:
     """A vehicle's key from its SubjectPublicKeyInfo: the point is on its curve, the form the usual one."""
-    if spki.startswith(_P256_START) and len(spki) == _P256_SIZE:
+    if any(spki.startswith(start) and len(spki) == size for start, size in _USUAL):
         try:
             key = serialization.load_der_public_key(spki)
         except ValueError:
