@@ -10,6 +10,7 @@ import click
 from v2gpki.cli.files import read_input
 from v2gpki.cli.frame import Frame, caller
 from v2gpki.cli.options import yes_option
+from v2gpki.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,17 +92,16 @@ def list_(frame: Frame, *, identity: str, role: str) -> None:
     }
 
     def human(console: Console) -> None:
-        from rich.table import Table
-
-        from v2gpki.render.text import printable
-
-        table = Table(box=None, pad_edge=False)
-        for title in ("identity", "role", "edition", "ids"):
-            table.add_column(title, overflow="fold")
-        for row in rows:
-            ids = row.value if row.match == "id" else f"{row.value}..." if row.value else "every id"
-            table.add_row(*(printable(cell) for cell in (row.identity, row.role, row.edition or "every", ids)))
-        console.print(table if rows else "nobody may enrol anything")
+        shown = (
+            (
+                row.identity,
+                row.role,
+                row.edition or "every",
+                row.value if row.match == "id" else f"{row.value}..." if row.value else "every id",
+            )
+            for row in rows
+        )
+        print_table(console, ("identity", "role", "edition", "ids"), shown, nothing="nobody may enrol anything")
 
     frame.emit(value, human)
 

@@ -13,6 +13,7 @@ from v2gpki.cli.failure import finding_value
 from v2gpki.cli.files import read_input, write_output
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import force_option
+from v2gpki.cli.tables import print_table
 from v2gpki.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -50,17 +51,8 @@ def show(frame: Frame, *, after: int | None, limit: int) -> None:
     }
 
     def human(console: Console) -> None:
-        from rich.table import Table
-
-        from v2gpki.render.text import printable
-
-        table = Table(box=None, pad_edge=False)
-        for title in ("row", "time", "action", "target", "caller"):
-            table.add_column(title, overflow="fold", justify="right" if title == "row" else "left")
-        for row in rows:
-            cells = (row.action, row.target, row.caller)
-            table.add_row(str(row.sequence), rfc3339(row.at), *(printable(cell) for cell in cells))
-        console.print(table)
+        shown = ((str(row.sequence), rfc3339(row.at), row.action, row.target, row.caller) for row in rows)
+        print_table(console, ("row", "time", "action", "target", "caller"), shown, right="row")
         console.print(f"rows {start + 1} to {start + len(rows)} of {newest}" if rows else "no rows", style="dim")
 
     frame.emit(value, human)

@@ -11,6 +11,7 @@ import click
 from v2gpki.cli.choices import option_values, options_option
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import force_option
+from v2gpki.cli.tables import print_table
 from v2gpki.cli.values import authority_value, lines
 from v2gpki.errors import V2GPKIError
 
@@ -120,19 +121,16 @@ def list_authorities(frame: Frame, *, edition: str, role: str) -> None:
     ]
 
     def human(console: Console) -> None:
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        for title in ("id", "subject", "issuer", "until", "state", "fingerprint"):
-            table.add_column(title, overflow="fold")
-        for value in values:
-            table.add_row(
+        rows = (
+            (
                 *(str(value[key]) for key in ("id", "subject", "issuer")),
                 str(value["not_after"])[:10],
                 str(value["state"]),
                 str(value["fingerprint"])[:16],
             )
-        console.print(table)
+            for value in values
+        )
+        print_table(console, ("id", "subject", "issuer", "until", "state", "fingerprint"), rows)
 
     frame.emit({"schema": "v2gpki/authorities/1", "authorities": values}, human)
 

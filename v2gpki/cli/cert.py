@@ -13,6 +13,7 @@ from v2gpki.cli.failure import finding_value
 from v2gpki.cli.files import read_input
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, force_option, yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.cli.values import certificate_value, lines
 from v2gpki.store.records import REASONS
 
@@ -209,19 +210,16 @@ def list_certificates(
 
 
 def _print_table(console: Console, values: list[dict[str, object]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("serial", "role", "edition", "id", "issuer", "until", "state"):
-        table.add_column(title, overflow="fold")
-    for value in values:
-        table.add_row(
+    rows = (
+        (
             str(value["serial"])[:16],
             *(str(value[key]) for key in ("role", "edition", "id", "issuer")),
             str(value["not_after"])[:10],
             str(value["state"]),
         )
-    console.print(table)
+        for value in values
+    )
+    print_table(console, ("serial", "role", "edition", "id", "issuer", "until", "state"), rows)
     console.print(f"{len(values)} certificates")
 
 

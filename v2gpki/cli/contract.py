@@ -10,6 +10,7 @@ import click
 
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import MOMENT, at_option, yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.cli.values import lines, state_at
 from v2gpki.clock import rfc3339
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
@@ -330,23 +331,19 @@ def _bundle_value(bundle: Bundle) -> dict[str, object]:
 
 
 def _print_table(console: Console, values: list[dict[str, object]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("emaid", "pcid", "from", "until", "standing", "default", "id"):
-        table.add_column(title, overflow="fold")
-    for value in values:
-        soon = " (soon)" if value.get("expiring_soon") else ""
-        table.add_row(
+    rows = (
+        (
             str(value["emaid"]),
             str(value["pcid"]),
             str(value["begins"])[:10],
-            f"{str(value['ends'])[:10]}{soon}",
+            str(value["ends"])[:10] + (" (soon)" if value.get("expiring_soon") else ""),
             str(value["standing"]),
             "default" if value["default"] else "",
             str(value["id"])[:12],
         )
-    console.print(table)
+        for value in values
+    )
+    print_table(console, ("emaid", "pcid", "from", "until", "standing", "default", "id"), rows)
     console.print(f"{len(values)} contract{'' if len(values) == 1 else 's'}")
 
 

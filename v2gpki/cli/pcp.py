@@ -12,6 +12,7 @@ from v2gpki.cli.evidence import check_stdin
 from v2gpki.cli.failure import finding_text, finding_value
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.cli.values import lines
 from v2gpki.clock import rfc3339
 from v2gpki.render.text import printable
@@ -357,12 +358,8 @@ def _print_vehicles(console: Console, values: Sequence[Mapping[str, object]]) ->
 
 
 def _print_table(console: Console, keys: Sequence[str], values: Sequence[Mapping[str, object]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for key in keys:
-        table.add_column(key.replace("_", " "), overflow="fold")
-    for value in values:
-        shown = ("yes" if value[key] is True else "" if value[key] is False else str(value[key]) for key in keys)
-        table.add_row(*(printable(text) for text in shown))
-    console.print(table)
+    rows = (
+        ["yes" if value[key] is True else "" if value[key] is False else str(value[key]) for key in keys]
+        for value in values
+    )
+    print_table(console, [key.replace("_", " ") for key in keys], rows)

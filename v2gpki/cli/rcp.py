@@ -12,6 +12,7 @@ from v2gpki.cli.chain_files import read_certificates
 from v2gpki.cli.failure import finding_text, finding_value
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.options import yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.cli.values import lines
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
@@ -219,20 +220,17 @@ def _emit(frame: Frame, added: Added) -> None:
 
 
 def _print_table(console: Console, values: Sequence[Mapping[str, object]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("fingerprint", "decision", "role", "subject", "until", "authority", "comment"):
-        table.add_column(title, overflow="fold")
-    for value in values:
-        table.add_row(
+    rows = (
+        (
             str(value["fingerprint"])[:16],
             str(value["decision"]),
             str(value["role"]),
-            printable(str(value["subject"])),
+            str(value["subject"]),
             str(value["not_after"])[:10],
             str(value["authority"]),
-            printable(str(value.get("comment", ""))),
+            str(value.get("comment", "")),
         )
-    console.print(table)
+        for value in values
+    )
+    print_table(console, ("fingerprint", "decision", "role", "subject", "until", "authority", "comment"), rows)
     console.print(f"{len(values)} roots")

@@ -13,6 +13,7 @@ import click
 from v2gpki.cli.files import made_for, read_input, require_writable, write_output
 from v2gpki.cli.frame import Frame, caller
 from v2gpki.cli.options import force_option, yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 
@@ -147,18 +148,20 @@ def list_(frame: Frame, *, identity: str) -> None:
     value = {"schema": "v2gpki/tokens/1", "tokens": [_value(one, now) for one in found]}
 
     def human(console: Console) -> None:
-        from rich.table import Table
-
-        from v2gpki.render.text import printable
-
-        table = Table(box=None, pad_edge=False)
-        for title in ("token", "identity", "scopes", "kind", "state", "until", "comment"):
-            table.add_column(title, overflow="fold")
-        for one in found:
-            until = "" if one.expires_at is None else rfc3339(one.expires_at)
-            cells = (one.id, one.identity, " ".join(one.scopes), one.kind, _state(one, now), until, one.comment)
-            table.add_row(*(printable(cell) for cell in cells))
-        console.print(table if found else "no tokens")
+        rows = (
+            (
+                one.id,
+                one.identity,
+                " ".join(one.scopes),
+                one.kind,
+                _state(one, now),
+                "" if one.expires_at is None else rfc3339(one.expires_at),
+                one.comment,
+            )
+            for one in found
+        )
+        titles = ("token", "identity", "scopes", "kind", "state", "until", "comment")
+        print_table(console, titles, rows, nothing="no tokens")
 
     frame.emit(value, human)
 

@@ -8,6 +8,7 @@ import click
 
 from v2gpki.cli.frame import Frame, caller
 from v2gpki.cli.options import yes_option
+from v2gpki.cli.tables import print_table
 from v2gpki.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -36,18 +37,19 @@ def list_(frame: Frame, *, owner: str | None) -> None:
     value = {"schema": "v2gpki/webhooks/1", "endpoints": [_value(one) for one in found]}
 
     def human(console: Console) -> None:
-        from rich.table import Table
-
-        from v2gpki.render.text import printable
-
-        table = Table(box=None, pad_edge=False)
-        for title in ("endpoint", "owner", "url", "state", "since", "events"):
-            table.add_column(title, overflow="fold")
-        for one in found:
-            state = "enabled" if one.enabled else "disabled"
-            cells = (one.id, one.owner or "the home", one.url, state, rfc3339(one.created_at), " ".join(one.events))
-            table.add_row(*(printable(cell) for cell in cells))
-        console.print(table if found else "no webhook endpoints")
+        rows = (
+            (
+                one.id,
+                one.owner or "the home",
+                one.url,
+                "enabled" if one.enabled else "disabled",
+                rfc3339(one.created_at),
+                " ".join(one.events),
+            )
+            for one in found
+        )
+        titles = ("endpoint", "owner", "url", "state", "since", "events")
+        print_table(console, titles, rows, nothing="no webhook endpoints")
 
     frame.emit(value, human)
 
