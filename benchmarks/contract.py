@@ -63,6 +63,7 @@ class Vehicle:
     contract: Contract
 
 
+@cache
 def bare_operations(edition: Edition) -> float:
     """What OpenSSL takes for a bundle: two keys, two signatures, one key agreement, one encryption, five digests."""
     suite = SUITES[SUITE[edition]]
@@ -97,7 +98,6 @@ def bare_operations(edition: Edition) -> float:
     return cpu_us(work, units=GROUP, rounds=ROUNDS)
 
 
-@cache
 def slowness() -> float:
     """How many times longer than there the bare operations of a -2 bundle take here."""
     return bare_operations("iso15118-2") / REFERENCE

@@ -114,10 +114,9 @@ def suite_of_spki(spki: bytes) -> Suite:
     Raises ``key.point_form`` for a compressed EC point, which the V2G messages cannot carry
     (``load_public_key`` reads it, ``spki_of`` writes it uncompressed), else what ``load_public_key`` raises.
     """
-    for suite in SUITES.values():
-        start = suite.spki_prefix if suite.curve is None else suite.spki_prefix + _UNCOMPRESSED
-        if len(spki) == len(suite.spki_prefix) + suite.point_size and spki.startswith(start):
-            return suite
+    usual = _of_usual_form(spki)
+    if usual is not None:
+        return usual
     found = suite_of(load_public_key(spki))
     raise V2GPKIError(
         "key.point_form",
@@ -133,6 +132,15 @@ def plain_suite(spki: bytes) -> Suite | None:
     octet but the coordinates fixed. None for any other. Whether the point is on its curve is not looked at."""
     for suite, start in _PLAIN:
         if len(spki) == len(start) + suite.point_size - 1 and spki.startswith(start):
+            return suite
+    return None
+
+
+def _of_usual_form(spki: bytes) -> Suite | None:
+    """The suite of a key whose octets are those that ``spki_of`` writes, but for the coordinates of its point."""
+    for suite in SUITES.values():
+        start = suite.spki_prefix if suite.curve is None else suite.spki_prefix + _UNCOMPRESSED
+        if len(spki) == len(suite.spki_prefix) + suite.point_size and spki.startswith(start):
             return suite
     return None
 
@@ -159,6 +167,8 @@ def load_public_key(spki: bytes) -> PublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | x448.X448PublicKey):
         raise unsupported(kind_of(key))
     suite_of(key)
+    if _of_usual_form(spki) is not None and isinstance(key, ec.EllipticCurvePublicKey):
+        return key
     if spki_of(key) != spki and not (isinstance(key, ec.EllipticCurvePublicKey) and spki == _compressed(key)):
         raise _malformed("explicit curve parameters, a hybrid point, or not the shortest encoding")
     if isinstance(key, ed448.Ed448PublicKey) and not _is_ed448_point(key.public_bytes_raw()):

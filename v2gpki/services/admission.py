@@ -8,6 +8,7 @@ Clauses: ISO 15118-2 8.4.3.10 and 8.4.3.11, [V2G2-885], [V2G2-933]; ISO 15118-20
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from v2gpki.certs.view import view
@@ -75,7 +76,7 @@ class Admission:
             complete=alone and vehicle is None,
         )
         if registered:
-            return recipient_of(request.edition, pcid, request.leaf, registered=True)
+            return replace(recipient, registered=True)
         self._require_unclaimed(request, pcid)
         return recipient
 

@@ -57,10 +57,10 @@ class Recipient:
     registered: bool = False
 
 
-def recipient_of(edition: Edition, pcid: str, leaf: bytes, *, registered: bool = False) -> Recipient:
+def recipient_of(edition: Edition, pcid: str, leaf: bytes) -> Recipient:
     """The key of this certificate (DER), as the one to wrap for. Raises ``chain.malformed``, ``key.*``."""
     spki = view(leaf).spki
-    return Recipient(edition, suite_of_spki(spki).name, pcid, spki, hashlib.sha256(spki).digest(), registered)
+    return Recipient(edition, suite_of_spki(spki).name, pcid, spki, hashlib.sha256(spki).digest())
 
 
 def registered_recipient(edition: Edition, vehicle: PooledVehicle) -> Recipient:
@@ -70,7 +70,7 @@ def registered_recipient(edition: Edition, vehicle: PooledVehicle) -> Recipient:
     except IndexError:
         spki = b""
     if hashlib.sha256(spki).digest() != vehicle.receiver:
-        return recipient_of(edition, vehicle.pcid, vehicle.chain[0], registered=True)
+        return replace(recipient_of(edition, vehicle.pcid, vehicle.chain[0]), registered=True)
     return Recipient(edition, suite_of_spki(spki).name, vehicle.pcid, spki, vehicle.receiver, registered=True)
 
 

@@ -7,13 +7,12 @@ Clauses: ISO 15118-2 table F.3, 8.4.3.10; [V2G2-925] (DC=CPS).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
+from v2gpki.certs.view import view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
@@ -21,7 +20,6 @@ from v2gpki.pnc.installation import ContractData, SignedContract, root_matches, 
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools import RootPool
 from v2gpki.services.standing import Moment, Standing
-from v2gpki.services.trust import TrustAnchor
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -81,7 +79,7 @@ class CertificateProvisioningService:
     def trusted_roots(self, edition: str) -> frozenset[bytes]:
         """SHA-256 of the roots that a CPS chain may end at: own ones and others, as the root pool has it."""
         anchors = self._roots.trusted(self._catalogue.profile(edition, ROLE, None).anchors, edition)
-        return _fingerprints(anchors)
+        return frozenset(view(anchor.der).fingerprint for anchor in anchors)
 
     def choose(
         self,
@@ -139,18 +137,13 @@ class CertificateProvisioningService:
                 record.suite,
                 (record.der, *above[:-1]),
                 above[-1],
-                hashlib.sha256(above[-1]).digest(),
+                view(above[-1]).fingerprint,
                 min(record.not_after, issuer.not_after),
                 record.issuer_id,
                 record.serial,
                 record.key_id,
             )
         return known
-
-
-@lru_cache(maxsize=64)
-def _fingerprints(anchors: tuple[TrustAnchor, ...]) -> frozenset[bytes]:
-    return frozenset(hashlib.sha256(anchor.der).digest() for anchor in anchors)
 
 
 def _may_sign(issuer: AuthorityRecord, standing: Moment, now: datetime) -> bool:

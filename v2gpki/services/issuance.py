@@ -164,12 +164,12 @@ class Issuance:
         self._in_service: tuple[int, set[str]] = (-1, set())
         self._lines: dict[tuple[int, str, Constants], tuple[ProductionLine, tuple[Finding, ...]]] = {}
 
-    def issue(
-        self, orders: Sequence[Order], *, caller: str | Sequence[str], deliver: Deliver = deliver_nothing
-    ) -> list[Issued]:
-        """Issue all orders in one group, or none of them.
+    def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
+        """Issue all orders of one caller in one group, or none of them; see ``issue_for``."""
+        return self.issue_for([(order, caller) for order in orders], deliver=deliver)
 
-        ``caller`` ordered all of them, or is a sequence that says for each who ordered it.
+    def issue_for(self, ordered: Sequence[tuple[Order, str]], *, deliver: Deliver = deliver_nothing) -> list[Issued]:
+        """Issue orders, each with who ordered it, in one group, or none of them.
 
         ``deliver`` makes of the signed certificates the bundles that carry them; both are committed together, so that
         no certificate is in the store whose key was lost on the way. It is not called for earlier answers.
@@ -180,21 +180,18 @@ class Issuance:
         is found before the first intent is recorded.
         """
         now = self._clock.now().replace(microsecond=0)
-        callers = [caller] * len(orders) if isinstance(caller, str) else caller
-        claims = [
-            (name, order.idempotence_key) for order, name in zip(orders, callers, strict=True) if order.idempotence_key
-        ]
+        claims = [(caller, order.idempotence_key) for order, caller in ordered if order.idempotence_key]
         earlier = self._store.completed_many(claims) if claims else {}
         answers: dict[int, Issued] = {}
         fresh: list[tuple[Order, str]] = []
-        for index, (order, name) in enumerate(zip(orders, callers, strict=True)):
-            done = earlier.get((name, order.idempotence_key))
+        for index, (order, caller) in enumerate(ordered):
+            done = earlier.get((caller, order.idempotence_key))
             if done is None:
-                fresh.append((order, name))
+                fresh.append((order, caller))
             else:
                 answers[index] = self._replay(order, done)
         issued = iter(self._issue_fresh(fresh, now, deliver) if fresh else [])
-        return [answers[index] if index in answers else next(issued) for index in range(len(orders))]
+        return [answers[index] if index in answers else next(issued) for index in range(len(ordered))]
 
     def check(self, order: Order) -> tuple[bytes, tuple[Finding, ...]]:
         """A dry run: everything but intent and signature. Returns (TBSCertificate DER, findings)."""

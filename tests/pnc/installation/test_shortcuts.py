@@ -22,11 +22,12 @@ from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature, SignatureValue
 from v2gpki.pnc.installation import chains
-from v2gpki.pnc.installation.answers import kept, readdressed, respond
+from v2gpki.pnc.installation.answers import respond
 from v2gpki.pnc.installation.contract import SignedContract, elements_2, sign_contract
 from v2gpki.pnc.installation.holes import Holes
+from v2gpki.pnc.installation.kept import kept, readdressed
 from v2gpki.pnc.installation.outline import confirms
-from v2gpki.pnc.installation.signing import NAMES, Elements2, fragments_2, sign_2, signature_2
+from v2gpki.pnc.installation.signing import NAMES, Elements2, fragments_2, sign_2
 from v2gpki.pnc.signature import sign
 
 _EMAIDS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", min_size=14, max_size=15)
@@ -98,11 +99,16 @@ def test_a_kept_answer_is_that_of_the_codec(
 ) -> None:
     signed = _signed()
     parts = elements(tuple(chain), key, point, emaid)
-    digests = [sha256(octets).digest() for octets in fragments_2(parts)]
-    for _ in range(2):  # the first of its sizes, and one that finds the holes made
-        other = replace(signed, elements=parts, cps_chain=tuple(cps), signature=signature_2(digests, value))
+    info = signed.signature.SignedInfo
+    references = tuple(
+        struct_replace(reference, DigestValue=sha256(octets).digest())
+        for reference, octets in zip(info.Reference, fragments_2(parts), strict=True)
+    )
+    signature = struct_replace(signed.signature, SignedInfo=struct_replace(info, Reference=references))
+    for one in (value, value[::-1]):  # the first of its sizes, and one that finds the holes made
+        given_ = struct_replace(signature, SignatureValue=SignatureValue(value=one))
+        other = replace(signed, elements=parts, cps_chain=tuple(cps), signature=given_)
         assert kept(other) == respond(other, session_id=bytes(8))
-        value = value[::-1]
 
 
 def test_a_kept_answer_keeps_what_is_unusual_in_its_signature() -> None:

@@ -5,9 +5,10 @@ Requests (`build_request`, `read_request`, `verify_request`), what an answer del
 `verify_response`, `open_response`: the only way to a contract key). Pure: no store, no clock, nobody's trust.
 """
 
-from v2gpki.pnc.installation.answers import kept, readdressed, refuse, respond, wait
+from v2gpki.pnc.installation.answers import refuse, respond, wait
 from v2gpki.pnc.installation.codes import response_code
 from v2gpki.pnc.installation.contract import SignedContract, contract_data, curve_for, fragments, sign_contract
+from v2gpki.pnc.installation.kept import kept, readdressed
 from v2gpki.pnc.installation.model import (
     ACTIONS,
     CERTIFICATE_LIMIT,

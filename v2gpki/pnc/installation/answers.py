@@ -7,12 +7,8 @@ Clauses: ISO 15118-2 8.4.3.10.2, 8.4.3.11.2, [V2G2-696], [V2G2-928]; ISO 15118-2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from typing import Literal, NamedTuple, TypeAlias, get_args
-
-from msgspec.structs import replace
+from typing import Literal, TypeAlias, get_args
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso2, iso20_common
@@ -22,10 +18,9 @@ from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation.codes import delivers
 from v2gpki.pnc.installation.contract import SignedContract
-from v2gpki.pnc.installation.holes import Holes
 from v2gpki.pnc.installation.model import ACTIONS, Action
 from v2gpki.pnc.installation.requests import header_20
-from v2gpki.pnc.installation.signing import IDS, Elements2, digests_2, elements_with_ids, signature_2
+from v2gpki.pnc.installation.signing import IDS, Elements2
 
 Processing: TypeAlias = Literal["Finished", "Ongoing", "Ongoing_WaitingForCustomerInteraction"]
 
@@ -84,14 +79,13 @@ def respond(
         chain = _chain_2(signed.cps_chain)
         body = _body_2(action, response_code, chain, signed.elements, retry_counter)
         return _message_2(body, session_id, signed.signature)
-    header = _header(session_id, timestamp, signed.signature)
-    message = _message_20(
-        header,
-        signed.cps_chain,
-        signed.elements,
-        response_code=response_code,
-        processing=processing,
-        remaining=remaining,
+    message = iso20_common.CertificateInstallationRes(
+        Header=_header(session_id, timestamp, signed.signature),
+        ResponseCode=_CODES_20[response_code],
+        EVSEProcessing=processing,
+        CPSCertificateChain=_chain_20(signed.cps_chain),
+        SignedInstallationData=signed.elements,
+        RemainingContractCertificateChains=remaining,
     )
     return codec.encode(message, "iso15118-20-common")
 
@@ -126,131 +120,6 @@ def wait(*, edition: Edition, session_id: bytes, timestamp: datetime) -> bytes:
             clause="ISO 15118-2 8.4.3.10.2",
         )
     return _nothing_20(_header(session_id, timestamp, None), "OK", "Ongoing")
-
-
-def kept(signed: SignedContract) -> bytes:
-    """A CertificateInstallationRes (EXI) with these elements, session id 0 (-20: time 0): the form in which signed
-    contract data are kept; `signed_contract` reads it."""
-    elements = signed.elements
-    filled = _filled_2(signed, elements) if isinstance(elements, tuple) else _filled_20(signed, elements)
-    return respond(signed, session_id=bytes(8), timestamp=_EPOCH) if filled is None else filled
-
-
-def _filled_2(signed: SignedContract, elements: Elements2) -> bytes | None:
-    """A kept answer of -2, from holes; None for one that is coded as a whole."""
-    digests = digests_2(signed.signature, elements)
-    chain, key, point, emaid = elements
-    if digests is None or not emaid.value.isascii():
-        return None
-    above = chain.SubCertificates
-    values = (
-        *digests,
-        signed.signature.SignatureValue.value,
-        chain.Certificate,
-        key.value,
-        point.value,
-        emaid.value.encode("ascii"),
-    )
-    sizes = tuple(map(len, values))
-    return _kept_2(signed.cps_chain, () if above is None else above.Certificate, sizes).fill(*values)
-
-
-def _filled_20(signed: SignedContract, element: iso20_common.SignedInstallationData) -> bytes | None:
-    """The same of -20, with an envelope SECP521."""
-    signature, chain, key = signed.signature, element.ContractCertificateChain, element.SECP521_EncryptedPrivateKey
-    references = signature.SignedInfo.Reference
-    if key is None or element.ECDHCurve != "SECP521" or len(references) != 1:
-        return None
-    values = (
-        references[0].DigestValue,
-        signature.SignatureValue.value,
-        chain.Certificate,
-        element.DHPublicKey,
-        key,
-    )
-    shape = _Shape20(signed.cps_chain, _with(signature, b"", b""), element.Id, chain.SubCertificates.Certificate)
-    return _kept_20(shape, tuple(map(len, values))).fill(*values)
-
-
-class _Shape20(NamedTuple):
-    """What the kept answers of -20 of one CPS below the same Sub-CAs have in common."""
-
-    cps_chain: tuple[bytes, ...]
-    signature: Signature
-    id: str
-    above: tuple[bytes, ...]
-
-
-@lru_cache(maxsize=64)
-def _kept_20(shape: _Shape20, sizes: tuple[int, ...]) -> Holes:
-    def encode(values: Sequence[bytes]) -> bytes:
-        digest, value, leaf, point, key = values
-        element = iso20_common.SignedInstallationData(
-            Id=shape.id,
-            ContractCertificateChain=iso20_common.ContractCertificateChainType(
-                Certificate=leaf, SubCertificates=iso20_common.SubCertificatesType(Certificate=shape.above)
-            ),
-            ECDHCurve="SECP521",
-            DHPublicKey=point,
-            SECP521_EncryptedPrivateKey=key,
-        )
-        header = _header(bytes(8), _EPOCH, _with(shape.signature, digest, value))
-        return codec.encode(_message_20(header, shape.cps_chain, element), "iso15118-20-common")
-
-    return Holes(sizes, encode)
-
-
-def _with(signature: Signature, digest: bytes, value: bytes) -> Signature:
-    """A signature with one reference, with another digest and value."""
-    info = signature.SignedInfo
-    return replace(
-        signature,
-        SignedInfo=replace(info, Reference=(replace(info.Reference[0], DigestValue=digest),)),
-        SignatureValue=replace(signature.SignatureValue, value=value),
-    )
-
-
-@lru_cache(maxsize=64)
-def _kept_2(cps_chain: tuple[bytes, ...], above: tuple[bytes, ...], sizes: tuple[int, ...]) -> Holes:
-    """What all kept answers have in common that this house signs with one CPS, below the same Sub-CAs."""
-
-    def encode(values: Sequence[bytes]) -> bytes:
-        *digests, value, leaf, key, point, emaid = values
-        elements = elements_with_ids((leaf, *above), key, point, emaid.decode("ascii"))
-        body = _body_2("install", "OK", _chain_2(cps_chain), elements, None)
-        return _message_2(body, bytes(8), signature_2(digests, value))
-
-    return Holes(sizes, encode)
-
-
-def readdressed(answer: bytes, session_id: bytes) -> bytes | None:
-    """A kept CertificateInstallationRes of ISO 15118-2 (`kept`) for a session, nothing else changed.
-
-    The session id stands right behind the beginning of the header, at the same bits in every message: it is put in
-    without decoding or coding anything. None for what is no such message with session id 0: use `respond`.
-    """
-    size, behind, begin = _place_of_session()
-    head = int.from_bytes(answer[:size], "big")
-    if len(session_id) != _SESSION or len(answer) <= size or head >> behind != begin:
-        return None
-    return (head | int.from_bytes(session_id, "big") << behind).to_bytes(size, "big") + answer[size:]
-
-
-@cache
-def _place_of_session() -> tuple[int, int, int]:
-    """(octets up to the last one that the session id touches, bits behind the id in it, what stands before those bits
-    in a message with session id 0)."""
-    zeros, ones = (
-        _message_2(_body_2("install", "FAILED", _NO_CHAIN_2, _NO_ELEMENTS_2, None), octet * _SESSION, None)
-        for octet in (b"\x00", b"\xff")
-    )
-    different = int.from_bytes(zeros, "big") ^ int.from_bytes(ones, "big")
-    first = len(zeros) * 8 - different.bit_length()
-    if different >> (len(zeros) * 8 - first - _SESSION * 8) != (1 << _SESSION * 8) - 1:
-        raise RuntimeError("the session id does not stand in one piece")
-    size = (first + _SESSION * 8 + 7) // 8
-    behind = size * 8 - first - _SESSION * 8
-    return size, behind, int.from_bytes(zeros[:size], "big") >> behind
 
 
 def _nothing_20(header: iso20_common.MessageHeaderType, code: str, processing: Processing) -> bytes:
@@ -300,25 +169,6 @@ def _message_2(
 ) -> bytes:
     header = iso2.MessageHeaderType(SessionID=session_id, Signature=signature)
     return codec.encode(iso2.V2G_Message(Header=header, Body=iso2.BodyType(BodyElement=body)), "iso15118-2")
-
-
-def _message_20(
-    header: iso20_common.MessageHeaderType,
-    cps_chain: tuple[bytes, ...],
-    element: iso20_common.SignedInstallationData,
-    *,
-    response_code: str = "OK",
-    processing: Processing = "Finished",
-    remaining: int = 0,
-) -> iso20_common.CertificateInstallationRes:
-    return iso20_common.CertificateInstallationRes(
-        Header=header,
-        ResponseCode=_CODES_20[response_code],
-        EVSEProcessing=processing,
-        CPSCertificateChain=_chain_20(cps_chain),
-        SignedInstallationData=element,
-        RemainingContractCertificateChains=remaining,
-    )
 
 
 def _header(

@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from v2gpki import identifiers
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
-from v2gpki.keys.suites import SUITES, PrivateKey, PublicKey, load_public_key, spki_of, suite_of
-from v2gpki.messages import codec, iso20_common
+from v2gpki.keys.suites import PrivateKey, PublicKey, load_public_key, spki_of, suite_of
+from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
 from v2gpki.pnc import envelope
@@ -27,7 +24,7 @@ from v2gpki.pnc.envelope import Curve, Sealed
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.model import ContractData
 from v2gpki.pnc.installation.outline import confirms
-from v2gpki.pnc.installation.signing import NAMES, Elements2, elements_with_ids, sign_2
+from v2gpki.pnc.installation.signing import IDS, NAMES, Elements2, sign_2
 from v2gpki.pnc.signature import sign
 
 _CURVES: dict[tuple[Edition, str], Curve] = {
@@ -46,13 +43,6 @@ class SignedContract:
     cps_chain: tuple[bytes, ...]
     signature: Signature
     elements: Elements2 | iso20_common.SignedInstallationData
-
-
-#: Uncompressed points on these curves have one form, which needs no second look: how a key starts, and its size.
-_USUAL = [
-    (SUITES[name].spki_prefix + b"\x04", len(SUITES[name].spki_prefix) + SUITES[name].point_size)
-    for name in ("p256", "p521")
-]
 
 
 def contract_data(
@@ -77,7 +67,7 @@ def contract_data(
     chains.check_sizes(edition, chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
     certified = _checked(chain, normal, spki_of(contract_key.public_key()))
-    key = _public_key(receiver) if isinstance(receiver, bytes) else receiver
+    key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or curve_for(edition, suite_of(key).name)
     if edition == "iso15118-2":
         sealed = envelope.seal(contract_key, key, curve=chosen)
@@ -87,18 +77,6 @@ def contract_data(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
     return ContractData(edition, tuple(chain), sealed, certified)
-
-
-def _public_key(spki: bytes) -> PublicKey:
-    """A vehicle's key from its SubjectPublicKeyInfo: the point is on its curve, the form the usual one."""
-    if any(spki.startswith(start) and len(spki) == size for start, size in _USUAL):
-        try:
-            key = serialization.load_der_public_key(spki)
-        except ValueError:
-            return load_public_key(spki)
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            return key
-    return load_public_key(spki)
 
 
 def _checked(chain: Sequence[bytes], emaid: str, spki: bytes) -> str:
@@ -165,7 +143,13 @@ def sign_contract(
 
 def elements_2(data: ContractData) -> Elements2:
     """The four elements of ISO 15118-2 with their Ids."""
-    return elements_with_ids(data.chain, data.sealed.encrypted_key, data.sealed.dh_public_key, data.emaid)
+    above = iso2.SubCertificatesType(Certificate=data.chain[1:]) if len(data.chain) > 1 else None
+    return (
+        iso2.CertificateChainType(Id=IDS[0], Certificate=data.chain[0], SubCertificates=above),
+        iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=data.sealed.encrypted_key),
+        iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=data.sealed.dh_public_key),
+        iso2.EMAIDType(Id=IDS[3], value=data.emaid),
+    )
 
 
 def element_20(data: ContractData) -> iso20_common.SignedInstallationData:

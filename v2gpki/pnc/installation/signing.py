@@ -53,7 +53,10 @@ def sign_2(elements: Elements2, signer: Signer) -> Signature:
     """The Signature of a CPS (P-256) over the four elements, whose Ids are `IDS`. Raises `signature.bad_signer`."""
     digests = [hashlib.sha256(octets).digest() for octets in fragments_2(elements)]
     value = signer.sign(_signed_info().fill(*digests))
-    return signature_2(digests, raw_from_signer(value, ECDSA_P256_SHA256))
+    return Signature(
+        SignedInfo=_info(digests),
+        SignatureValue=SignatureValue(value=raw_from_signer(value, ECDSA_P256_SHA256)),
+    )
 
 
 def fragments_2(elements: Elements2) -> tuple[bytes, bytes, bytes, bytes]:
@@ -66,30 +69,6 @@ def fragments_2(elements: Elements2) -> tuple[bytes, bytes, bytes, bytes]:
         _point_hole(len(point.value)).fill(point.value),
         _emaid_hole(len(emaid.value)).fill(emaid.value.encode()) if emaid.value.isascii() else _coded(3, emaid),
     )
-
-
-def digests_2(signature: Signature, elements: Elements2) -> tuple[bytes, ...] | None:
-    """The digests in a Signature of `sign_2`'s form; None for any other, which differs in more than the digests."""
-    digests = tuple(reference.DigestValue for reference in signature.SignedInfo.Reference)
-    if tuple(element.Id for element in elements) != IDS or len(digests) != len(IDS):
-        return None
-    return digests if signature == signature_2(digests, signature.SignatureValue.value) else None
-
-
-def elements_with_ids(chain: tuple[bytes, ...], key: bytes, point: bytes, emaid: str) -> Elements2:
-    """The four elements: contract chain (leaf first), wrapped key, ephemeral point, EMAID."""
-    above = iso2.SubCertificatesType(Certificate=chain[1:]) if len(chain) > 1 else None
-    return (
-        iso2.CertificateChainType(Id=IDS[0], Certificate=chain[0], SubCertificates=above),
-        iso2.ContractSignatureEncryptedPrivateKeyType(Id=IDS[1], value=key),
-        iso2.DiffieHellmanPublickeyType(Id=IDS[2], value=point),
-        iso2.EMAIDType(Id=IDS[3], value=emaid),
-    )
-
-
-def signature_2(digests: Sequence[bytes], value: bytes) -> Signature:
-    """The Signature over the four elements with these digests, and this value (r||s)."""
-    return Signature(SignedInfo=_info(digests), SignatureValue=SignatureValue(value=value))
 
 
 def _info(digests: Sequence[bytes]) -> SignedInfo:

@@ -297,7 +297,7 @@ class EstService:
         if not group:
             return []
         try:
-            issued = self._issuance().issue([item.order for item in group], caller=[item.caller for item in group])
+            issued = self._issuance().issue_for([(item.order, item.caller) for item in group])
             return [_enrolled(answer) for answer in issued]
         except V2GPKIError as refusal:
             if refusal.code in ("issuing.issuer_not_active", "store.unknown_authority", "issuing.issuer_expired"):
