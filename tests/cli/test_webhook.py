@@ -34,6 +34,8 @@ def test_endpoints_are_listed_and_removed(
     home = Path(shutil.copytree(home_iso2, tmp_path / "home"))
     monkeypatch.setenv("V2GPKI_HOME", str(home))
     assert told(capsys, "webhook", "list") == {"schema": "v2gpki/webhooks/1", "endpoints": []}
+    assert run(["webhook", "list"]) == 0
+    assert capsys.readouterr().out == "no webhook endpoints\n"
     with v2gpki.open_authority(home, passphrase=PASSPHRASE, clock=v2gpki.FixedClock(BIRTH), caller="test") as ca:
         hooks = webhooks_of(ca)
         first = hooks.create(Party("acme", frozenset({"mo"})), Wish("https://a.example.com/", ("root.cert.added",)))

@@ -355,6 +355,22 @@ def test_a_vehicle_that_is_deleted_while_its_request_is_answered(iso2: Certifica
     assert [bundle.state for bundle in iso2.store.pools.bundles() if bundle.state == "ready"] == []
 
 
+def test_a_vehicle_that_is_renewed_while_its_request_is_answered(iso2: CertificateAuthority) -> None:
+    """Its contract goes on, but nothing is made any more for the key that it had."""
+    vehicle, made = Vehicle.made(iso2), contract(iso2)
+    provisioning = iso2.plug_and_charge.provisioning
+    provisioning._pools = Interrupting(  # type: ignore[assignment]  # the only way into the middle
+        iso2.store.pools, "answered", lambda: Vehicle.made(iso2)
+    )
+    before = iso2.store.count_certificates(role="contract")
+    answer = provisioning.answer(vehicle.request())
+    assert answer.problem is not None
+    assert answer.problem.code == "provisioning.certificate_differs"
+    assert list(iso2.store.pools.bundles()) == []
+    assert iso2.store.count_certificates(role="contract") == before
+    assert next(iter(iso2.store.pools.contracts(pcid=PCID))).id == made.id
+
+
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, V2GPKIError])
 def test_whatever_goes_wrong_between_signature_and_commit_leaves_no_intent(
     iso2: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
