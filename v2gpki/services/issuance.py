@@ -24,6 +24,7 @@ from v2gpki.keys.signer import Signer
 from v2gpki.keys.suites import PrivateKey, spki_of
 from v2gpki.profile.model import Profile
 from v2gpki.services.production_line import ProductionLine, refuse_errors, serial_of, without_root
+from v2gpki.services.remembered import Remembered
 from v2gpki.store.pool_records import Bundle
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
@@ -160,8 +161,7 @@ class Issuance:
         self._session = session
         self._seal = seal
         self._press = press
-        #: Issuers that were in service at one revision of the home's trust.
-        self._in_service: tuple[int, set[str]] = (-1, set())
+        self._in_service: Remembered[str, None] = Remembered(store)
         self._lines: dict[tuple[int, str, Constants], tuple[ProductionLine, tuple[Finding, ...]]] = {}
 
     def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
@@ -214,7 +214,7 @@ class Issuance:
         now = self._clock.now().replace(microsecond=0)
         if order.authority is not None or order.key_id or intent.key_id or not order.issuer_id or order.spki is None:
             raise _not_recorded(intent.reference, "it is no end-entity certificate for a given key")
-        self._require_still_in_service(order.issuer_id)
+        self._require_in_service(order.issuer_id)
         octets = order.profile.serial.octets
         serial = intent.serial.to_bytes(octets, "big") if 0 < intent.serial < 1 << 8 * octets else b"\x00"
         rule = order.profile.serial
@@ -439,18 +439,10 @@ class Issuance:
             )
         return known
 
-    def _require_still_in_service(self, issuer_id: str) -> None:
-        """The same; looked up again only when an authority was made or changed its state."""
-        revision = self._store.pools.trust_revision()
-        kept, in_service = self._in_service
-        if kept != revision:
-            in_service = set()
-            self._in_service = revision, in_service
-        if issuer_id not in in_service:
-            self._require_in_service(issuer_id)
-            in_service.add(issuer_id)
-
     def _require_in_service(self, issuer_id: str) -> None:
+        self._in_service.of(issuer_id, lambda: self._look_at_issuer(issuer_id))
+
+    def _look_at_issuer(self, issuer_id: str) -> None:
         """Refuse an issuer that is not active, or stands below a revoked one; asked at every issuance, because a
         line outlives the state that its issuer had when it was set up."""
         above = issuer_id

@@ -17,7 +17,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.identifiers import Identifier, parse
 from v2gpki.services.issuance import Deliver, Issuance, Issued, Order, deliver_nothing
 from v2gpki.services.pools import ELSEWHERE
-from v2gpki.services.routing import Route, Routing
+from v2gpki.services.routing import Routing
 from v2gpki.store.pool_records import Contract
 from v2gpki.store.protocol import Store
 
@@ -32,8 +32,6 @@ class MobilityOperator:
         self._store = store
         self._routing = routing
         self._issuance = issuance
-        self._routes: dict[tuple[str | None, str | None, str], Route] = {}
-        self._routes_of = -1
 
     def issue(self, orders: Sequence[Order], *, caller: str, deliver: Deliver = deliver_nothing) -> list[Issued]:
         """Issue what ``order`` prepared; ``deliver`` as for ``Issuance.issue``."""
@@ -61,10 +59,7 @@ class MobilityOperator:
         if contract.issuer == ELSEWHERE:
             raise elsewhere(contract)
         named = issuer or self._issuer_for(contract, edition, suite)
-        if options:
-            route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
-        else:
-            route = self._route(edition, suite, named)
+        route = self._routing.route(ROLE, edition=edition, suite=suite, issuer=named, options=options)
         rule = route.profile.validity
         begin = max(now, contract.begins)
         if rule.minimum is not None and begin + rule.minimum > contract.ends:
@@ -100,16 +95,6 @@ class MobilityOperator:
         if named is None or edition not in (None, named.edition) or suite not in (None, named.suite):
             return ""
         return contract.issuer
-
-    def _route(self, edition: str | None, suite: str | None, issuer: str) -> Route:
-        """The way of an order; found anew when an authority was made or changed."""
-        revision = self._store.pools.trust_revision()
-        if revision != self._routes_of:
-            self._routes, self._routes_of = {}, revision
-        key = (edition, suite, issuer)
-        if key not in self._routes:
-            self._routes[key] = self._routing.route(ROLE, edition=edition, suite=suite, issuer=issuer)
-        return self._routes[key]
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,6 @@
 """The way of an order: which profile its certificate follows, which authority signs it, what is constant in it.
 
-Names become a `Route`; whoever orders the same again may keep it as long as `PoolStore.trust_revision` stays. Refuses
+Names become a `Route`, which is remembered as long as the home's trust stays. Refuses
 roles that no edition of this home has, and authorities where an end-entity certificate is asked for.
 Clause: [V2G2-884] (every certificate meets its profile).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from cryptography import x509
 
@@ -19,7 +20,11 @@ from v2gpki.profile.load import Catalogue
 from v2gpki.profile.model import Profile
 from v2gpki.services.authorities import Naming
 from v2gpki.services.directory import Directory
+from v2gpki.services.remembered import Remembered
 from v2gpki.store.protocol import Store
+
+#: Role, edition, suite, issuer, options.
+_Asked: TypeAlias = tuple[str, str | None, str | None, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Routing:
         self._catalogue = catalogue
         self._naming = naming
         self._directory = Directory(store, catalogue)
+        self._routes: Remembered[_Asked, Route] = Remembered(store)
 
     def route(
         self,
@@ -55,6 +61,12 @@ class Routing:
 
         Raises ``issuing.needs_edition``, ``issuing.not_a_leaf``, ``authority.*``, ``profile.*``.
         """
+        asked = (role, edition, suite, issuer, tuple(sorted((options or {}).items())))
+        return self._routes.of(asked, lambda: self._route(role, edition, suite, issuer, options))
+
+    def _route(
+        self, role: str, edition: str | None, suite: str | None, issuer: str, options: Mapping[str, str] | None
+    ) -> Route:
         profile = self._profile(role, edition, suite, issuer, options)
         if profile.kind != "leaf":
             raise V2GPKIError(

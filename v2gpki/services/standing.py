@@ -14,6 +14,7 @@ from v2gpki.certs.path_building import about
 from v2gpki.certs.view import view
 from v2gpki.clock import rfc3339
 from v2gpki.errors import Finding
+from v2gpki.services.remembered import Remembered
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -57,7 +58,7 @@ class Standing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: tuple[int, Moment] = (-1, Moment(()))
+        self._moments: Remembered[None, Moment] = Remembered(store)
 
     def issued(self, certificate: bytes) -> CertificateRecord | None:
         """A certificate (DER) as this home issued it; None when it did not."""
@@ -65,11 +66,7 @@ class Standing:
 
     def now(self) -> Moment:
         """What is known now; read anew only after an authority was made or changed its state."""
-        revision = self._store.pools.trust_revision()
-        kept = self._kept
-        if kept[0] != revision:
-            kept = self._kept = revision, Moment(self._store.authorities())
-        return kept[1]
+        return self._moments.of(None, lambda: Moment(self._store.authorities()))
 
     def revoked(self, record: CertificateRecord) -> bool:
         """Whether a certificate, or an authority at or above its issuer, was revoked."""

@@ -16,6 +16,7 @@ from tests.conftest import BIRTH
 from tests.services.est.desk import common_name, csr, csr_with, key, service_of
 from v2gpki import CertificateAuthority, FixedClock, V2GPKIError
 from v2gpki.services.est import Enrolled, EnrolRequest, EstService, LabelOptions, Registration
+from v2gpki.services.issuance import Issuance
 from v2gpki.store.records import IntentRecord
 from v2gpki.wiring.access import access_of
 from v2gpki.wiring.audit_check import check_audit
@@ -290,11 +291,21 @@ def test_a_member_that_issuing_refuses_takes_nobody_along(iso2: CertificateAutho
     target = service.labels.target("cpo")
     # An issuer that is out of service from one moment to the next: each gets the refusal.
     issuer = service.enrol("cpo-a", csr(key()), target).record.issuer_id
-    certificate = iso2.store.authority(issuer)
-    assert certificate is not None
-    iso2.revoke(f"{certificate.serial:x}", "superseded")
-    answers = service.answer_many([EnrolRequest("cpo-a", csr(key(), f"DE*ICE*E{n}"), target) for n in range(2)])
+    found = service._issuance
+
+    def revoking() -> Issuance:
+        current = iso2.store.authority(issuer)
+        if current is not None and current.state == "active":
+            iso2.revoke(f"{current.serial:x}", "superseded")
+        return found()
+
+    service._issuance = revoking  # the only way between finding the issuer and issuing
+    requests = [EnrolRequest("cpo-a", csr(key(), f"DE*ICE*E{n}"), target) for n in range(2)]
+    answers = service.answer_many(requests)
     assert [answer.code for answer in answers if isinstance(answer, V2GPKIError)] == ["issuing.issuer_not_active"] * 2
+    # The next ones are issued by whoever may now.
+    again = [answer for answer in service.answer_many(requests) if isinstance(answer, Enrolled)]
+    assert [answer.record.issuer_id for answer in again] == ["iso2-cpo-sub-ca-1@1"] * 2
 
 
 def test_the_same_request_from_many_threads_gives_one_certificate(iso2: CertificateAuthority) -> None:

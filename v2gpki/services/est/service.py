@@ -122,7 +122,7 @@ class EstService:
         generations with the links between them, the current root last (where clients of the field look for it)."""
         now = self._clock.now()
         suite = target.suite or self._ways.default_family(target)
-        issuer = self._store.authority(self._ways.route(target, suite, now).issuer_id)
+        issuer = self._store.authority(self._ways.route(target, suite).issuer_id)
         if issuer is None:
             raise refusals.unknown_label(target)
         rollover = self.labels.options(target).rollover
@@ -207,7 +207,7 @@ class EstService:
         if own_key:
             self._check_server_keys(target, asked)
         suite = self._ways.family(target, csr.suite.name, any_key=own_key)
-        route = self._ways.route(target, suite, now)
+        route = self._ways.route(target, suite)
         identifier = self._asked_identifier(request.identity, target, route.profile, csr)
         return self._order(request, csr, route, identifier, prefix="")
 
@@ -238,7 +238,7 @@ class EstService:
         issuer = self._store.authority(record.issuer_id)
         # What another hierarchy issued is renewed there, by whoever issues for it now.
         named = issuer.slug if issuer is not None and suite == record.suite and issuer.state == "active" else ""
-        route = self._ways.route(target, suite, now, issuer=named)
+        route = self._ways.route(target, suite, issuer=named)
         return self._order(
             request._replace(identity=caller, target=target), csr, route, identifier, prefix=f"{record.serial:x}:"
         )
@@ -300,8 +300,6 @@ class EstService:
             issued = self._issuance().issue_for([(item.order, item.caller) for item in group])
             return [_enrolled(answer) for answer in issued]
         except V2GPKIError as refusal:
-            if refusal.code in ("issuing.issuer_not_active", "store.unknown_authority", "issuing.issuer_expired"):
-                self._ways.forget()
             if len(group) == 1:
                 return [self._second_look(group[0].caller, group[0].order, refusal)]
         return [answer for item in group for answer in self._issue([item])]

@@ -1,24 +1,18 @@
 """The way of an enrolment: which family a request's key belongs to, and which authority issues for it.
 
-A way is kept for a second: what other processes change about authorities is seen after it, and issuance asks whether
-the issuer is in service at every certificate. Refused: keys that the role has no family for, hierarchies that this home
+Refused: keys that the role has no family for, hierarchies that this home
 does not have. Source: RFC 7030 3.2.2.
 """
 
 from __future__ import annotations
 
-import threading
-from datetime import datetime, timedelta
-
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.directory import Directory
 from v2gpki.services.est import refusals
 from v2gpki.services.est.labels import Target
+from v2gpki.services.remembered import Remembered
 from v2gpki.services.routing import Route, Routing
 from v2gpki.store.protocol import Store
-
-#: How long a way to an issuer is kept before it is looked up again: changes by other processes are seen after it.
-_KEPT = timedelta(seconds=1)
 
 
 class Ways:
@@ -29,8 +23,7 @@ class Ways:
         self._catalogue = catalogue
         self._routing = routing
         self._directory = Directory(store, catalogue)
-        self._lock = threading.Lock()
-        self._routes: dict[tuple[str, str, str, str], tuple[datetime, Route]] = {}
+        self._slugs: Remembered[tuple[str, str, str, str], str] = Remembered(store)
         self._families: dict[tuple[str, str], dict[str, str]] = {}
 
     def family(self, target: Target, key: str, *, any_key: bool) -> str:
@@ -53,25 +46,15 @@ class Ways:
         """The family that the edition names first."""
         return next(iter(self._keys(target)))
 
-    def route(self, target: Target, suite: str, now: datetime, issuer: str = "") -> Route:
+    def route(self, target: Target, suite: str, issuer: str = "") -> Route:
         """Profile, issuer and constants of a target; ``issuer`` names one, "" finds it.
 
         Raises ``est.unknown_label``, and what routing raises.
         """
-        key = (target.role, target.edition, suite, issuer or target.hierarchy)
-        with self._lock:
-            kept = self._routes.get(key)
-        if kept is not None and kept[0] <= now < kept[0] + _KEPT:
-            return kept[1]
-        route = self._look_up(target, suite, issuer)
-        with self._lock:
-            self._routes[key] = now, route
-        return route
-
-    def forget(self) -> None:
-        """Look every way up again: one of them led nowhere."""
-        with self._lock:
-            self._routes.clear()
+        if target.hierarchy and not issuer:
+            where = (target.role, target.edition, suite, target.hierarchy)
+            issuer = self._slugs.of(where, lambda: self._issuer(target, suite))
+        return self._routing.route(target.role, edition=target.edition, suite=suite, issuer=issuer)
 
     def _keys(self, target: Target) -> dict[str, str]:
         """Family -> suite of the certified key, the default family first."""
@@ -83,9 +66,8 @@ class Ways:
             self._families[where] = known
         return known
 
-    def _look_up(self, target: Target, suite: str, issuer: str) -> Route:
-        if issuer or not target.hierarchy:
-            return self._routing.route(target.role, edition=target.edition, suite=suite, issuer=issuer)
+    def _issuer(self, target: Target, suite: str) -> str:
+        """The slug of the authority in the target's hierarchy that issues for it."""
         profile = self._catalogue.profile(target.edition, target.role, suite)
         slugs = [
             self._directory.slug(role, edition=target.edition, suite=suite, prefix=target.hierarchy)
@@ -93,5 +75,5 @@ class Ways:
         ]
         for slug in slugs:
             if self._store.authority(slug) is not None:
-                return self._routing.route(target.role, edition=target.edition, suite=suite, issuer=slug)
+                return slug
         raise refusals.unknown_label(target)

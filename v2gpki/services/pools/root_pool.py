@@ -25,6 +25,7 @@ from v2gpki.keys.suites import family_of
 from v2gpki.profile.duration import duration
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.pools.writing import Writing
+from v2gpki.services.remembered import Remembered
 from v2gpki.services.trust import TrustAnchor, recognised_root
 from v2gpki.store.pool_records import PooledRoot, RootDecision
 from v2gpki.store.protocol import Store
@@ -95,7 +96,7 @@ class RootPool:
         self._catalogue = catalogue
         self._writing = Writing(seal, ready)
         self._policy = policy or RootPolicy()
-        self._kept: dict[tuple[tuple[str, ...], str], tuple[int, tuple[TrustAnchor, ...]]] = {}
+        self._anchors: Remembered[tuple[tuple[str, ...], str], tuple[TrustAnchor, ...]] = Remembered(store)
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -107,17 +108,15 @@ class RootPool:
         authority was created or changed its state.
         """
         wanted = (roles,) if isinstance(roles, str) else tuple(roles)
-        revision = self._store.pools.trust_revision()
-        kept = self._kept.get((wanted, edition))
-        if kept is None or kept[0] != revision:
-            self._catalogue.edition(edition)
-            anchors = tuple(
-                TrustAnchor(entry.der, entry.role)
-                for entry in self.list()
-                if entry.decision == "trusted" and entry.role in wanted and edition in entry.editions
-            )
-            kept = self._kept[wanted, edition] = (revision, anchors)
-        return kept[1]
+        return self._anchors.of((wanted, edition), lambda: self._trusted(wanted, edition))
+
+    def _trusted(self, roles: tuple[str, ...], edition: str) -> tuple[TrustAnchor, ...]:
+        self._catalogue.edition(edition)
+        return tuple(
+            TrustAnchor(entry.der, entry.role)
+            for entry in self.list()
+            if entry.decision == "trusted" and entry.role in roles and edition in entry.editions
+        )
 
     def list(self) -> tuple[RootEntry, ...]:
         """Own roots in the order of creation, then the others in the order in which they came."""

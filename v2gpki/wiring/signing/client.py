@@ -79,8 +79,10 @@ class RemoteSigning:
         self, key_id: str, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None
     ) -> bytes:
         """The signature of an OCSP answer."""
-        asked = _answer_wanted(key_id, cert_id, status, window, nonce)
-        return self._ask(asked, protocol.Signatures).octets[0]
+        [one] = self._answers([_answer_wanted(key_id, cert_id, status, window, nonce)])
+        if isinstance(one, protocol.Refused):
+            raise protocol.error_of(one)
+        return one.octets[0]
 
     def sign_answers(
         self, key_id: str, cert_ids: Sequence[bytes], status: bytes, window: Window
@@ -89,15 +91,19 @@ class RemoteSigning:
         signatures: list[bytes | None] = []
         for start in range(0, len(cert_ids), protocol.MOST_ANSWERS):
             some = cert_ids[start : start + protocol.MOST_ANSWERS]
-            wanted = [_answer_wanted(key_id, cert_id, status, window, None) for cert_id in some]
-            given = self._ask(protocol.SignAnswers(answers=wanted), protocol.Each).answers
-            if len(given) != len(wanted):
-                raise protocol.unavailable("it gave another number of signatures than was asked for")
-            for one in given:
+            for one in self._answers([_answer_wanted(key_id, cert_id, status, window, None) for cert_id in some]):
                 if isinstance(one, protocol.Refused) and one.code != "signing.outdated":
                     raise protocol.error_of(one)
                 signatures.append(None if isinstance(one, protocol.Refused) else one.octets[0])
         return signatures
+
+    def _answers(
+        self, wanted: Sequence[protocol.AnswerWanted]
+    ) -> Sequence[protocol.Signatures | protocol.Refused]:
+        given = self._ask(protocol.SignAnswers(answers=list(wanted)), protocol.Each).answers
+        if len(given) != len(wanted):
+            raise protocol.unavailable("it gave another number of signatures than was asked for")
+        return given
 
     def contract(self, data: ContractData, signer: CpsSigner) -> SignedContract:
         """Contract data under a CPS's signature."""
@@ -217,7 +223,7 @@ class RemoteKey:
         """The signatures of several OCSP answers, None where the store says something else."""
         return self._signing.sign_answers(self._key_id, cert_ids, status, window)
 
-    def wanted(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> protocol.SignAnswer:
+    def wanted(self, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None) -> protocol.AnswerWanted:
         """The question of ``sign_answer``, for whoever asks by himself."""
         return _answer_wanted(self._key_id, cert_id, status, window, nonce)
 
@@ -277,8 +283,8 @@ def _wanted(order: Recorded) -> protocol.CertificateWanted:
 
 def _answer_wanted(
     key_id: str, cert_id: bytes, status: bytes, window: Window, nonce: bytes | None
-) -> protocol.SignAnswer:
-    return protocol.SignAnswer(
+) -> protocol.AnswerWanted:
+    return protocol.AnswerWanted(
         key_id=key_id,
         cert_id=cert_id,
         status=status,

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TypeAlias
 
 from v2gpki.certs.ocsp_answer import GOOD, UNKNOWN, AnswerTemplate, Window, revoked
 from v2gpki.certs.ocsp_request import OcspRequest, read_request, write_request
@@ -24,7 +23,6 @@ from v2gpki.pnc.envelope import Sealed
 from v2gpki.pnc.installation import ContractData, kept, sign_contract
 from v2gpki.services.issuance import Order
 from v2gpki.services.ocsp.index import Issuer, IssuerIndex
-from v2gpki.services.routing import Route
 from v2gpki.store.records import CertificateRecord, IntentRecord
 from v2gpki.wiring import tls
 from v2gpki.wiring.access import registrations_of
@@ -40,9 +38,6 @@ _LOG = logging.getLogger("v2gpki.signing")
 #: A run of answers signed ahead shares the time at which it began.
 _LONGEST_RUN = timedelta(minutes=30)
 _SKEW = timedelta(seconds=5)
-_MOST_ROUTES = 256
-#: Role, edition, suite, issuer and options of an order.
-_Way: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 CPS = "cps"
 
 
@@ -58,7 +53,7 @@ class Scope:
         """Whether some part has reason to ask this."""
         if isinstance(question, protocol.SignCertificates):
             return bool(self.parts & {"est", "pools"}) or bool(self.tls_name)
-        if isinstance(question, protocol.SignAnswer | protocol.SignAnswers | protocol.RenewOcspSigner):
+        if isinstance(question, protocol.SignAnswers | protocol.RenewOcspSigner):
             return "ocsp" in self.parts
         if isinstance(question, protocol.PublishCrl):
             return "crl" in self.parts
@@ -92,12 +87,10 @@ class Keeper:
         self._signers = ocsp_signers(ca)
         self._entitled = Entitled(ca.store, registrations_of(ca), contracts="pools" in scope.parts)
         self._lock = threading.Lock()
-        self._routes: dict[_Way, tuple[int, Route]] = {}
         self._templates: dict[str, tuple[str, datetime, AnswerTemplate]] = {}
         self._kinds: Mapping[type[Question], Callable[..., Answer]] = MappingProxyType(
             {
                 protocol.SignCertificates: self._certificates,
-                protocol.SignAnswer: self._answer,
                 protocol.SignAnswers: self._answers,
                 protocol.RenewOcspSigner: self._renew,
                 protocol.PublishCrl: self._crl,
@@ -141,7 +134,13 @@ class Keeper:
         itself = self._scope.serves_as(intent)
         if not itself and not self._scope.issues(wanted.role, ca.catalogue.edition(wanted.edition).ocsp_role):
             raise protocol.refused(f"no part of this server issues {wanted.role} of {wanted.edition}")
-        route = self._route(wanted)
+        route = ca._routing.route(
+            wanted.role,
+            edition=wanted.edition,
+            suite=wanted.suite,
+            issuer=wanted.issuer_id,
+            options=wanted.options or None,
+        )
         if not itself:
             self._entitled.require(intent.caller, intent.role, intent.edition, intent.identifier, ca.clock.now())
         identifier = parse(wanted.identifier_kind, wanted.identifier) if wanted.identifier_kind else None
@@ -156,31 +155,7 @@ class Keeper:
         )
         return self._issuance.sign_recorded(intent, order)
 
-    def _route(self, wanted: protocol.CertificateWanted) -> Route:
-        """The way of an order; found anew when an authority was made or changed."""
-        revision = self._ca.store.pools.trust_revision()
-        options = tuple(sorted(wanted.options.items()))
-        key = (wanted.role, wanted.edition, wanted.suite, wanted.issuer_id, options)
-        known = self._routes.get(key)
-        if known is not None and known[0] == revision:
-            return known[1]
-        route = self._ca._routing.route(
-            wanted.role,
-            edition=wanted.edition,
-            suite=wanted.suite,
-            issuer=wanted.issuer_id,
-            options=wanted.options or None,
-        )
-        if len(self._routes) >= _MOST_ROUTES:
-            self._routes.clear()
-        self._routes[key] = revision, route
-        return route
-
     # -- OCSP ----------------------------------------------------------------------------------
-
-    def _answer(self, question: protocol.SignAnswer) -> Answer:
-        self._refresh()
-        return self._signed(question, self._ca.clock.now())
 
     def _answers(self, question: protocol.SignAnswers) -> Answer:
         """One look at the store for all of them: it is later than when any of them was asked for."""
@@ -194,7 +169,7 @@ class Keeper:
                 given.append(protocol.refused_answer(problem))
         return protocol.Each(answers=given)
 
-    def _signed(self, question: protocol.SignAnswer, now: datetime) -> protocol.Signatures:
+    def _signed(self, question: protocol.AnswerWanted, now: datetime) -> protocol.Signatures:
         asked = read_request(write_request(question.cert_id))
         issuer = self._issuer(asked, now)
         template, not_after = self._template(issuer, question.key_id, now)
@@ -245,7 +220,7 @@ class Keeper:
         return GOOD if issuer.issued(serial, self._ca.store) else UNKNOWN
 
     def _window(
-        self, question: protocol.SignAnswer, issuer: Issuer, serial: int, not_after: datetime, now: datetime
+        self, question: protocol.AnswerWanted, issuer: Issuer, serial: int, not_after: datetime, now: datetime
     ) -> Window:
         window = Window(
             _moment(question.produced_at), _moment(question.this_update), _moment(question.next_update)

@@ -54,9 +54,8 @@ class SignCertificates(_Words, frozen=True, tag="certificates"):
     orders: Annotated[list[CertificateWanted], Meta(min_length=1, max_length=MOST_ORDERS)]
 
 
-class SignAnswer(_Words, frozen=True, tag="answer"):
-    """The signature of an OCSP answer: about which certificate, by which signer, what, when. Answered by
-    ``Signatures``."""
+class AnswerWanted(_Words, frozen=True):
+    """An OCSP answer: about which certificate, by which signer, what, when."""
 
     key_id: Word
     cert_id: Annotated[bytes, Meta(max_length=320)]
@@ -68,9 +67,9 @@ class SignAnswer(_Words, frozen=True, tag="answer"):
 
 
 class SignAnswers(_Words, frozen=True, tag="answers"):
-    """The signatures of several OCSP answers, each judged by itself. Answered by ``Each``."""
+    """The signatures of OCSP answers, each judged by itself. Answered by ``Each``."""
 
-    answers: Annotated[list[SignAnswer], Meta(min_length=1, max_length=MOST_ANSWERS)]
+    answers: Annotated[list[AnswerWanted], Meta(min_length=1, max_length=MOST_ANSWERS)]
 
 
 class RenewOcspSigner(_Words, frozen=True, tag="ocsp-signer"):
@@ -121,7 +120,6 @@ class WebhookKey(_Words, frozen=True, tag="webhook-key"):
 
 Question: TypeAlias = (
     SignCertificates
-    | SignAnswer
     | SignAnswers
     | RenewOcspSigner
     | PublishCrl
