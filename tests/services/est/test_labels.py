@@ -126,10 +126,15 @@ def test_a_hierarchy_that_is_not_there_is_an_unknown_label(iso2: CertificateAuth
 
 
 def test_a_hierarchy_of_its_own_issues_for_its_label(iso2: CertificateAuthority) -> None:
-    plan = (("v2g-root", ""), ("cpo-sub-ca-1", "qa-iso2-v2g-root"), ("cpo-sub-ca-2", "qa-iso2-cpo-sub-ca-1"))
-    for role, issuer in plan:
-        iso2.create_authority(role, edition="iso15118-2", issuer=issuer, slug=f"qa-iso2-{role}")
+    plan = (("v2g-root", ""), ("cpo-sub-ca-1", "iso2-v2g-root"), ("cpo-sub-ca-2", "iso2-cpo-sub-ca-1"))
+    for hierarchy in ("qa", "lab"):
+        for role, issuer in plan:
+            above = f"{hierarchy}-{issuer}" if issuer else ""
+            iso2.create_authority(role, edition="iso15118-2", issuer=above, slug=f"{hierarchy}-iso2-{role}")
     service = service_of(iso2)
+    # Each its own, also when another one was asked for a moment ago.
+    other = service.enrol("cpo-a", csr(key()), service.labels.target("lab-cpo"))
+    assert other.record.issuer_id == "lab-iso2-cpo-sub-ca-2@1"
     target = service.labels.target("qa-cpo")
     given = service.enrol("cpo-a", csr(key()), target)
     assert given.record.issuer_id == "qa-iso2-cpo-sub-ca-2@1"
