@@ -51,6 +51,6 @@ def test_memory_is_bounded(iso2: CertificateAuthority, monkeypatch: pytest.Monke
 def test_the_way_of_an_order_is_that_of_its_options(iso2: CertificateAuthority) -> None:
     routing = iso2._routing
     plain, pointed = (routing.route("secc", options=options) for options in (None, {"crl-dp": "on"}))
-    assert [route.profile.options["crl-dp"] for route in (plain, pointed)] == ["off", "on"]
+    assert [dict(route.profile.options)["crl-dp"] for route in (plain, pointed)] == ["off", "on"]
     assert routing.route("secc") is plain
     assert routing.route("secc", options={"crl-dp": "on"}) is pointed
