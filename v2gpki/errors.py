@@ -150,6 +150,7 @@ CODES: Mapping[str, Outcome] = {
     "v2gtp.truncated": _refused(),
     "v2gtp.trailing": _refused(),
     "v2gtp.capture": _refused(),
+    "v2gtp.recording": _usage(),
     # messages
     "messages.unknown_schema": _usage(404),
     "messages.unknown_payload": _refused(),
