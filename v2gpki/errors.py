@@ -151,6 +151,12 @@ CODES: Mapping[str, Outcome] = {
     "v2gtp.trailing": _refused(),
     "v2gtp.capture": _refused(),
     "v2gtp.recording": _usage(),
+    # sdp
+    "sdp.type": _refused(),
+    "sdp.length": _refused(),
+    "sdp.security": _refused(),
+    "sdp.transport": _refused(),
+    "sdp.address": _refused(),
     # messages
     "messages.unknown_schema": _usage(404),
     "messages.unknown_payload": _refused(),
