@@ -233,6 +233,20 @@ CODES: Mapping[str, Outcome] = {
     "signature.wrong_length": _unsigned(),
     "signature.out_of_range": _unsigned(),
     "signature.wrong_value": _unsigned(),
+    # authorisation
+    "authorisation.weak_challenge": _environment(),
+    "authorisation.wrong_message": _refused(),
+    "authorisation.wrong_mode": _refused(400, "FAILED", "WARNING_AuthorizationSelectionInvalid"),
+    "authorisation.wrong_challenge": _refused(422, "FAILED_ChallengeInvalid", "WARNING_ChallengeInvalid"),
+    "authorisation.changed_repetition": _refused(409, "FAILED", "FAILED"),
+    # metering
+    "metering.wrong_message": _refused(),
+    "metering.wrong_reading": _refused(
+        422, "FAILED_MeteringSignatureNotValid", "FAILED_MeteringSignatureNotValid"
+    ),
+    # tariff
+    "tariff.wrong_message": _refused(),
+    "tariff.unsigned": _refused(422),
     # envelope
     "envelope.wrong_size": _refused(400, "FAILED", "FAILED"),
     "envelope.wrong_curve": _untrusted("FAILED"),
