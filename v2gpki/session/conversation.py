@@ -57,8 +57,8 @@ class Answering:
             if ending is not None:
                 return ending
 
-    def code_for(self, problem: V2GPKIError, request: Heard) -> str:
-        """The ResponseCode that says what went wrong."""
+    def code_for(self, problem: V2GPKIError, _request: Heard) -> str:
+        """The ResponseCode that says what went wrong with a request."""
         outcome = problem.outcome
         code = outcome.iso2 if self.dialect.edition == "iso15118-2" else outcome.iso20
         return code or "FAILED"
@@ -92,7 +92,8 @@ class Answering:
         if request.name not in self.opening and request.session_id != self.session_id:
             raise V2GPKIError(
                 "session.unknown_session",
-                f"{request.name} carries the session id {request.session_id.hex()}, this session is {self.session_id.hex()}",
+                f"{request.name} carries the session id {request.session_id.hex()}; "
+                f"this session is {self.session_id.hex()}",
                 clause="ISO 15118-2 [V2G2-539], ISO 15118-20 8.3.2",
                 facts={"session_id": request.session_id.hex()},
             )
@@ -169,7 +170,8 @@ class Asking:
         if name not in dialect.flow.expected(self.state):
             raise V2GPKIError("internal.bug", f"the vehicle may not send {name} in the state {self.state}")
         if engine.early:
-            raise over("fault", "session.early", f"the station said something before {name} was sent", clause="ISO 15118-2 7.6")
+            what = f"the station said something before {name} was sent"
+            raise over("fault", "session.early", what, clause="ISO 15118-2 7.6 (half-duplex)")
         said = dialect.say(body if raw is None else raw, self.session_id, engine.clock.now(), signature)
         octets = engine.send(*said.frame)
         engine.tell(Exchanged(engine.now, True, name, said.message, octets))
@@ -204,7 +206,7 @@ class Asking:
             )
             self.engine.tell(Refused(self.engine.now, name, code, problem))
             raise Over(Ending("refused", problem))
-        if self.session_id != NO_SESSION and heard.session_id != self.session_id:
+        if self.session_id not in (NO_SESSION, heard.session_id):
             raise over(
                 "fault",
                 "session.wrong_session",

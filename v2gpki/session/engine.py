@@ -158,6 +158,11 @@ class Engine:
         self._outbox.clear()
         return data
 
+    @property
+    def outgoing_left(self) -> bool:
+        """Whether there is something to be sent."""
+        return bool(self._outbox)
+
     def notices(self) -> list[Notice]:
         """What happened since the last call."""
         told, self._notices = self._notices, []
@@ -214,7 +219,8 @@ class Engine:
             self._splitter.finish()
         except V2GPKIError as problem:
             return Over(Ending("peer_closed", problem))
-        return over("peer_closed", "session.peer_closed", "the other side closed the connection in the middle of a session")
+        what = "the other side closed the connection in the middle of a session"
+        return over("peer_closed", "session.peer_closed", what)
 
     def _go_on(self, value: object, problem: Exception | None) -> None:
         self.question = self.deadline = self._effect = None

@@ -49,7 +49,7 @@ PROTOCOLS = (ISO20_DC, ISO20_AC, ISO2)
 
 def allowed(protocols: Sequence[Protocol], secured: Secured | None, *, lab: bool = False) -> list[Protocol]:
     """Those that this connection may carry; ``lab`` lets -20 through without its TLS (some stacks do)."""
-    mutual = secured is not None and secured.version == "1.3" and bool(secured.peer_chain) and bool(secured.own_chain)
+    mutual = secured is not None and secured.may_carry_iso20
     return [protocol for protocol in protocols if protocol.edition != "iso15118-20" or mutual or lab]
 
 
@@ -60,8 +60,8 @@ def choose(engine: Engine, offered: Sequence[Protocol], *, within: float) -> Ste
     request = _read(frame)
     if not isinstance(request, supportedAppProtocolReq):
         raise over("fault", "session.sequence", f"the vehicle begins with {type(request).__name__}", clause=_CLAUSE)
-    engine.tell(Exchanged(engine.now, False, "supportedAppProtocolReq", request, _octets(frame), engine.now - began, within))
-    came = engine.now
+    came, octets = engine.now, build(*frame)
+    engine.tell(Exchanged(came, False, "supportedAppProtocolReq", request, octets, came - began, within))
     for wanted in sorted(request.AppProtocol, key=lambda entry: entry.Priority):
         found = _match(wanted, offered)
         if found is not None:
@@ -101,11 +101,11 @@ def propose(engine: Engine, spoken: Sequence[Protocol], *, within: float) -> Ste
     frame = yield from engine.hear("supportedAppProtocolRes", within)
     response = _read(frame)
     if not isinstance(response, supportedAppProtocolRes):
-        raise over("fault", "session.wrong_response", f"supportedAppProtocolReq got {type(response).__name__}", clause=_CLAUSE)
-    code = response.ResponseCode
-    engine.tell(
-        Exchanged(engine.now, False, "supportedAppProtocolRes", response, _octets(frame), engine.now - asked, within, code)
-    )
+        what = f"supportedAppProtocolReq got {type(response).__name__}"
+        raise over("fault", "session.wrong_response", what, clause=_CLAUSE)
+    code, octets = response.ResponseCode, build(*frame)
+    took = engine.now - asked
+    engine.tell(Exchanged(engine.now, False, "supportedAppProtocolRes", response, octets, took, within, code))
     chosen = response.SchemaID
     # With one proposal there is nothing to name.
     number = 1 if chosen is None and len(entries) == 1 else (chosen or 0)
@@ -156,7 +156,3 @@ def _say(engine: Engine, message: supportedAppProtocolReq | supportedAppProtocol
     octets = engine.send(PayloadType.EXI, codec.encode(message, "app"))
     code = message.ResponseCode if isinstance(message, supportedAppProtocolRes) else ""
     engine.tell(Exchanged(engine.now, True, type(message).__name__, message, octets, engine.now - since, 0.0, code))
-
-
-def _octets(frame: Frame) -> bytes:
-    return build(*frame)

@@ -14,12 +14,12 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import Signature
 
-ReplyT = TypeVar("ReplyT", covariant=True)
+ReplyT_co = TypeVar("ReplyT_co", covariant=True)
 Method = Literal["pnc", "eim"]
 Current = Literal["ac", "dc"]
 
 
-class Question(Generic[ReplyT]):
+class Question(Generic[ReplyT_co]):
     """Base of all questions; ``takes`` is the type of the reply, or several."""
 
     __slots__ = ()
@@ -39,7 +39,8 @@ DONE = Done()
 
 @dataclass(frozen=True, slots=True)
 class ContractChainQuestion(Question[Done]):
-    """SECC: may this contract chain (leaf first, DER) be relied on? Refused with ``path.*``, ``role.*``, ``chain.*``."""
+    """SECC: may this contract chain (leaf first, DER) be relied on? Refused with ``path.*``, ``role.*``,
+    ``chain.*``."""
 
     takes = Done
     emaid: str
@@ -48,8 +49,8 @@ class ContractChainQuestion(Question[Done]):
 
 @dataclass(frozen=True, slots=True)
 class SignatureQuestion(Question[Done]):
-    """Both: does the signature in this message hold? ``purpose`` is the message's or element's name, ``chain`` whose key
-    signed (leaf first, () when the driver knows it), ``challenge`` what an AuthorizationReq must repeat."""
+    """Both: does the signature in this message hold? ``purpose`` is the message's or element's name, ``chain`` whose
+    key signed (leaf first, () when the driver knows it), ``challenge`` what an AuthorizationReq must repeat."""
 
     takes = Done
     purpose: str
@@ -358,7 +359,8 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class WishQuestion(Question[Wish]):
-    """EVCC: the next turn, after what flowed in the last (None: the first). ``notification`` is what the station wants."""
+    """EVCC: the next turn, after what flowed in the last (None: the first). ``notification`` is what the station
+    wants."""
 
     takes = Wish
     present: Present | None

@@ -39,7 +39,13 @@ class Timers:
         return self.performance.get(request, self.default_performance)
 
 
-_LONG_ISO2 = ("ServiceDetailReq", "CertificateInstallationReq", "CertificateUpdateReq", "PaymentDetailsReq", "PowerDeliveryReq")
+_LONG_ISO2 = (
+    "ServiceDetailReq",
+    "CertificateInstallationReq",
+    "CertificateUpdateReq",
+    "PaymentDetailsReq",
+    "PowerDeliveryReq",
+)
 
 ISO2 = Timers(
     handshake=2.0,

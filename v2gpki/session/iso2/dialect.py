@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -47,7 +48,9 @@ class ISO2Dialect:
             message = body if signature is None else replace(body, Header=replace(body.Header, Signature=signature))
         else:
             header = iso2.MessageHeaderType(SessionID=session_id, Signature=signature)
-            message = iso2.V2G_Message(Header=header, Body=iso2.BodyType(BodyElement=body))
+            # The encoder refuses what is no body element.
+            element = cast(iso2.SessionSetupReq, body)
+            message = iso2.V2G_Message(Header=header, Body=iso2.BodyType(BodyElement=element))
         return Said(message, Frame(PayloadType.EXI, codec.encode(message, "iso15118-2")))
 
     def refusal(self, request: str, response_code: str, session_id: bytes, at: datetime) -> Message:
