@@ -1,0 +1,1 @@
+"""The vehicle (EVCC): its plug-in points, and what drives them."""

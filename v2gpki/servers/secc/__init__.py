@@ -1,0 +1,1 @@
+"""The charging station (SECC): its plug-in points, and what drives them."""
