@@ -17,6 +17,7 @@ from v2gpki.energy.schedule import ControlMode, EnergyOffer, PowerSchedule, Pric
 from v2gpki.energy.tariff import Receipt
 from v2gpki.keys.signer import Signer
 from v2gpki.pnc.algorithms import Edition
+from v2gpki.session.notices import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,18 +287,19 @@ class VehicleEvents(Protocol):
     """Is told what happened: every notice of the session's engine, in order.
 
     >>> import asyncio
+    >>> from v2gpki.session.notices import Moved
     >>> class Kept(list):
-    ...     async def happened(self, notice: object) -> None:
+    ...     async def happened(self, notice: Notice) -> None:
     ...         self.append(notice)
     >>> kept = Kept()
     >>> events: VehicleEvents = kept
-    >>> asyncio.run(events.happened("SessionSetup"))
-    >>> kept
-    ['SessionSetup']
+    >>> asyncio.run(events.happened(Moved(at=0.0, state="begin", then="session", request="SessionSetupReq")))
+    >>> kept[0].request
+    'SessionSetupReq'
     """
 
-    async def happened(self, notice: object) -> None:
-        """``notice`` is one of ``session.notices``. What this raises is logged and changes nothing."""
+    async def happened(self, notice: Notice) -> None:
+        """What this raises is logged and changes nothing."""
         ...
 
 

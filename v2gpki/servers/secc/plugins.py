@@ -27,6 +27,7 @@ from v2gpki.energy.tariff import Receipt
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import HashData
 from v2gpki.pnc.algorithms import Edition
+from v2gpki.session.notices import Notice
 
 # --- who may charge -------------------------------------------------------------------------------------------------
 
@@ -357,18 +358,19 @@ class StationEvents(Protocol):
     """Is told what happened: every notice of the session's engine, in order.
 
     >>> import asyncio
+    >>> from v2gpki.session.notices import Moved
     >>> class Kept(list):
-    ...     async def happened(self, notice: object) -> None:
+    ...     async def happened(self, notice: Notice) -> None:
     ...         self.append(notice)
     >>> kept = Kept()
     >>> events: StationEvents = kept
-    >>> asyncio.run(events.happened("SessionSetup"))
-    >>> kept
-    ['SessionSetup']
+    >>> asyncio.run(events.happened(Moved(at=0.0, state="begin", then="session", request="SessionSetupReq")))
+    >>> kept[0].request
+    'SessionSetupReq'
     """
 
-    async def happened(self, notice: object) -> None:
-        """``notice`` is one of ``session.notices``. What this raises is logged and changes nothing."""
+    async def happened(self, notice: Notice) -> None:
+        """What this raises is logged and changes nothing."""
         ...
 
 
