@@ -211,6 +211,24 @@ def test_access_tokens_in_both_shapes(scene: Scene) -> None:
     assert scene.enrol({"authorization": f"Bearer {value['access_token']}"}).status_code == 401
 
 
+def test_the_line_end_of_a_secrets_file_is_none_of_the_secret(scene: Scene) -> None:
+    """``curl --data-urlencode client_secret@FILE`` sends it; one, and nothing else that is white."""
+    secret = scene.secrets["second"]
+
+    def status(text: str) -> list[int]:
+        given = form(scene, client_secret=text)
+        sent = [scene.client.post("/oauth/token", data=given), scene.client.post("/oauth/token", json=given)]
+        return [answer.status_code for answer in sent]
+
+    assert [status(secret + end) for end in ("\n", "\r\n")] == [[200, 200]] * 2
+    for wrong in (secret + "\n\n", secret + " ", secret + "\r", "\n" + secret, secret + "\n "):
+        assert status(wrong) == [401, 401], wrong[-3:]
+    assert status("\n") == [400, 400]
+    shown = {"authorization": basic("cpo-a", secret + "\n")}
+    answer = scene.client.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=shown)
+    assert answer.status_code == 200
+
+
 def test_what_gets_no_access_token(scene: Scene) -> None:
     def post(**changes: str) -> tuple[int, str]:
         answer = scene.client.post("/oauth/token", data=form(scene, **changes))

@@ -31,6 +31,7 @@ from v2gpki.keys import pkcs8
 from v2gpki.servers.tls import TlsMaker
 from v2gpki.servers.tls_kept import LOOK, KeptTls
 from v2gpki.wiring.access import access_of, registrations_of
+from v2gpki.wiring.tls import server_certificate
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 THEN = NOW - timedelta(days=100)
@@ -395,6 +396,38 @@ def test_an_authority_that_is_made_while_it_serves(home: Path, clients: Clients,
             https.get("/healthz")
         with client(server, clients) as https:
             assert https.get("/healthz").status_code == 200
+
+
+def test_the_first_authority_of_a_home_is_made_while_it_serves(home: Path, clients: Clients, tmp_path: Path) -> None:
+    """Its certificates are asked for by the next handshake, not only after another start."""
+    bare, chain, private = tmp_path / "home", tmp_path / "chain.pem", tmp_path / "key.pem"
+    clock = v2gpki.FixedClock(NOW)
+    with v2gpki.open_authority(bare, passphrase=PASSPHRASE, create=True, clock=clock, caller="test"):
+        pass
+    other = Path(shutil.copytree(home, tmp_path / "other"))
+    with v2gpki.open_authority(other, passphrase=PASSPHRASE, clock=clock, caller="test") as ca:
+        own = server_certificate(ca, "127.0.0.1")
+    chain.write_bytes(own.chain)
+    private.write_bytes(own.private_key)
+    settings = with_settings(
+        listen=("https://127.0.0.1:0",), tls_cert=str(chain), tls_key=str(private), parts=("crl", "est")
+    )
+    mine = tmp_path / "mine.pem"
+    with serving(bare, settings, clock=clock) as server:
+        with client(server, clients) as https:
+            assert https.get("/healthz").status_code == 200
+        with pytest.raises(httpx.HTTPError), client(server, clients, clients.good) as https:
+            https.get("/healthz")
+        with v2gpki.open_authority(bare, passphrase=PASSPHRASE, clock=clock, caller="test") as ca:
+            ca.initialise(ca.plan(["iso15118-2"]), org="First")
+            issued = ca.issue("secc", id=NAME, edition="iso15118-2")
+            assert issued.private_key is not None
+            # The leaf alone: the Sub-CA that issued it is known here.
+            mine.write_bytes(pem(issued.chain[:1]) + pkcs8.plain(issued.private_key))
+            access_of(ca).create("cpo-a", ["est"], certificate=issued.record.der, caller="test")
+            registrations_of(ca).register("cpo-a", "secc", identifiers=[NAME], caller="test")
+        assert enrol(server, clients, mine).status_code == 200
+        assert enrol(server, clients, None).status_code == 401
 
 
 def test_the_certificate_of_the_home_is_renewed_before_it_ends(home: Path, tmp_path: Path) -> None:

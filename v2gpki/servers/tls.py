@@ -137,8 +137,9 @@ class Handshake(ssl.SSLObject):
 def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl.SSLContext:
     """A context for a server.
 
-    ``client_cas`` are PEM certificates that client certificates may lead to; empty asks for none. Raises
-    ``serving.bad_certificate``.
+    ``client_cas`` are PEM certificates that client certificates may lead to; without any, none that is shown is good.
+    They are asked for all the same: a handshake that gets another context in its course (``tls_kept``) takes its CAs,
+    but not whether to ask. Raises ``serving.bad_certificate``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = Handshake
@@ -157,9 +158,9 @@ def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl
             context.load_verify_locations(cadata="\n".join(client_cas))
         except ssl.SSLError as problem:
             raise _bad("the CAs of client certificates", str(problem)) from problem
-        context.verify_mode = ssl.CERT_OPTIONAL
-        # A client that sends its leaf alone, issued by a Sub-CA of ours, is as good as one that sends the chain.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_mode = ssl.CERT_OPTIONAL
+    # A client that sends its leaf alone, issued by a Sub-CA of ours, is as good as one that sends the chain.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 

@@ -73,9 +73,7 @@ class CrlPublication:
         return published
 
     def _is_due(self, authority: AuthorityRecord, now: datetime) -> bool:
-        if not authority.key_id or not authority.not_before <= now <= authority.not_after:
-            return False
-        if compromise(self._store, authority) is not None:
+        if not publishes(self._store, authority, now):
             return False
         latest = self._store.latest_crl(authority.id)
         if latest is None:
@@ -97,3 +95,10 @@ class CrlPublication:
         for row in self._store.audit_rows(after=self._sequence, actions=_CHANGES):
             self._changed[row.target.rpartition("/")[0]] = row.at
         self._sequence = tip
+
+
+def publishes(store: Store, authority: AuthorityRecord, now: datetime) -> bool:
+    """Whether an authority publishes lists at ``now``: its key is here, it is valid, and the key is not compromised."""
+    if not authority.key_id or not authority.not_before <= now <= authority.not_after:
+        return False
+    return compromise(store, authority) is None

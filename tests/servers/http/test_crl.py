@@ -25,7 +25,6 @@ def app(iso2: CA) -> CrlApp:
 
 
 def test_a_published_list_is_served(iso2: CA, app: CrlApp) -> None:
-    assert answered(app, "GET", PATH).status == 404
     secc = iso2.issue("secc", id="DE*ABC*E1", edition="iso15118-2").record
     iso2.revoke(f"{secc.serial:x}", "superseded")
     iso2.publish_crl("iso2-cpo-sub-ca-2")
@@ -43,6 +42,21 @@ def test_a_published_list_is_served(iso2: CA, app: CrlApp) -> None:
     iso2.publish_crl("iso2-cpo-sub-ca-2")
     later = answered(app, "GET", PATH, headers={"If-None-Match": found.headers["etag"]})
     assert x509.load_der_x509_crl(later.body).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 2
+
+
+def test_a_list_that_is_not_published_yet_is_not_there_now(iso2: CA, app: CrlApp) -> None:
+    """Its certificates name the right place: whoever asks comes back."""
+    for path in (PATH, "/crl/iso2-cpo-sub-ca-2@1.crl", "/crl/iso2-cpo-sub-ca-2%401.crl"):
+        found = answered(app, "GET", path)
+        assert (found.status, found.headers["cache-control"]) == (503, "no-store")
+        assert int(found.headers["retry-after"]) > 0
+    authority = iso2.authority("iso2-cpo-sub-ca-2")
+    iso2.revoke(f"{authority.serial:x}", "keyCompromise")
+    assert answered(app, "GET", PATH).status == 404, "a compromised key publishes nothing"
+    assert isinstance(iso2.clock, v2gpki.FixedClock)
+    assert answered(app, "GET", "/crl/iso2-oem-sub-ca-2.crl").status == 503
+    iso2.clock.moment = iso2.authority("iso2-oem-sub-ca-2").not_after + timedelta(seconds=1)
+    assert answered(app, "GET", "/crl/iso2-oem-sub-ca-2.crl").status == 404, "what has ended publishes nothing"
 
 
 def test_a_list_that_has_ended_is_kept_by_nobody(iso2: CA, app: CrlApp) -> None:

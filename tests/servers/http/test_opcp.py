@@ -354,6 +354,19 @@ def test_a_certificate_that_has_ended_is_shown_no_more(served: Served) -> None:
         assert ("contractCertificate" in one) is shown
 
 
+def test_when_the_default_ends_the_oldest_of_the_others_is_it(served: Served) -> None:
+    """Not as OPCP's description has it (docs/pools.md): the vehicle goes on with what it has."""
+    vehicle = vehicle_of(served.ca)
+    served.bind()
+    contract(served.ca)
+    contract(served.ca, OTHER_EMAID)
+    served.ca.plug_and_charge.contracts.end(EMAID, at=BIRTH, caller="test")
+    listed = served.client("oem").get(f"{CCP}/{PCID}").json()["XMLContracts"]
+    assert [(one["emaid"], one["defaultContract"]) for one in listed] == [(OTHER_EMAID, True)]
+    answer = served.client("cpo").post(CCP, json=asked(vehicle)).json()
+    assert [one["emaid"] for one in messages(answer)] == [OTHER_EMAID]
+
+
 def test_the_manufacturer_chooses_the_default(served: Served) -> None:
     served.bind()
     vehicle = vehicle_of(served.ca)

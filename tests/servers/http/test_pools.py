@@ -13,9 +13,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.servers.http.bridge import AsgiBridge
 from tests.servers.http.pool_client import EMAID, ISO2, Served, asked, b64, contract, vehicle_of
 from v2gpki import CertificateAuthority
 from v2gpki.servers.http import opcp, opnc
+from v2gpki.servers.http.application import build
+from v2gpki.servers.http.front import Limits
+from v2gpki.servers.http.tally import Tally
 from v2gpki.wiring.ecosystem import ecosystem_of
 
 CCP = "/v1/ccp/signedContractData"
@@ -122,8 +126,22 @@ def test_a_credential_for_events_is_good_for_nothing_else(served: Served) -> Non
 
 
 def test_other_methods_are_not_taken(served: Served) -> None:
-    for method, path in (("PATCH", CCP), ("DELETE", "/v1/root/rootCerts"), ("POST", "/cps/signer"), ("TRACE", CCP)):
-        assert served.client("operator").request(method, path).status_code == 405
+    """RFC 9110 15.5.6: Allow has all that a path takes, whichever operation it is of."""
+    front = build([served.part], Tally(["pools"]), limits=Limits(), own={})
+    with httpx.Client(transport=AsgiBridge(front), base_url="http://pools.test") as client:
+        for method, path, taken in (
+            ("PATCH", CCP, "POST, PUT"),
+            ("TRACE", CCP, "POST, PUT"),
+            ("POST", "/v1/root/rootCerts", "GET, HEAD, PUT"),
+            ("PUT", f"{CCP}/{EMAID}", "DELETE, GET, HEAD"),
+            ("POST", "/cps/signer", "GET, HEAD"),
+            ("OPTIONS", "/v1/webhook/endpoints", "GET, HEAD, POST"),
+        ):
+            answer = client.request(method, path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, taken), path
+            value = answer.json()
+            assert (value["schema"], value["code"]) == ("v2gpki/error/1", "serving.wrong_method")
+            assert value["hint"] == f"it takes {taken}"
 
 
 # -- what is read --------------------------------------------------------------------------------

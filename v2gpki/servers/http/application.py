@@ -17,7 +17,7 @@ from starlette.datastructures import URLPath
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Receive, Scope, Send, note
@@ -82,7 +82,7 @@ def build(
     have TLS alone, at ``secured``: whoever asks for their paths here is told so."""
     apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
-    handlers = {V2GPKIError: _refused, HTTPException: _http(elsewhere, secured), Exception: _broken}
+    handlers = {V2GPKIError: _refused, HTTPException: _http(routes, elsewhere, secured), Exception: _broken}
     rest = Starlette(routes=routes, exception_handlers=handlers)
     prompts = {path: _counted(part.name, prompt, tally) for part in parts for path, prompt in part.prompts}
     claims = [(part.name, claim) for part in parts for claim in part.claims]
@@ -121,6 +121,11 @@ class _OfPart(BaseRoute):
         """As the route."""
         return self._route.matches(scope)
 
+    def methods(self, scope: Scope) -> frozenset[str]:
+        """The methods that it takes at the path of a request; none when the path is not its own."""
+        taken = self._route.methods if isinstance(self._route, Route) else None
+        return frozenset(taken or ()) if self.matches(scope)[0] is not Match.NONE else frozenset()
+
     def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
         """As the route."""
         return self._route.url_path_for(name, **path_params)
@@ -142,28 +147,40 @@ async def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG0
     return _response(V2GPKIError("internal.bug", "something in the service is broken"))
 
 
-def _http(elsewhere: Sequence[Part], secured: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _http(
+    routes: Sequence[_OfPart], elsewhere: Sequence[Part], secured: str
+) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Answers what starlette itself refuses: no such path, another method."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        titles = [part.title for part in elsewhere if _answers(part, request.scope)]
-        return _declined(request, error, f"{titles[0]}: served with TLS alone, at {secured}" if titles else "")
+        assert isinstance(error, HTTPException)
+        scope = request.scope
+        if error.status_code == 405:
+            # starlette names the methods of one route; a path may have several.
+            taken = ", ".join(sorted({method for route in routes for method in route.methods(scope)}))
+            refusal = V2GPKIError(
+                "serving.wrong_method",
+                f"{request.method[:20]} is not what this path takes",
+                hint=f"it takes {taken}",
+                clause="RFC 9110 15.5.6",
+            )
+            return _declined(request, refusal, {"allow": taken})
+        if error.status_code == 404:
+            titles = [part.title for part in elsewhere if _answers(part, scope)]
+            hint = f"{titles[0]}: served with TLS alone, at {secured}" if titles else ""
+            return _declined(
+                request, V2GPKIError("serving.no_such_path", "nothing is served at this path", hint=hint), {}
+            )
+        note(scope, "bad_request")
+        return Response(error.detail, error.status_code, error.headers)
 
     return answer
 
 
-def _declined(request: Request, error: Exception, hint: str) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        refusal = V2GPKIError("serving.wrong_method", f"{request.method} is not what this path takes")
-    elif error.status_code == 404:
-        refusal = V2GPKIError("serving.no_such_path", "nothing is served at this path", hint=hint)
-    else:
-        note(request.scope, "bad_request")
-        return Response(error.detail, error.status_code, error.headers)
+def _declined(request: Request, refusal: V2GPKIError, headers: Mapping[str, str]) -> Response:
     note(request.scope, refusal.code)
     response = _response(refusal)
-    response.headers.update(error.headers or {})
+    response.headers.update(headers)
     return response
 
 

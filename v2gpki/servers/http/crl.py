@@ -2,7 +2,9 @@
 
 ``<authority>`` is a slug for its first generation and ``slug-n`` for the n-th, as certificates name them
 (`services.crl_names`), or ``slug@n`` for any. Served is what stands in the store, whatever became of the authority;
-``services.publication`` sees to it that there is a current one. Sources: RFC 5280 4.2.1.13; RFC 2585 (media type).
+``services.publication`` sees to it that there is a current one. A list that is still to be published for the first time
+is answered 503 with Retry-After: 404 would say that the certificates name a wrong place.
+Sources: RFC 5280 4.2.1.13; RFC 2585 (media type); RFC 9110 15.6.4.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from v2gpki.servers.http.exchange import (
     unchanged,
 )
 from v2gpki.services.crl_names import authority_named
-from v2gpki.services.publication import CrlPublication
+from v2gpki.services.publication import CrlPublication, publishes
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import CrlRecord
+from v2gpki.store.records import AuthorityRecord, CrlRecord
 
 _LOG = logging.getLogger("v2gpki.crl")
 
@@ -89,7 +91,7 @@ class CrlApp:
             note(scope, problem.code)
             raise Refusal(problem.outcome.http, "the CRL cannot be read now") from problem
         if found is None:
-            raise Refusal(404, "there is no such CRL")
+            raise self._nothing(scope, name.removesuffix(_SUFFIX) if name.endswith(_SUFFIX) else "")
         record, etag = found
         headers = self._headers(record, etag, self._clock.now())
         if unchanged(scope, etag):
@@ -103,16 +105,27 @@ class CrlApp:
         if revision != self._revision:
             self._known.clear()
             self._revision = revision
-        name = name.replace("%40", "@")
         known = self._known.get(name)
         if known is None:
-            authority = authority_named(self._store, name) if 0 < len(name) <= _LONGEST_NAME else None
+            authority = self._authority(name)
             record = None if authority is None else self._store.latest_crl(authority.id)
             if record is None:
                 return None
             etag = b'"' + sha256(record.der).hexdigest().encode("ascii") + b'"'
             known = self._known[name] = record, etag
         return known
+
+    def _nothing(self, scope: Scope, name: str) -> Refusal:
+        """The refusal where no list stands: its authority has not published yet, or there is none."""
+        authority = self._authority(name)
+        if authority is None or not publishes(self._store, authority, self._clock.now()):
+            return Refusal(404, "there is no such CRL")
+        note(scope, "crl.not_published")
+        return Refusal(503, "this CRL is not published yet", [(b"retry-after", b"%d" % _LOOK)])
+
+    def _authority(self, name: str) -> AuthorityRecord | None:
+        name = name.replace("%40", "@")
+        return authority_named(self._store, name) if 0 < len(name) <= _LONGEST_NAME else None
 
     @staticmethod
     def _headers(record: CrlRecord, etag: bytes, now: datetime) -> Headers:

@@ -2,7 +2,8 @@
 
 Client id is a token's id or its identity, client secret the token; both may come by Basic. The answer is a short-lived
 access token for some or all of the token's scopes. ``audience`` is accepted and changes nothing: a token is good for
-this service alone. Refusals have RFC 6749's form. Sources: RFC 6749 2.3.1, 4.4, 5; OPCP accessToken.v1.
+this service alone. A line end behind the secret is its file's (``curl --data-urlencode client_secret@FILE``) and
+dropped, one at most. Refusals have RFC 6749's form. Sources: RFC 6749 2.3.1, 4.4, 5; OPCP accessToken.v1.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ def _fields(request: Request, body: bytes) -> Mapping[str, str]:
             raise ValueError(problem.message) from None
         # RFC 6749 2.3.1 encodes both as in a form; ours have nothing that would be encoded.
         given = {**given, "client_id": unquote_plus(user), "client_secret": unquote_plus(password)}
-    return given
+    secret = given.get("client_secret", "")
+    return {**given, "client_secret": secret[:-1].removesuffix("\r")} if secret.endswith("\n") else given
 
 
 def _from_form(body: bytes) -> dict[str, str]:
