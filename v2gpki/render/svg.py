@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from xml.sax.saxutils import escape
 
 from v2gpki.clock import rfc3339
-from v2gpki.render.text import printable
+from v2gpki.render.drawing import DARK_TEXT, SHEET, TEXT, document, fit, safe, width_of
 from v2gpki.render.tree import Standing, TreeNode, remaining, standing, walk
 
 CARD, HEIGHT = 226, 78
@@ -49,16 +48,13 @@ STANDINGS: dict[Standing, str] = {
     "abandoned": "#8b949e",
 }
 
-_STYLE = """
-text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif;fill:#1f2328}
-.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:10px;fill:#656d76}
-.h1{font-size:19px;font-weight:650}.h2{font-size:13px;font-weight:650;letter-spacing:.4px}
-.small{font-size:11px;fill:#656d76}.role{font-size:13px;font-weight:600}.name{font-size:11.5px;fill:#424a53}
-.sheet{fill:#fbfcfd;stroke:#d8dee4}.card{fill:#fff;stroke:#d0d7de}.track{fill:#e6eaef}.rule{stroke:#d8dee4}
-.wire{fill:none;stroke:#afb8c1;stroke-width:1.6}.pill{font-size:9.5px;font-weight:650;fill:#fff}
-@media (prefers-color-scheme:dark){text{fill:#e6edf3}.mono,.small{fill:#9198a1}.name{fill:#c9d1d9}
-.sheet{fill:#0d1117;stroke:#30363d}.card{fill:#161b22;stroke:#3d444d}.track,.rule{fill:#30363d;stroke:#30363d}
-.track{stroke:none}.wire{stroke:#57606a}.pill{fill:#fff}}
+_STYLE = f"""{TEXT}
+.mono{{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:10px;fill:#656d76}}
+.role{{font-size:13px;font-weight:600}}.name{{font-size:11.5px;fill:#424a53}}
+{SHEET}.card{{fill:#fff;stroke:#d0d7de}}.track{{fill:#e6eaef}}
+.wire{{fill:none;stroke:#afb8c1;stroke-width:1.6}}.pill{{font-size:9.5px;font-weight:650;fill:#fff}}
+@media (prefers-color-scheme:dark){{{DARK_TEXT}.mono{{fill:#9198a1}}.name{{fill:#c9d1d9}}
+.card{{fill:#161b22;stroke:#3d444d}}.track{{fill:#30363d;stroke:none}}.wire{{stroke:#57606a}}.pill{{fill:#fff}}}}
 """
 
 
@@ -94,7 +90,7 @@ def tree_svg(roots: Sequence[TreeNode], *, at: datetime, title: str = "Plug & Ch
         body.append(_section(edition, place, width))
         body += [_wires(card) for card in placed]
         body += [_card(card, at) for root in placed for card in _cards(root)]
-    return _document(title, width, height, [*body, legend])
+    return document(title, width, height, _STYLE, [*body, legend])
 
 
 def _place(node: TreeNode, x: float, row: float) -> tuple[_Placed, float]:
@@ -118,28 +114,13 @@ def _cards(card: _Placed) -> Iterable[_Placed]:
         yield from _cards(child)
 
 
-def _document(title: str, width: float, height: float, body: Sequence[str]) -> str:
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
-            f'viewBox="0 0 {width:g} {height:g}" role="img">',
-            f"<title>{_safe(title)}</title>",
-            f"<style>{_STYLE}</style>",
-            f'<rect class="sheet" x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1:g}" rx="14"/>',
-            *body,
-            "</svg>",
-            "",
-        )
-    )
-
-
 def _heading(title: str, nodes: Sequence[TreeNode], at: datetime, width: float) -> str:
     authorities = sum(not node.leaf for node in nodes)
     leaves = sum(node.leaf for node in nodes) + sum(node.issued for node in nodes)
     counts = f"{authorities} authorit{'y' if authorities == 1 else 'ies'}, {leaves} certificate"
     counts += "" if leaves == 1 else "s"
     return (
-        f'<text class="h1" x="{MARGIN}" y="42">{_safe(title)}</text>'
+        f'<text class="h1" x="{MARGIN}" y="42">{safe(title)}</text>'
         f'<text class="small" x="{MARGIN}" y="64">{counts}</text>'
         f'<text class="small" x="{width - MARGIN:g}" y="64" text-anchor="end">as of {rfc3339(at)}</text>'
     )
@@ -148,7 +129,7 @@ def _heading(title: str, nodes: Sequence[TreeNode], at: datetime, width: float) 
 def _section(edition: str, top: float, width: float) -> str:
     return (
         f'<line class="rule" x1="{MARGIN}" x2="{width - MARGIN:g}" y1="{top - 6:g}" y2="{top - 6:g}"/>'
-        f'<text class="h2" x="{MARGIN}" y="{top + 22:g}">{_safe(edition)}</text>'
+        f'<text class="h2" x="{MARGIN}" y="{top + 22:g}">{safe(edition)}</text>'
     )
 
 
@@ -176,19 +157,19 @@ def _card(card: _Placed, at: datetime) -> str:
     room = INSIDE - 8 * len(pill or badge)
     left = x + 18
     parts = [
-        f'<g id="{_safe(node.label)}"><title>{_safe(_tooltip(node, word))}</title>',
+        f'<g id="{safe(node.label)}"><title>{safe(_tooltip(node, word))}</title>',
         f'<rect class="card" x="{x:g}" y="{y:g}" width="{CARD}" height="{HEIGHT}" rx="9"'
         + (' stroke-dasharray="4 3"/>' if node.leaf else "/>"),
         f'<path fill="{branch}" d="M{x + 9:g} {y:g}h-1a8 8 0 0 0-8 8v{HEIGHT - 16}a8 8 0 0 0 8 8h1z"/>'
         if not node.leaf
         else f'<rect fill="{branch}" x="{x + 6:g}" y="{y + 12:g}" width="3" height="{HEIGHT - 24}" rx="1.5"/>',
-        f'<text class="role" x="{left:g}" y="{y + 21:g}">{_safe(_fit(node.title, room, 13))}</text>',
-        f'<text class="name" x="{left:g}" y="{y + 37:g}">{_safe(_fit(node.name, INSIDE + 6, 11.5))}</text>',
-        f'<text class="small" x="{left:g}" y="{y + 53:g}">{_safe(_fit(until, INSIDE + 6, 11))}</text>',
+        f'<text class="role" x="{left:g}" y="{y + 21:g}">{safe(fit(node.title, room, 13))}</text>',
+        f'<text class="name" x="{left:g}" y="{y + 37:g}">{safe(fit(node.name, INSIDE + 6, 11.5))}</text>',
+        f'<text class="small" x="{left:g}" y="{y + 53:g}">{safe(fit(until, INSIDE + 6, 11))}</text>',
         f'<rect class="track" x="{left:g}" y="{y + HEIGHT - 16:g}" width="{INSIDE - 78:g}" height="4" rx="2"/>',
         f'<rect fill="{colour}" x="{left:g}" y="{y + HEIGHT - 16:g}" width="{_bar(lived):g}" height="4" rx="2"/>',
         f'<text class="mono" x="{x + CARD - 12:g}" y="{y + HEIGHT - 10:g}" text-anchor="end">'
-        f"{_safe(node.fingerprint[:12])}</text>",
+        f"{safe(node.fingerprint[:12])}</text>",
     ]
     if pill or badge:
         parts.append(_pill(pill or badge, x + CARD - 10, y + 9, colour if pill else branch))
@@ -204,7 +185,7 @@ def _pill(text: str, right: float, top: float, colour: str) -> str:
     width = 6.2 * len(text) + 12
     return (
         f'<rect fill="{colour}" x="{right - width:g}" y="{top:g}" width="{width:g}" height="16" rx="8"/>'
-        f'<text class="pill" x="{right - width / 2:g}" y="{top + 11.5:g}" text-anchor="middle">{_safe(text)}</text>'
+        f'<text class="pill" x="{right - width / 2:g}" y="{top + 11.5:g}" text-anchor="middle">{safe(text)}</text>'
     )
 
 
@@ -220,7 +201,7 @@ def _legend(nodes: Sequence[TreeNode], width: float, top: float) -> tuple[str, f
     x, y = float(MARGIN), top + 22
     parts = [f'<line class="rule" x1="{MARGIN}" x2="{width - MARGIN:g}" y1="{top:g}" y2="{top:g}"/>']
     for colour, text in entries:
-        room = _width(text, 11) + 34 if text else 16
+        room = width_of(text, 11) + 34 if text else 16
         if x + room > width - MARGIN:
             x, y = float(MARGIN), y + 20
         if not text:  # the gap between branches and validity
@@ -228,7 +209,7 @@ def _legend(nodes: Sequence[TreeNode], width: float, top: float) -> tuple[str, f
             continue
         parts.append(
             f'<rect fill="{colour}" x="{x:g}" y="{y - 8:g}" width="10" height="10" rx="3"/>'
-            f'<text class="small" x="{x + 15:g}" y="{y + 1:g}">{_safe(text)}</text>'
+            f'<text class="small" x="{x + 15:g}" y="{y + 1:g}">{safe(text)}</text>'
         )
         x += room
     return "".join(parts), y - top
@@ -243,29 +224,3 @@ def _tooltip(node: TreeNode, word: Standing) -> str:
         f"{node.label}\n{node.title}: {node.name}\n{node.suite}, {rfc3339(node.not_before)} to "
         f"{rfc3339(node.not_after)}, {word.replace('_', ' ')}\nSHA-256 {node.fingerprint}"
     )
-
-
-def _fit(text: str, room: float, size: float) -> str:
-    """``text``, shortened with an ellipsis until it surely fits ``room`` pixels."""
-    if _width(text, size) <= room:
-        return text
-    while text and _width(text, size) > room - size:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
-
-
-def _width(text: str, size: float) -> float:
-    """An upper estimate of a text's width."""
-    return sum(map(_units, text)) * size
-
-
-def _units(mark: str) -> float:
-    if ord(mark) > 0x2FF:
-        return 1.0
-    if mark in " .,:;!|ijltfI'()":
-        return 0.35
-    return 0.72 if mark.isupper() or mark in "mw&@" else 0.58
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text), {'"': "&quot;"})
