@@ -82,6 +82,9 @@ def _elements(message: Any, namespace: str) -> list[tuple[str, bytes]]:
             "CertificateInstallationReq": ("oem_prov_cert_chain",),
             "CertificateInstallationRes": ("signed_installation_data",),
         }[name]
+    if name == "ChargeParameterDiscoveryRes":
+        schedules = body.sa_schedule_list.schedule_tuples
+        return [(one.sales_tariff.id, EXI().to_exi(one.sales_tariff, namespace)) for one in schedules]
     signed = [getattr(body, part) for part in parts] or [body]
     return [(element.id, EXI().to_exi(element, namespace)) for element in signed]
 
