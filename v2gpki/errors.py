@@ -131,6 +131,20 @@ CODES: Mapping[str, Outcome] = {
     "session.refused": _refused(502),
     "session.wrong_response": _refused(502),
     "session.wrong_session": _refused(502),
+    "session.value": _refused(400, "FAILED", "FAILED"),
+    "session.unknown_service": _refused(400, "FAILED_ServiceIDInvalid", "FAILED_ServiceIDInvalid"),
+    "session.wrong_services": _refused(400, "FAILED_ServiceSelectionInvalid", "FAILED_ServiceSelectionInvalid"),
+    "session.no_charge_service": _refused(
+        400, "FAILED_NoChargeServiceSelected", "FAILED_NoEnergyTransferServiceSelected"
+    ),
+    "session.wrong_payment": _refused(400, "FAILED_PaymentSelectionInvalid", "WARNING_AuthorizationSelectionInvalid"),
+    "session.no_contracts": _refused(409, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "session.not_authorised": _refused(403, "FAILED", "FAILED"),
+    "session.wrong_transfer_mode": _refused(400, "FAILED_WrongEnergyTransferMode", "FAILED_WrongChargeParameter"),
+    "session.wrong_parameter": _refused(400, "FAILED_WrongChargeParameter", "FAILED_WrongChargeParameter"),
+    "session.wrong_schedule": _refused(400, "FAILED_TariffSelectionInvalid", "FAILED_ScheduleSelectionInvalid"),
+    "session.wrong_profile": _refused(400, "FAILED_ChargingProfileInvalid", "FAILED_EVPowerProfileInvalid"),
+    "session.not_delivered": _refused(409, "FAILED_PowerDeliveryNotApplied", "FAILED_PowerDeliveryNotApplied"),
     # files and environment
     "file.unreadable": _environment(),
     "file.unwritable": _environment(),

@@ -1,4 +1,4 @@
-"""Two engines joined without sockets: octets go over a virtual wire, time is a number, questions are answered by tables.
+"""Two engines joined without sockets: octets go over a virtual wire, time is a number, tables answer the questions.
 
 `Side` answers an engine's questions: a table from question class to a function of the question; a function may raise a
 `V2GPKIError`, which refuses. `join` runs both until they have ended, and cuts the octets into pieces of any size.

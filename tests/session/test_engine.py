@@ -17,6 +17,7 @@ from v2gpki.session.dialect import Heard
 from v2gpki.session.engine import Engine, Steps
 from v2gpki.session.iso2.dialect import ISO2Dialect
 from v2gpki.session.notices import Agreed, Ending
+from v2gpki.session.questions import CableCheckQuestion, Processed
 from v2gpki.session.secured import Secured
 from v2gpki.v2gtp import PayloadType, build
 
@@ -179,3 +180,39 @@ def test_iso20_needs_tls_1_3_and_two_certificates() -> None:
     for secured in (None, *weak):
         assert handshake.allowed(both, secured) == [handshake.ISO2]
     assert handshake.allowed(both, None, lab=True) == both
+
+
+def asking_station(engine: Engine) -> Steps[Ending]:
+    """A script that pauses a second, then asks something that takes half a second at most."""
+    yield from engine.rest(1.0)
+    yield from engine.ask(CableCheckQuestion(), 0.5)
+    return Ending("stopped")
+
+
+def test_a_pause_ends_by_the_clock_alone() -> None:
+    engine = Engine(asking_station, clock=CLOCK)
+    engine.start(5.0)
+    engine.tick(5.999)
+    assert (engine.question, engine.deadline) == (None, 6.0)
+    engine.tick(6.0)
+    assert engine.question == CableCheckQuestion()
+    engine.answer(Processed(finished=True), 6.499)
+    assert engine.ending == Ending("stopped")
+
+
+def test_the_connection_ends_in_a_pause() -> None:
+    engine = Engine(asking_station, clock=CLOCK)
+    engine.start(5.0)
+    engine.peer_closed(5.5)
+    assert engine.ending is not None
+    assert engine.ending.kind == "peer_closed"
+
+
+def test_an_answer_that_comes_late_counts_for_none() -> None:
+    engine = Engine(asking_station, clock=CLOCK)
+    engine.start(0.0)
+    engine.tick(1.0)
+    engine.answer(Processed(finished=True), 1.5)
+    assert engine.ending is not None
+    assert engine.ending.problem is not None
+    assert engine.ending.problem.code == "session.late"

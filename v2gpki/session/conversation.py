@@ -17,9 +17,11 @@ from v2gpki.messages.xmldsig import Signature
 from v2gpki.session.dialect import NO_SESSION, Dialect, Heard
 from v2gpki.session.engine import Engine, Over, Steps, over
 from v2gpki.session.notices import Ending, Exchanged, Moved, Refused, Remarked
+from v2gpki.session.questions import Question
 from v2gpki.v2gtp import Frame, build
 
 ResponseT = TypeVar("ResponseT", bound=Message)
+ReplyT = TypeVar("ReplyT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,19 @@ class Answering:
         self.state = dialect.flow.begin
         self.session_id = NO_SESSION
         self.handlers: Mapping[str, Handler] = {}
+        #: The request that is being answered, and when it came.
+        self.answering = ""
+        self.came = 0.0
+
+    def ask(self, question: Question[ReplyT], within: float | None = None) -> Steps[ReplyT]:
+        """Ask the driver, for as long as the request that is being answered leaves: ``session.late`` after that.
+        ``within`` is another time in seconds since the request came."""
+        return (yield from self.engine.ask(question, self.left(within)))
+
+    def left(self, within: float | None = None) -> float:
+        """Seconds that are left to answer the request."""
+        allowed = self.dialect.timers.fails_after(self.answering) if within is None else within
+        return max(0.0, self.came + allowed - self.engine.now)
 
     def run(self) -> Steps[Ending]:
         """Answer requests until the session ends."""
@@ -60,6 +75,9 @@ class Answering:
     def code_for(self, problem: V2GPKIError, _request: Heard) -> str:
         """The ResponseCode that says what went wrong with a request."""
         outcome = problem.outcome
+        named = problem.facts.get("response_code")
+        if isinstance(named, str) and named:
+            return named
         code = outcome.iso2 if self.dialect.edition == "iso15118-2" else outcome.iso20
         return code or "FAILED"
 
@@ -74,7 +92,8 @@ class Answering:
             raise Over(Ending("fault", problem)) from problem
         waited = engine.now - waits_since
         engine.tell(Exchanged(engine.now, False, request.name, request.message, build(*frame), waited, timers.sequence))
-        came = engine.now
+        came = self.came = engine.now
+        self.answering = request.name
         try:
             self._require_in_order(request)
             answer = yield from self.handlers[request.name](request)

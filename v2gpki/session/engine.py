@@ -50,7 +50,14 @@ class Asked:
     deadline: float | None
 
 
-Effect: TypeAlias = Incoming | Asked
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The script pauses until ``deadline``."""
+
+    deadline: float
+
+
+Effect: TypeAlias = Incoming | Asked | Resting
 #: A piece of a script that gives a T in the end.
 Steps: TypeAlias = Generator[Effect, object, T]
 Script: TypeAlias = "Callable[[Engine], Steps[Ending]]"
@@ -131,7 +138,11 @@ class Engine:
         question = self._asked()
         if not isinstance(reply, question.takes):
             raise TypeError(f"{type(question).__name__} is answered with {question.takes}, not {type(reply).__name__}")
-        self._go_on(reply, None)
+        if self.deadline is not None and now >= self.deadline:
+            # Whoever waits for it on the other side has gone on.
+            self.tick(now)
+        else:
+            self._go_on(reply, None)
 
     def refuse(self, problem: V2GPKIError, now: float) -> None:
         """``question`` has no good answer; the script decides what the other side hears of it."""
@@ -148,6 +159,8 @@ class Engine:
         if isinstance(effect, Incoming):
             what = f"{effect.what} did not come in time"
             self._go_on(None, over("timeout", "session.timeout", what, clause="ISO 15118-2 8.8.3", what=effect.what))
+        elif isinstance(effect, Resting):
+            self._go_on(None, None)
         else:
             what = type(effect.question).__name__
             self._go_on(None, V2GPKIError("session.late", f"{what} was not answered in time", facts={"what": what}))
@@ -181,6 +194,10 @@ class Engine:
         deadline = None if within is None else self.now + within
         # `answer` has checked its type.
         return cast(ReplyT, (yield Asked(cast("Question[object]", question), deadline)))
+
+    def rest(self, seconds: float) -> Steps[None]:
+        """Pause, so that a question that is repeated is not repeated at once."""
+        yield Resting(self.now + seconds)
 
     def send(self, payload_type: int, payload: bytes) -> bytes:
         """Put a frame into what is to be sent; gives its octets."""
@@ -237,8 +254,8 @@ class Engine:
                 self._end(Ending("fault", unhandled))
                 return
             value, problem, self._effect, self.deadline = None, None, effect, effect.deadline
-            if isinstance(effect, Asked):
-                self.question = effect.question
+            if isinstance(effect, Asked | Resting):
+                self.question = effect.question if isinstance(effect, Asked) else None
                 if not self._closed:
                     return
                 self.question, problem = None, self._gone()

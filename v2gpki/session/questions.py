@@ -34,6 +34,12 @@ class Done:
 
 DONE = Done()
 
+
+class ExpiresSoon(Done):
+    """The contract holds, but not for long: the vehicle hears OK_CertificateExpiresSoon."""
+
+    __slots__ = ()
+
 # --- trust and contracts --------------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 class Timers:
     """All timers of an edition; tests and slow labs make their own with ``dataclasses.replace``.
 
-    ``sequence``: the SECC waits so long for the next request. ``ongoing``: so long may "still working" go on.
-    ``set_up``: from the connection to SessionSetupRes, at the EVCC. ``response``: so long the EVCC waits for an answer,
-    by the name of the request. ``performance``: so soon the SECC answers.
+    ``sequence``: the SECC waits so long for the next request; ``sequence_performance``: so soon the EVCC sends it.
+    ``ongoing``: so long may "still working" go on before the EVCC gives up; the SECC does after
+    ``ongoing_performance``; ``cable_check`` and ``pre_charge`` in the same way. ``set_up``: from the connection to
+    SessionSetupRes, at the EVCC. ``response``: so long the EVCC waits for an answer, by the name of the request.
+    ``performance``: so soon the SECC answers; ``patience``: after so long it answers with a failure, where that is
+    not the same (a charging loop is not broken off for some milliseconds).
     """
 
     handshake: float
@@ -25,10 +28,13 @@ class Timers:
     set_up: float
     cable_check: float
     pre_charge: float
+    ongoing_performance: float = 55.0
+    cable_check_performance: float = 38.0
     default_response: float = 2.0
     default_performance: float = 1.5
     response: Mapping[str, float] = field(default_factory=dict)
     performance: Mapping[str, float] = field(default_factory=dict)
+    patience: Mapping[str, float] = field(default_factory=dict)
 
     def waits(self, request: str) -> float:
         """How long the EVCC waits for the answer to a request."""
@@ -37,6 +43,10 @@ class Timers:
     def answers_within(self, request: str) -> float:
         """How soon the SECC answers a request."""
         return self.performance.get(request, self.default_performance)
+
+    def fails_after(self, request: str) -> float:
+        """When the SECC stops to look for an answer, and sends a failure."""
+        return self.patience.get(request, self.answers_within(request))
 
 
 _LONG_ISO2 = (
@@ -57,6 +67,7 @@ ISO2 = Timers(
     pre_charge=7.0,
     response={**dict.fromkeys(_LONG_ISO2, 5.0), "CurrentDemandReq": 0.25},
     performance={**dict.fromkeys(_LONG_ISO2, 4.5), "CurrentDemandReq": 0.025},
+    patience={"CurrentDemandReq": 0.2},
 )
 
 _LONG_ISO20 = ("CertificateInstallationReq", "ServiceDetailReq", "PowerDeliveryReq")
@@ -71,4 +82,5 @@ ISO20 = Timers(
     pre_charge=10.0,
     response={**dict.fromkeys(_LONG_ISO20, 5.0), "AC_ChargeLoopReq": 0.5, "DC_ChargeLoopReq": 0.5},
     performance={**dict.fromkeys(_LONG_ISO20, 4.5), "AC_ChargeLoopReq": 0.25, "DC_ChargeLoopReq": 0.25},
+    patience={"AC_ChargeLoopReq": 0.4, "DC_ChargeLoopReq": 0.4},
 )
