@@ -30,14 +30,25 @@ from v2gpki.energy.quantities import (
     VehicleState,
 )
 from v2gpki.energy.schedule import ControlMode, EnergyOffer, PowerSchedule, PowerSpan, Pricing, Schedule
+from v2gpki.energy.steering import (
+    Control,
+    Delivered,
+    ScheduleChoice,
+    SchedulesGiven,
+    SchedulesOffered,
+    ServiceChoice,
+    Step,
+)
 from v2gpki.energy.tariff import Band, Charge, Level, Overstay, PriceLevels, Receipt, Service, Tariff, TariffSpan, Tax
 
 __all__ = [
     "Band",
     "Charge",
     "Connector",
+    "Control",
     "ControlMode",
     "Current",
+    "Delivered",
     "Demand",
     "EnergyOffer",
     "EnergyService",
@@ -58,10 +69,15 @@ __all__ = [
     "Reading",
     "Receipt",
     "Schedule",
+    "ScheduleChoice",
+    "SchedulesGiven",
+    "SchedulesOffered",
     "Service",
+    "ServiceChoice",
     "Setpoint",
     "StageLimits",
     "StageState",
+    "Step",
     "Tariff",
     "TariffSpan",
     "Tax",

@@ -1,5 +1,5 @@
-"""What an engine asks its driver, and the values that go to and fro. Units: V, A, W, Wh, seconds; power out of the
-vehicle is negative. The engine never signs, verifies, decrypts, trusts or charges: that is what these are for.
+"""What an engine asks its driver. Values of power and price are those of `energy`; what is answered is what plug-ins of
+station and vehicle give. The engine never signs, verifies, decrypts, trusts or charges: that is what these are for.
 
 A question says what its reply is (`takes`). The driver answers with that (`Engine.answer`), or refuses with a
 ``V2GPKIError`` whose row in ``errors.CODES`` has the ResponseCode that the vehicle hears.
@@ -7,16 +7,36 @@ A question says what its reply is (`takes`). The driver answers with that (`Engi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
+from v2gpki.energy.offer import Method, Notification, Offer
+from v2gpki.energy.quantities import (
+    Current,
+    Demand,
+    Needs,
+    Present,
+    Reading,
+    Setpoint,
+    StageLimits,
+    VehicleLimits,
+    VehicleState,
+)
+from v2gpki.energy.schedule import ControlMode, EnergyOffer, PowerSchedule
+from v2gpki.energy.steering import (
+    Control,
+    Delivered,
+    ScheduleChoice,
+    SchedulesGiven,
+    SchedulesOffered,
+    ServiceChoice,
+    Step,
+)
+from v2gpki.energy.tariff import Receipt
 from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import Signature
 
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
-Method = Literal["pnc", "eim"]
-Current = Literal["ac", "dc"]
 
 
 class Question(Generic[ReplyT_co]):
@@ -78,16 +98,18 @@ class SigningQuestion(Question[Signature]):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether charging may begin. ``response_code``: what the vehicle hears instead of the usual one."""
+    """Whether charging may begin. ``response_code``: what the vehicle hears instead of the usual one; ``customer`` with
+    "ongoing": somebody at the station has to do something first."""
 
     status: Literal["accepted", "ongoing", "rejected"]
     response_code: str = ""
     reason: str = ""
+    customer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationQuestion(Question[Decision]):
-    """SECC: may this vehicle charge? Asked again while the decision is "ongoing"."""
+    """SECC: may this vehicle charge? Asked again while the decision is "ongoing"; ``attempt`` counts from 0."""
 
     takes = Decision
     method: Method
@@ -95,6 +117,7 @@ class AuthorizationQuestion(Question[Decision]):
     chain: tuple[bytes, ...]
     evcc_id: str
     session_id: bytes
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,181 +173,120 @@ class ContractChoiceQuestion(Question["Contract | None"]):
     providers: tuple[str, ...] = ()
 
 
-# --- power ----------------------------------------------------------------------------------------------------------
+# --- the station's power and prices ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one side can do. Powers in W, currents in A (per phase in AC), voltages in V, ``energy`` in Wh the vehicle
-    wants. ``discharge_*`` are magnitudes; 0 means no transfer out of the vehicle."""
+class StationLimitsQuestion(Question[StageLimits]):
+    """SECC: what the outlet can do now for this kind of transfer."""
 
-    max_power: float
-    max_current: float
-    max_voltage: float
-    min_power: float = 0.0
-    min_current: float = 0.0
-    min_voltage: float = 0.0
-    discharge_power: float = 0.0
-    discharge_min_power: float = 0.0
-    discharge_current: float = 0.0
-    nominal_voltage: float = 0.0
-    phases: int = 1
-    ripple: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the vehicle wants: Wh to take (negative target: to give), until when (seconds from now, 0 unknown), state of
-    charge in percent."""
-
-    energy: float
-    max_energy: float = 0.0
-    min_energy: float = 0.0
-    departure: float = 0.0
-    state_of_charge: int = 0
-    target_state_of_charge: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A meter's registers in Wh; ``signature`` (64 octets at most) is the meter's own, ``at`` Unix seconds."""
-
-    meter_id: str
-    imported: float
-    exported: float = 0.0
-    at: int = 0
-    status: int = 0
-    signature: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """From ``start`` seconds after now for ``duration``: so much power in W at most, at ``price`` (in the currency's
-    1/1000 per kWh, None: not said)."""
-
-    start: float
-    duration: float
-    power: float
-    price: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """One offer of the station (or choice of the vehicle): its number, its periods, and the tariff's name and currency;
-    ``tariff`` "" offers none."""
-
-    number: int
-    periods: tuple[Period, ...]
-    tariff: str = ""
-    currency: str = "EUR"
-    discharge: tuple[Period, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StationLimitsQuestion(Question[Limits]):
-    """SECC: what the outlet can do for this kind of transfer."""
-
-    takes = Limits
+    takes = StageLimits
     current: Current
-    bidirectional: bool
-    vehicle: Limits | None = None
+    bidirectional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulesQuestion(Question["tuple[Schedule, ...]"]):
-    """SECC: the schedules on offer; () means "not yet", the vehicle is asked to come again."""
+class SchedulesQuestion(Question[SchedulesGiven]):
+    """SECC: schedules for this vehicle; asked again after "ongoing". Fields as in ``energy`` and ``secc.plugins``."""
 
-    takes = tuple
+    takes = SchedulesGiven
+    control: ControlMode
+    stage: StageLimits
+    vehicle: VehicleLimits
     needs: Needs
-    vehicle: Limits
-    current: Current
-    maximum: int
+    bidirectional: bool = False
+    pricing: Literal["none", "absolute", "levels"] = "none"
+    most_entries: int = 1024
+    renegotiation: bool = False
+    vehicle_offer: EnergyOffer | None = None
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
-    """Whether a step of the hardware is finished."""
+class CableCheckQuestion(Question[str]):
+    """SECC: how the isolation check stands (``energy.IsolationState``); "unknown" is still checking, asked again."""
 
-    finished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CableCheckQuestion(Question[Processed]):
-    """SECC: isolation check, asked again until it is finished."""
-
-    takes = Processed
-
-
-@dataclass(frozen=True, slots=True)
-class Setpoint:
-    """What the vehicle asks for: V, A, W; power and current negative for discharging; ``at_most`` what the schedule or
-    its limits allow."""
-
-    voltage: float
-    current: float
-    power: float
-    maximum: Limits | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What flows now, and what the station wants next. ``reading`` None: not read out this time; ``receipt`` asks the
-    vehicle for a metering receipt (-2) or confirmation (-20)."""
-
-    voltage: float
-    current: float
-    power: float
-    current_limited: bool = False
-    voltage_limited: bool = False
-    power_limited: bool = False
-    reading: Reading | None = None
-    receipt: bool = False
-    notification: Literal["", "stop", "pause", "renegotiate", "service"] = ""
-    delay: int = 0
-    limits: Limits | None = None
+    takes = str
 
 
 @dataclass(frozen=True, slots=True)
 class PreChargeQuestion(Question[Present]):
-    """SECC: bring the outlet to this voltage."""
+    """SECC: bring the output to this voltage, with this current at most."""
 
     takes = Present
-    target: Setpoint
+    voltage: float
+    current: float
 
 
 @dataclass(frozen=True, slots=True)
 class ContactorQuestion(Question[Done]):
-    """SECC: close or open. ``schedule`` is what the vehicle chose. Refused with ``station.contactor``."""
+    """SECC: close or open. ``schedule`` is what the vehicle chose (0: none). Refused with ``station.contactor``."""
 
     takes = Done
     closed: bool
     schedule: int = 0
-    profile: tuple[Period, ...] = ()
+    profile: PowerSchedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PowerQuestion(Question[Present]):
-    """SECC: one turn of the charging loop. ``target`` None: AC of -2, where the vehicle takes what it wants."""
+class Delivery:
+    """One turn of the charging loop at the station. ``reading`` None: not read out this time."""
 
-    takes = Present
-    target: Setpoint | None
-    state_of_charge: int = 0
+    present: Present
+    limits: StageLimits
+    control: Control
+    reading: Reading | None = None
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerQuestion(Question[Delivery]):
+    """SECC: one turn of the loop. ``setpoint``: what the vehicle asks for within what it was granted."""
+
+    takes = Delivery
+    setpoint: Setpoint
+    control: ControlMode = "scheduled"
+    vehicle: VehicleState | None = None
+    limits: VehicleLimits | None = None
+    needs: Needs | None = None
+    granted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WeldingQuestion(Question[Present]):
-    """SECC: the voltage at the outlet after the contactors have opened."""
+    """SECC: what is at the output after the contactors have opened."""
 
     takes = Present
 
 
 @dataclass(frozen=True, slots=True)
-class VehicleLimitsQuestion(Question[Limits]):
-    """EVCC: what the vehicle can do for this kind of transfer."""
+class ReceiptQuestion(Question[Done]):
+    """SECC: a metering receipt or confirmation for this reading has come and its signature holds; keep it."""
 
-    takes = Limits
+    takes = Done
+    reading: Reading
+    message: Message
+
+
+# --- the vehicle ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceQuestion(Question[ServiceChoice]):
+    """EVCC: what of this offer. ``secured``: contracts can be used on this connection at all."""
+
+    takes = ServiceChoice
+    offer: Offer
+    secured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleLimitsQuestion(Question[VehicleLimits]):
+    """EVCC: what the vehicle can take and give back now, for this kind of transfer."""
+
+    takes = VehicleLimits
     current: Current
-    bidirectional: bool
+    bidirectional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,50 +297,60 @@ class NeedsQuestion(Question[Needs]):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The schedule that the vehicle takes, and its profile within it."""
+class StateQuestion(Question[VehicleState]):
+    """EVCC: what the vehicle is doing."""
 
-    number: int
-    profile: tuple[Period, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentQuestion(Question[Choice]):
-    """EVCC: which of these schedules; refused when none will do. ``signed``: the prices' signature holds."""
-
-    takes = Choice
-    schedules: tuple[Schedule, ...]
-    signed: bool = False
+    takes = VehicleState
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What the vehicle does in the next turn of the loop. ``intent``: go on, stop, pause the session, ask for another
-    schedule."""
+class EnergyOfferQuestion(Question["EnergyOffer | None"]):
+    """EVCC: energy to give back, and its price (-20, BPT); ``now`` in Unix seconds."""
 
-    setpoint: Setpoint
-    state_of_charge: int
-    complete: bool = False
-    remaining_seconds: float = 0.0
-    intent: Literal["go_on", "stop", "pause", "renegotiate"] = "go_on"
+    takes = (EnergyOffer, type(None))
+    now: int
+    needs: Needs
 
 
 @dataclass(frozen=True, slots=True)
-class WishQuestion(Question[Wish]):
-    """EVCC: the next turn, after what flowed in the last (None: the first). ``notification`` is what the station
-    wants."""
+class ConsentQuestion(Question[ScheduleChoice]):
+    """EVCC: which of these schedules; refused when none will do."""
 
-    takes = Wish
-    present: Present | None
-    limits: Limits
-    notification: str = ""
+    takes = ScheduleChoice
+    offered: SchedulesOffered
+    needs: Needs
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptQuestion(Question[Done]):
-    """Both: a metering receipt or confirmation has been made or has come; refused when the reading is not the one."""
+class ConnectQuestion(Question[Done]):
+    """EVCC: close or open the vehicle's own contactors. Refused with ``vehicle.contactor``."""
 
     takes = Done
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DemandQuestion(Question[Demand]):
+    """EVCC: take what is delivered; what to ask for next."""
+
+    takes = Demand
+    delivered: Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class StepQuestion(Question[Step]):
+    """EVCC: how it goes on; ``wish`` is what the station wants, within so many seconds."""
+
+    takes = Step
+    state: VehicleState
+    wish: Notification = ""
+    within: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringQuestion(Question[bool]):
+    """EVCC: whether to confirm this reading under the contract's signature; False ends the session in order."""
+
+    takes = bool
     reading: Reading
-    at: datetime | None = None
-    extras: dict[str, str] = field(default_factory=dict)
+    receipt: Receipt | None = None

@@ -9,11 +9,12 @@ implementations: ``servers/evcc/defaults``. Clauses: ISO 15118-2 8.4, 8.5; ISO 1
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from v2gpki.energy.offer import EnergyService, Method, Notification, Offer, Variant
-from v2gpki.energy.quantities import Demand, Needs, Present, Reading, StageLimits, VehicleLimits, VehicleState
-from v2gpki.energy.schedule import ControlMode, EnergyOffer, PowerSchedule, Pricing, Schedule
+from v2gpki.energy.offer import Notification, Offer
+from v2gpki.energy.quantities import Demand, Needs, Reading, VehicleLimits, VehicleState
+from v2gpki.energy.schedule import EnergyOffer
+from v2gpki.energy.steering import Delivered, ScheduleChoice, SchedulesOffered, ServiceChoice, Step
 from v2gpki.energy.tariff import Receipt
 from v2gpki.keys.signer import Signer
 from v2gpki.pnc.algorithms import Edition
@@ -37,24 +38,6 @@ class VehicleFacts:
 
 
 # --- the battery ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What the station says it does: ``power`` is its target (AC) or what flows (DC); ``limits`` as of now.
-
-    ``closed``: the power path is closed. ``granted`` is the schedule's power now, None where there is none.
-    """
-
-    limits: StageLimits
-    voltage: float = 0.0
-    current: float = 0.0
-    power: float = 0.0
-    closed: bool = False
-    granted: float | None = None
-    reactive_power: float | None = None
-    frequency: float | None = None
-    present: Present | None = None
 
 
 class Battery(Protocol):
@@ -166,53 +149,6 @@ class ContractStore(Protocol):
 # --- choices --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceChoice:
-    """What the vehicle takes of a station's offer; ``install`` and ``update`` ask for a contract first.
-
-    ``value_added``: number and parameter set of each service beside charging.
-    """
-
-    method: Method
-    service: EnergyService
-    variant: Variant
-    install: bool = False
-    update: bool = False
-    value_added: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulesOffered:
-    """Schedules to choose from, or in dynamic control what the station intends; ``now`` in Unix seconds.
-
-    ``verified``: the signature of the mobility operator over all signed prices holds.
-    """
-
-    now: int
-    control: ControlMode
-    schedules: tuple[Schedule, ...] = ()
-    departure: float | None = None
-    minimum_soc: float | None = None
-    target_soc: float | None = None
-    price: Pricing | None = None
-    verified: bool = False
-    renegotiation: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleChoice:
-    """The schedule that the vehicle takes (0 in dynamic control) and what it will draw within it.
-
-    ``profile`` None: the schedule's own powers, cut to what the vehicle can. ``tolerance`` None says nothing of it
-    (-20).
-    """
-
-    identifier: int
-    profile: PowerSchedule | None = None
-    tolerance: bool | None = None
-    channel: Literal["charge", "discharge"] = "charge"
-
-
 class Consent(Protocol):
     """Chooses for the driver of the vehicle: how to charge, how to pay, which schedule, which readings to sign.
 
@@ -249,19 +185,6 @@ class Consent(Protocol):
     async def energy_offer(self, now: int, needs: Needs) -> EnergyOffer | None:
         """Energy to give back and its price (-20, BPT); ``now`` in Unix seconds."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How a session goes on: "renegotiate" is about its schedule; "renegotiate_service" and "standby" are of -20.
-
-    ``code`` and ``explanation`` say why it stops (-20: up to 80 and 160 characters). ``meter`` asks for a reading.
-    """
-
-    what: Literal["go_on", "stop", "pause", "standby", "renegotiate", "renegotiate_service"] = "go_on"
-    code: str = ""
-    explanation: str = ""
-    meter: bool = True
 
 
 class Pilot(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from v2gpki.energy.offer import Method, Notification, Offer
+from v2gpki.energy.offer import Method, Offer
 from v2gpki.energy.quantities import (
     IsolationState,
     Needs,
@@ -22,7 +22,8 @@ from v2gpki.energy.quantities import (
     VehicleLimits,
     VehicleState,
 )
-from v2gpki.energy.schedule import ControlMode, EnergyOffer, Pricing, Schedule
+from v2gpki.energy.schedule import ControlMode, EnergyOffer
+from v2gpki.energy.steering import Control, SchedulesGiven
 from v2gpki.energy.tariff import Receipt
 from v2gpki.errors import V2GPKIError
 from v2gpki.ocpp.hash_data import HashData
@@ -248,22 +249,6 @@ class ScheduleAsked:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulesGiven:
-    """One to three schedules, or in dynamic control what the station intends, in seconds from now.
-
-    "ongoing" is asked again. ``go_to_pause`` asks the vehicle to pause until there is power (-20).
-    """
-
-    status: Literal["finished", "ongoing"] = "finished"
-    schedules: tuple[Schedule, ...] = ()
-    departure: float | None = None
-    minimum_soc: float | None = None
-    target_soc: float | None = None
-    price: Pricing | None = None
-    go_to_pause: bool = False
-
-
 class Tariffs(Protocol):
     """Makes schedules with prices, and reckons what a session has cost.
 
@@ -311,28 +296,6 @@ class Charging:
     reading: Reading
     setpoint: Setpoint | None = None
     since_receipt: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What the station wants of a session now; all empty is: go on.
-
-    ``notification`` has to be followed within ``notification_seconds``. ``power`` is the target (W, negative: out of
-    the vehicle): of dynamic control, and of an AC station also in scheduled control; None is what schedule and limits
-    allow. ``receipt`` asks for a signed meter reading. ``acknowledge_seconds`` and what stands around it: dynamic
-    control of -20.
-    """
-
-    notification: Notification = ""
-    notification_seconds: int = 0
-    power: float | None = None
-    reactive_power: float | None = None
-    frequency: float | None = None
-    receipt: bool = False
-    departure: float | None = None
-    minimum_soc: float | None = None
-    target_soc: float | None = None
-    acknowledge_seconds: int | None = None
 
 
 class Operator(Protocol):
