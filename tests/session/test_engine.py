@@ -17,7 +17,7 @@ from v2gpki.session.dialect import Heard
 from v2gpki.session.engine import Engine, Steps
 from v2gpki.session.iso2.dialect import ISO2Dialect
 from v2gpki.session.notices import Agreed, Ending
-from v2gpki.session.questions import CableCheckQuestion, Processed
+from v2gpki.session.questions import CableCheckQuestion
 from v2gpki.session.secured import Secured
 from v2gpki.v2gtp import PayloadType, build
 
@@ -196,7 +196,7 @@ def test_a_pause_ends_by_the_clock_alone() -> None:
     assert (engine.question, engine.deadline) == (None, 6.0)
     engine.tick(6.0)
     assert engine.question == CableCheckQuestion()
-    engine.answer(Processed(finished=True), 6.499)
+    engine.answer("valid", 6.499)
     assert engine.ending == Ending("stopped")
 
 
@@ -212,7 +212,7 @@ def test_an_answer_that_comes_late_counts_for_none() -> None:
     engine = Engine(asking_station, clock=CLOCK)
     engine.start(0.0)
     engine.tick(1.0)
-    engine.answer(Processed(finished=True), 1.5)
+    engine.answer("valid", 1.5)
     assert engine.ending is not None
     assert engine.ending.problem is not None
     assert engine.ending.problem.code == "session.late"
