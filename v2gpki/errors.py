@@ -274,6 +274,10 @@ CODES: Mapping[str, Outcome] = {
     # tariff
     "tariff.wrong_message": _refused(),
     "tariff.unsigned": _refused(422),
+    # energy
+    "energy.invalid": _usage(),
+    # power stage and vehicle
+    "station.contactor": _refused(502, "FAILED_ContactorError", "FAILED_ContactorError"),
     # envelope
     "envelope.wrong_size": _refused(400, "FAILED", "FAILED"),
     "envelope.wrong_curve": _untrusted("FAILED"),

@@ -74,10 +74,11 @@ class StageLimits:
 class Setpoint:
     """What a power stage shall do until it is told anew.
 
-    DC: ``voltage`` and ``current`` are the vehicle's targets, ``power`` what both may come to at most. AC: ``power`` is
-    the most that may flow; how much does is the vehicle's choice. In dynamic control ``power`` is the station's own
-    target. Negative is out of the vehicle, ``current`` and ``power`` alike. ``max_voltage``, ``max_current`` and
-    ``max_power`` are the vehicle's limits where it told them, ``energy`` the Wh that it will take at most.
+    DC: ``voltage`` and ``current`` are the vehicle's targets, ``power`` the most that both may come to (schedule, load
+    management). AC: ``power`` is the most that may flow; how much does is the vehicle's choice. In dynamic control
+    ``power`` is the station's own target. Negative is out of the vehicle, ``current`` and ``power`` alike.
+    ``max_voltage``, ``max_current`` and ``max_power`` are the vehicle's limits where it told them, ``energy`` the Wh
+    that it still takes.
     """
 
     power: float
@@ -93,7 +94,7 @@ class Setpoint:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What a power stage sees: at its output, and whether one of its own limits is what keeps it from more."""
+    """What a power stage sees at its output, and whether one of the station's limits keeps it from what was asked."""
 
     voltage: float
     current: float

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from v2gpki.errors import V2GPKIError
+
 #: How a price schedule of -20 is to be reckoned: each Wh by the band of the power at which it flowed.
 BY_POWER = "urn:iso:std:iso:15118:-20:PriceAlgorithm:1-Power"
 
@@ -30,12 +32,23 @@ class Band:
 class TariffSpan:
     """Prices for a span of seconds: of energy into the vehicle, and what is paid for energy out of it.
 
-    Bands begin at 0 W and rise. No ``discharge`` is a price of 0.
+    Bands begin at 0 W and rise. Without ``discharge`` nothing is paid. Raises ``energy.invalid``.
     """
 
     seconds: int
     charge: tuple[Band, ...]
     discharge: tuple[Band, ...] = ()
+
+    def __post_init__(self) -> None:
+        """The rules above."""
+        if self.seconds < 1 or not self.charge:
+            raise _invalid(f"a span of {self.seconds} s with {len(self.charge)} bands", "at least 1 s and one band")
+        for bands in (self.charge, self.discharge):
+            powers = [band.power_from for band in bands]
+            if powers and (powers[0] != 0 or powers != sorted(set(powers))):
+                raise _invalid(f"bands from {powers} W", "the first from 0 W, the others rising")
+            if any((band.parking is None) != (not band.parking_seconds) for band in bands):
+                raise _invalid("a parking fee without its period, or a period without a fee", "give both or none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """Prices from ``starts`` (Unix seconds) on, span after span; ``currency`` by ISO 4217, ``language`` by ISO 639."""
+    """Prices from ``starts`` (Unix seconds) on, span after span; ``currency`` by ISO 4217, ``language`` by ISO 639.
+
+    Before ``starts`` the first span's prices hold, after the last span its own. ``minimum`` and ``maximum`` bound the
+    sum of a session before taxes. Raises ``energy.invalid``.
+    """
 
     identifier: int
     starts: int
@@ -86,6 +103,24 @@ class Tariff:
     taxes: tuple[Tax, ...] = ()
     overstay: tuple[Overstay, ...] = ()
     services: tuple[Service, ...] = ()
+
+    def __post_init__(self) -> None:
+        """The rules above."""
+        if len(self.currency) != 3 or not (self.currency.isascii() and self.currency.isupper()):
+            raise _invalid(f"the currency {self.currency[:10]!r}", "three letters, like EUR")
+        if not self.spans:
+            raise _invalid("a tariff without a span", "at least one")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise _invalid(f"at least {self.minimum} and at most {self.maximum}", "the minimum is the smaller one")
+
+    def span_at(self, at: float) -> tuple[TariffSpan, float]:
+        """The span at a Unix second, and the second at which its prices end (infinite: never)."""
+        ends = float(self.starts)
+        for span in self.spans[:-1]:
+            ends += span.seconds
+            if at < ends:
+                return span, ends
+        return self.spans[-1], float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +161,7 @@ class Receipt:
     services: Charge | None = None
     overstay: Charge | None = None
     taxes: tuple[tuple[int, Decimal], ...] = ()
+
+
+def _invalid(what: str, hint: str) -> V2GPKIError:
+    return V2GPKIError("energy.invalid", f"no tariff: {what}", hint=hint)
