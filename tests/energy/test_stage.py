@@ -66,7 +66,7 @@ def test_dc_follows_voltage_and_current() -> None:
     stage = closed(DC)
     present = stage.deliver(Setpoint(150_000, voltage=400, current=200))
     assert (present.voltage, present.current, present.power) == (400, 200, 80_000)
-    assert not (present.power_limited or present.current_limited or present.voltage_limited)
+    assert (present.current_limited, present.voltage_limited, present.power_limited) == (False, False, False)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def reading(at: int | None, imported: float, exported: float = 0.0) -> Reading:
 
 def test_each_kwh_by_the_price_of_its_time() -> None:
     """One hour at 0.50 with 10 kWh, then an hour over the border with 20 kWh: half at 0.50, half at 0.20."""
-    bill = receipt(DAY, [reading(1_000, 5_000), reading(4_600, 15_000), reading(6_400, 15_000), reading(10_000, 35_000)])
+    readings = [reading(1_000, 5_000), reading(4_600, 15_000), reading(6_400, 15_000), reading(10_000, 35_000)]
+    bill = receipt(DAY, readings)
     assert bill.energy is not None
     # 10 * 0.50 + 10 * 0.50 + 10 * 0.20
     assert bill.energy.amount == D("12.00")
