@@ -144,6 +144,11 @@ CODES: Mapping[str, Outcome] = {
     "session.wrong_parameter": _refused(400, "FAILED_WrongChargeParameter", "FAILED_WrongChargeParameter"),
     "session.wrong_schedule": _refused(400, "FAILED_TariffSelectionInvalid", "FAILED_ScheduleSelectionInvalid"),
     "session.wrong_profile": _refused(400, "FAILED_ChargingProfileInvalid", "FAILED_EVPowerProfileInvalid"),
+    "session.pause_not_allowed": _refused(409, "FAILED", "FAILED_PauseNotAllowed"),
+    "session.no_renegotiation": _refused(409, "FAILED", "FAILED_NoServiceRenegotiationSupported"),
+    "session.standby": _refused(409, "FAILED", "WARNING_StandbyNotAllowed"),
+    "session.rejected": _refused(403, "FAILED", "WARNING_EIMAuthorizationFailure"),
+    "session.insecure": _refused(409),
     "session.not_delivered": _refused(409, "FAILED_PowerDeliveryNotApplied", "FAILED_PowerDeliveryNotApplied"),
     # files and environment
     "file.unreadable": _environment(),

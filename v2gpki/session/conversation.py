@@ -60,6 +60,10 @@ class Answering:
         ``within`` is another time in seconds since the request came."""
         return (yield from self.engine.ask(question, self.left(within)))
 
+    def after_warning(self, request: Heard) -> str:
+        """The state after a request of -20 that gets a WARNING, with which the session does not end."""
+        return self.state if self.state in self.dialect.flow.after(self.state, request.name) else ""
+
     def left(self, within: float | None = None) -> float:
         """Seconds that are left to answer the request."""
         allowed = self.dialect.timers.fails_after(self.answering) if within is None else within
@@ -131,8 +135,8 @@ class Answering:
         said = self.dialect.say(answer.body, self.session_id, self.engine.clock.now(), answer.signature)
         return self.engine.send(*said.frame), said.message
 
-    def _refuse(self, request: Heard, problem: V2GPKIError, came: float) -> Ending:
-        """Answer with a failure; the session ends with it."""
+    def _refuse(self, request: Heard, problem: V2GPKIError, came: float) -> Ending | None:
+        """Answer with a failure, with which the session ends, or with a warning, after which it goes on."""
         engine = self.engine
         code = self.code_for(problem, request)
         at = engine.clock.now()
@@ -147,7 +151,12 @@ class Answering:
         octets = engine.send(*said.frame)
         self._told(said.message, octets, engine.now - came, self.dialect.timers.answers_within(request.name))
         engine.tell(Refused(engine.now, request.name, code, problem))
-        return Ending("refused", problem)
+        if not code.startswith("WARNING"):
+            return Ending("refused", problem)
+        then = self.dialect.flow.moved(self.state, request.name, self.after_warning(request))
+        engine.tell(Moved(engine.now, self.state, then, request.name))
+        self.state = then
+        return None
 
     def _told(self, message: Message, octets: bytes, took: float, limit: float) -> None:
         body = body_of(message)

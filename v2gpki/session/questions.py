@@ -122,7 +122,8 @@ class AuthorizationQuestion(Question[Decision]):
 
 @dataclass(frozen=True, slots=True)
 class ContractGiven:
-    """A CertificateInstallationRes or CertificateUpdateRes, EXI unchanged; ``remaining`` contracts can still be had."""
+    """A CertificateInstallationRes or CertificateUpdateRes, EXI unchanged; ``remaining`` contracts can still be had.
+    Without octets it is not ready: -20 has the vehicle ask again, -2 cannot."""
 
     exi: bytes
     remaining: int = 0
@@ -272,6 +273,26 @@ class ReceiptQuestion(Question[Done]):
 
 
 @dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """How the vehicle pays in -20, and whether it asks for contracts first."""
+
+    method: Method
+    install: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MethodQuestion(Question[MethodChoice]):
+    """EVCC: how to pay, which -20 asks before any service is known. ``failed``: ways that the station has refused
+    already; ``installable`` False: it installs no contracts, or has done so now."""
+
+    takes = MethodChoice
+    methods: tuple[Method, ...]
+    installable: bool
+    providers: tuple[str, ...] = ()
+    failed: tuple[Method, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceQuestion(Question[ServiceChoice]):
     """EVCC: what of this offer. ``secured``: contracts can be used on this connection at all."""
 
@@ -354,3 +375,39 @@ class MeteringQuestion(Question[bool]):
     takes = bool
     reading: Reading
     receipt: Receipt | None = None
+
+
+# --- pause ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What is kept of a paused session, at the outlet and in the vehicle. ``vehicle`` is the SHA-512 of the vehicle's
+    TLS certificate (-20 binds the session to it; b"" in -2), ``service`` and ``parameter_set`` the numbers selected."""
+
+    session_id: bytes
+    edition: str
+    evcc_id: str = ""
+    method: Method = "eim"
+    emaid: str = ""
+    chain: tuple[bytes, ...] = ()
+    vehicle: bytes = b""
+    service: int = 0
+    parameter_set: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PausedQuestion(Question["Paused | None"]):
+    """SECC: what this outlet keeps of the session with this id; None for nothing."""
+
+    takes = (Paused, type(None))
+    session_id: bytes
+    edition: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseQuestion(Question[Done]):
+    """Both: the session pauses; keep this until the vehicle comes back."""
+
+    takes = Done
+    paused: Paused
