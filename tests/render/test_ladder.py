@@ -93,6 +93,11 @@ def test_a_loop_is_shown_once_and_counted() -> None:
     assert lines[3].split() == ["5.000", "400", "V", "25.0", "A", "10.00", "kW", "meter", "5.005", "kWh"]
 
 
+def test_what_flowed_in_a_loop_of_one_turn_is_told_when_it_is_over() -> None:
+    lines = shown(*loop(1, 1), request(7, "PowerDeliveryReq"))
+    assert [line.split()[1] for line in lines] == ["──▶", "◀──", "400", "──▶"]
+
+
 def test_while_it_loops_what_flows_is_told_every_ten_seconds() -> None:
     lines = shown(*loop(0, 35))
     # counted from the answer of the second turn, at 1.010 s
@@ -160,6 +165,8 @@ def test_the_values_for_machines() -> None:
         "late": True,
     }
     assert event_value(request(0, "SessionSetupReq"), PLACE)["direction"] == "received"
+    # 12:00:00.250 and 0.755 s
+    assert event_value(request(0.755, "SessionSetupReq"), PLACE)["time"] == "2026-05-01T12:00:01.005Z"
     failed = event_value(Judged(1000.0, "contract chain", "DE", EXPIRED), PLACE)
     assert (failed["event"], failed["holds"], failed["code"], failed["clause"]) == (
         "verdict",
