@@ -150,6 +150,12 @@ CODES: Mapping[str, Outcome] = {
     "session.rejected": _refused(403, "FAILED", "WARNING_EIMAuthorizationFailure"),
     "session.insecure": _refused(409),
     "session.not_delivered": _refused(409, "FAILED_PowerDeliveryNotApplied", "FAILED_PowerDeliveryNotApplied"),
+    "plugin.failed": _refused(500, "FAILED", "FAILED"),
+    "station.no_key": _refused(500, "FAILED", "FAILED"),
+    "vehicle.no_contract": _refused(404),
+    "vehicle.no_provisioning": _refused(404),
+    "vehicle.no_agreement": _refused(422),
+    "vehicle.no_signer": _refused(422),
     # files and environment
     "file.unreadable": _environment(),
     "file.unwritable": _environment(),

@@ -16,6 +16,7 @@ from v2gpki.energy.quantities import Demand, Needs, Reading, VehicleLimits, Vehi
 from v2gpki.energy.schedule import EnergyOffer
 from v2gpki.energy.steering import Delivered, ScheduleChoice, SchedulesOffered, ServiceChoice, Step
 from v2gpki.energy.tariff import Receipt
+from v2gpki.keys.agreement import KeyAgreement
 from v2gpki.keys.signer import Signer
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.session.notices import Notice
@@ -93,12 +94,17 @@ class Battery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldContract:
-    """A contract in the vehicle: chain as DER, leaf first, without root; its key signs and stays where it is."""
+    """A contract in the vehicle: chain as DER, leaf first, without root; its key signs and stays where it is.
+
+    ``agreement`` is the same key (or the X448 one beside it) as one that opens envelopes: the provisioning key needs
+    it, and a contract's key for an update. None: nothing can be installed with it.
+    """
 
     emaid: str
     edition: Edition
     chain: tuple[bytes, ...]
     signer: Signer
+    agreement: KeyAgreement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,285 @@
+"""What a station's engine asks, answered by its plug-ins and keys.
+
+Signatures are checked here and what a plug-in says goes to the engine as it is. A contract chain that no root of ours
+knows may still be good: the authoriser is told so and decides (central validation); one that is expired, revoked or
+otherwise wrong is refused at once. Clauses: ISO 15118-2 8.4.3.7, 8.4.3.8, [V2G2-904]; ISO 15118-20 8.3.4.3; OCPP 2.0.1
+C07.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from v2gpki.clock import Clock
+from v2gpki.energy.quantities import Reading
+from v2gpki.energy.steering import SchedulesGiven
+from v2gpki.errors import V2GPKIError
+from v2gpki.keys.signer import Signer
+from v2gpki.messages.xmldsig import Signature
+from v2gpki.ocpp.hash_data import HashData, entries
+from v2gpki.pnc import authorisation
+from v2gpki.pnc import signature as signatures
+from v2gpki.pnc.algorithms import Edition
+from v2gpki.servers.driving import Answers
+from v2gpki.servers.secc.plugins import Asked, Charging, ContractAsked, ScheduleAsked, StationPlugins
+from v2gpki.servers.secc.plugins import Decision as Decided
+from v2gpki.session import questions as q
+from v2gpki.session.notices import Agreed, Notice
+from v2gpki.session.secured import Secured
+
+#: What says only that nobody here knows the root.
+_UNKNOWN_HERE = frozenset({"path.no_anchor", "path.status_unknown"})
+#: An authoriser that has not answered by then is still at work, and asked again.
+_AUTHORISES_WITHIN = 1.0
+_NAMESPACES: dict[str, str] = {
+    "iso15118-2": "urn:iso:15118:2:2013:MsgDef",
+    "iso15118-20": "urn:iso:std:iso:15118:-20:CommonMessages",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StationKeys:
+    """Whom a station trusts, and what it signs with.
+
+    ``judge_contract`` (chain leaf first without root, edition, moment) raises for a chain that is not good. ``roots``
+    (DER): those that hash data of a chain may need. ``tariff_signer`` has the key of an MO's Sub-CA 2 (a lab's, or a
+    mobility operator's); ``metering_signer`` signs SignedMeteringData of -20.
+    """
+
+    judge_contract: Callable[[tuple[bytes, ...], Edition, datetime], object]
+    roots: tuple[bytes, ...] = ()
+    tariff_signer: Signer | None = None
+    metering_signer: Signer | None = None
+    #: A lab's: digests over whole documents are let through (EcoG's deviation).
+    accept_document_digest: bool = False
+
+
+class StationAnswers:
+    """The answers of one session."""
+
+    def __init__(
+        self, plugins: StationPlugins, keys: StationKeys, clock: Clock, *, secured: Secured | None, evse_id: str
+    ) -> None:
+        self._plugins = plugins
+        self._keys = keys
+        self._clock = clock
+        self._secured = secured
+        self._evse_id = evse_id
+        self._edition: Edition = "iso15118-2"
+        self._verdict: V2GPKIError | None = None
+        self._asked: q.AuthorizationQuestion | None = None
+        self._deciding: asyncio.Task[Decided] | None = None
+        self._readings: list[Reading] = []
+        self._confirmed = 0.0
+        self._began: float | None = None
+
+    @property
+    def answers(self) -> Answers:
+        """By the class of the question."""
+        return {
+            q.ContractChainQuestion: self._contract_chain,
+            q.SignatureQuestion: self._check,
+            q.SigningQuestion: self._sign,
+            q.AuthorizationQuestion: self._authorise,
+            q.ContractQuestion: self._contract,
+            q.StationLimitsQuestion: lambda _: self._plugins.stage.limits(),
+            q.SchedulesQuestion: self._schedules,
+            q.CableCheckQuestion: lambda _: self._plugins.stage.cable_check(),
+            q.PreChargeQuestion: lambda question: self._plugins.stage.precharge(question.voltage, question.current),
+            q.ContactorQuestion: self._contactor,
+            q.PowerQuestion: self._power,
+            q.WeldingQuestion: lambda _: self._plugins.stage.present(),
+            q.ReceiptQuestion: self._receipt,
+        }
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The meter from the session's first reading to its last."""
+        return tuple(self._readings)
+
+    async def told(self, notice: Notice) -> None:
+        """What the engine told; passed on to the plug-in that listens."""
+        if isinstance(notice, Agreed) and notice.edition:
+            self._edition = "iso15118-20" if notice.edition == "iso15118-20" else "iso15118-2"
+        if self._plugins.events is not None:
+            await self._plugins.events.happened(notice)
+
+    async def ended(self) -> None:
+        """The session is over, however: no current, open contactors, nothing left running."""
+        if self._deciding is not None:
+            self._deciding.cancel()
+        await self._plugins.stage.open()
+
+    # -- trust ---------------------------------------------------------------------------------
+
+    async def _contract_chain(self, question: q.ContractChainQuestion) -> q.Done:
+        self._verdict = None
+        try:
+            await asyncio.to_thread(self._keys.judge_contract, question.chain, self._edition, self._clock.now())
+        except V2GPKIError as problem:
+            if problem.code not in _UNKNOWN_HERE:
+                raise
+            self._verdict = problem
+        return q.DONE
+
+    def _check(self, question: q.SignatureQuestion) -> q.Done:
+        lab = self._keys.accept_document_digest
+        if question.purpose == "AuthorizationReq":
+            authorisation.check_authorization(
+                question.message, question.challenge, chain=question.chain, accept_document_digest=lab
+            )
+        else:
+            signatures.verify(question.message, question.chain[0], accept_document_digest=lab)
+        return q.DONE
+
+    def _sign(self, question: q.SigningQuestion) -> Signature:
+        metered = question.purpose == "SignedMeteringData"
+        signer = self._keys.metering_signer if metered else self._keys.tariff_signer
+        if signer is None:
+            raise V2GPKIError(
+                "station.no_key",
+                f"there is no key to sign {question.purpose} with",
+                hint="SignedMeteringData need the SECC's key, tariffs that of an MO Sub-CA 2",
+                facts={"purpose": question.purpose},
+            )
+        return signatures.sign(question.message, signer)
+
+    async def _authorise(self, question: q.AuthorizationQuestion) -> q.Decision:
+        """The authoriser's word; one that takes its time is asked for its answer at the next request."""
+        self._asked = question
+        if self._deciding is None:
+            asked = Asked(
+                method=question.method,
+                edition=self._edition,
+                session_id=question.session_id,
+                evcc_id=question.evcc_id,
+                emaid=question.emaid,
+                chain=question.chain,
+                hash_data=self._hash_data(question.chain),
+                verdict=self._verdict,
+                attempt=question.attempt,
+            )
+            self._deciding = asyncio.ensure_future(self._decide(asked))
+        await asyncio.wait([self._deciding], timeout=_AUTHORISES_WITHIN)
+        if not self._deciding.done():
+            return q.Decision("ongoing", reason="the authoriser is still at work")
+        deciding, self._deciding = self._deciding, None
+        decided = deciding.result()
+        if decided.problem is not None and decided.status == "rejected" and not decided.response_code:
+            raise decided.problem
+        return q.Decision(decided.status, decided.response_code, decided.reason, decided.customer)
+
+    async def _decide(self, asked: Asked) -> Decided:
+        return await self._plugins.authoriser.authorise(asked)
+
+    def _hash_data(self, chain: tuple[bytes, ...]) -> tuple[HashData, ...]:
+        """Of each certificate, if all issuers are known; else none (OCPP then sends the certificate itself)."""
+        if not chain:
+            return ()
+        try:
+            return tuple(data for _, data in entries(chain, anchors=self._keys.roots, algorithm="sha256"))
+        except V2GPKIError:
+            return ()
+
+    async def _contract(self, question: q.ContractQuestion) -> q.ContractGiven:
+        provider = self._plugins.contracts
+        if provider is None:
+            raise V2GPKIError("session.no_contracts", "this station gets no contracts for vehicles")
+        given = await provider.contract(
+            ContractAsked(
+                exi=question.exi,
+                edition=self._edition,
+                action=question.action,
+                schema=_NAMESPACES[self._edition],
+                deadline_seconds=question.seconds,
+                maximum_contracts=question.maximum_contracts,
+                evse_id=self._evse_id,
+            )
+        )
+        if given.status == "ongoing":
+            raise V2GPKIError("session.late", "the contract is still being made")
+        if not given.exi:
+            raise given.problem or V2GPKIError(
+                "session.no_contracts", f"no contract for the vehicle: {given.reason or 'the provider gave none'}"
+            )
+        return q.ContractGiven(given.exi, given.remaining)
+
+    # -- power and prices ----------------------------------------------------------------------
+
+    async def _schedules(self, question: q.SchedulesQuestion) -> SchedulesGiven:
+        asked = self._asked
+        return await self._plugins.tariffs.schedules(
+            ScheduleAsked(
+                edition=self._edition,
+                session_id=asked.session_id if asked else bytes(8),
+                now=int(self._clock.now().timestamp()),
+                control=question.control,
+                method=asked.method if asked else "eim",
+                emaid=asked.emaid if asked else "",
+                stage=question.stage,
+                vehicle=question.vehicle,
+                needs=question.needs,
+                bidirectional=question.bidirectional,
+                pricing=question.pricing,
+                most_entries=question.most_entries,
+                renegotiation=question.renegotiation,
+                vehicle_offer=question.vehicle_offer,
+                attempt=question.attempt,
+            )
+        )
+
+    async def _contactor(self, question: q.ContactorQuestion) -> q.Done:
+        stage = self._plugins.stage
+        await (stage.close() if question.closed else stage.open())
+        if question.closed and not self._readings:
+            self._readings.append(await self._reading())
+        return q.DONE
+
+    async def _reading(self) -> Reading:
+        """The meter now, signed if anybody can."""
+        reading = await self._plugins.stage.meter()
+        if reading.signature is None and self._plugins.meter_signer is not None:
+            reading = replace(reading, signature=await self._plugins.meter_signer.sign(reading))
+        return reading
+
+    async def _power(self, question: q.PowerQuestion) -> q.Delivery:
+        loop_now = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = loop_now
+        stage, asked = self._plugins.stage, self._asked
+        present = await stage.deliver(question.setpoint)
+        reading = await self._reading()
+        self._readings[1:] = [reading] if self._readings else []
+        if not self._readings:
+            self._readings.append(reading)
+        control = await self._plugins.operator.control(
+            Charging(
+                edition=self._edition,
+                session_id=asked.session_id if asked else bytes(8),
+                evcc_id=asked.evcc_id if asked else "",
+                control=question.control,
+                emaid=asked.emaid if asked else "",
+                seconds=loop_now - self._began,
+                limits=question.limits,
+                vehicle=question.vehicle,
+                needs=question.needs,
+                present=present,
+                reading=reading,
+                setpoint=question.setpoint,
+                since_receipt=self._transferred(reading) - self._confirmed,
+            )
+        )
+        receipt = await self._plugins.tariffs.receipt(asked.session_id if asked else bytes(8), self.readings)
+        return q.Delivery(present, await stage.limits(), control, reading, receipt)
+
+    def _transferred(self, reading: Reading) -> float:
+        """Wh in both directions since the session's first reading."""
+        first = self._readings[0]
+        return (reading.imported - first.imported) + (reading.exported - first.exported)
+
+    def _receipt(self, question: q.ReceiptQuestion) -> q.Done:
+        self._confirmed = self._transferred(question.reading)
+        return q.DONE
