@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +18,10 @@ import v2gpki
 from tests.conftest import BIRTH, PASSPHRASE
 from tests.servers.running import Server, serving
 from tests.services.est.desk import csr, key
-from v2gpki.servers.http.access import FAILURES_AT_ONCE
+from v2gpki.servers.http.access import FAILURES_AT_ONCE, AccessResolver
+from v2gpki.servers.http.application import Executor
+from v2gpki.servers.http.lines import Lines
+from v2gpki.servers.http.tally import Tally
 from v2gpki.wiring.access import access_of, registrations_of
 
 ENROL = "/.well-known/est/cpo/simpleenroll"
@@ -178,6 +183,30 @@ def test_an_address_that_guesses_waits_and_a_good_token_does_not(scene: Scene) -
 def form(scene: Scene, **changes: str) -> dict[str, str]:
     given = {"grant_type": "client_credentials", "client_id": "cpo-a", "client_secret": scene.secrets["second"]}
     return {name: value for name, value in (given | changes).items() if value}
+
+
+def test_wrong_credentials_from_everywhere_fill_no_log(
+    prepared: tuple[Path, Mapping[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand addresses, each with its first guess: no meter stops them."""
+    home = Path(shutil.copytree(prepared[0], tmp_path / "home"))
+    tally, executor, left = Tally(["est"]), Executor(1), Counter[str]()
+    lines = Lines(left_out=lambda event, client, **about: left.update([f"{event} {about['credential']}"]))
+    with v2gpki.open_authority(home, clock=v2gpki.FixedClock(BIRTH)) as ca:
+        resolver = AccessResolver(access_of(ca), ca.clock, executor, tally, lines=lines)
+
+        async def guess() -> None:
+            for number in range(1000):
+                client = (f"192.0.{number // 250}.{number % 250}", 1)
+                headers = [(b"authorization", b"Bearer guess%d" % number)]
+                assert await resolver({"type": "http", "client": client, "headers": headers}) is None
+
+        asyncio.run(guess())
+    executor.close()
+    assert tally.events()["credential_refused"] == 1000
+    told = sum(record.getMessage() == "credential refused" for record in caplog.records)
+    assert told <= 60, "a second or two, and twenty in five seconds"
+    assert left == {"unlogged access.refused": 1000 - told}
 
 
 def test_access_tokens_in_both_shapes(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from tests.servers.running import logging_to
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers import listeners
 from v2gpki.servers.http.limits import MOST_ADDRESSES, Meter
+from v2gpki.servers.http.lines import Lines
 from v2gpki.servers.http.tally import BUCKETS, Tally
 from v2gpki.servers.listeners import Listener
 from v2gpki.servers.turned_away import TurnedAway
@@ -224,9 +225,71 @@ def test_who_is_turned_away_is_told_at_most_once_in_five_seconds() -> None:
         ("timed_out", 500, "192.0.2.1", 3),
         ("timed_out", 500, "192.0.2.1", 3),
         ("bad_head", 1, "192.0.2.9", 1),
-        ("timed_out", 1, "", 1),
+        ("timed_out", 1, "", 0),
     ]
     assert counted == {"timed_out": 1101, "bad_head": 1}
+
+
+def test_kinds_are_summed_up_apart_and_are_few() -> None:
+    """Handshakes by their reason; however many kinds there are, the lines are bounded."""
+    stream = io.StringIO()
+    turned = TurnedAway()
+    with logging_to(stream):
+        for reason in ("unknown ca", "certificate has expired", "unknown ca"):
+            turned.note("handshake_refused", "", reason=reason)
+        turned.tell(1000.0)
+        first = [json.loads(line) for line in stream.getvalue().splitlines()]
+        for number in range(10_000):
+            turned.note("unlogged", "192.0.2.1", part=str(number))
+        turned.tell(1001.0)
+    assert [(line["message"], line["reason"], line["count"]) for line in first] == [
+        ("handshake refused", "unknown ca", 2),
+        ("handshake refused", "certificate has expired", 1),
+    ]
+    rest = [json.loads(line) for line in stream.getvalue().splitlines()[2:]]
+    assert len(rest) < 200
+    assert sum(line["count"] for line in rest) == 10_000
+
+
+# -- access lines --------------------------------------------------------------------------------
+def scope_of(client: str, *, caller: str = "", code: str = "") -> dict[str, object]:
+    return {"method": "POST", "path": "/p", "client": (client, 1), "state": {"caller": caller, "code": code}}
+
+
+def test_a_flood_of_requests_is_no_flood_of_lines() -> None:
+    """A thousand a second for a minute from two addresses; one of another kind and one with a caller stand out."""
+    stream, now = io.StringIO(), 0.0
+    turned = TurnedAway()
+    lines = Lines(left_out=turned.note, clock=lambda: now)
+    with logging_to(stream):
+        for second in range(60):
+            now = float(second)
+            for number in range(1000):
+                lines.request(scope_of(f"192.0.2.{number % 2}", code="access.refused"), "est", 401, 0.001)
+            for _ in range(30):
+                lines.request(scope_of("192.0.2.7", caller="cpo-a"), "est", 200, 0.001)
+            turned.tell(now)
+        lines.request(scope_of("192.0.2.9", code="est.bad_csr"), "est", 400, 0.001)
+        turned.tell_all()
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    single = [line for line in written if line["message"] == "request"]
+    summed = [line for line in written if line["message"] != "request"]
+    refused = [line for line in single if line["code"] == "access.refused"]
+    assert len(refused) == 20 * 12, "twenty in each five seconds"
+    assert sum(line["count"] for line in summed) == 60_000 - len(refused)
+    assert len(summed) <= 13
+    shown = {(line["part"], line["status"], line["refused"], line["addresses"]) for line in summed}
+    assert shown == {("est", "401", "access.refused", 2)}
+    assert sum(line["caller"] == "cpo-a" for line in single) == 30 * 60
+    assert [line["client"] for line in single if line["code"] == "est.bad_csr"] == ["192.0.2.9"]
+
+
+def test_errors_alone_still_tell_who_was_refused() -> None:
+    stream = io.StringIO()
+    with logging_to(stream):
+        for status in (200, 304, 400, 401, 403, 404, 409, 413, 422, 429, 499, 500, 503):
+            Lines(refusals=True).request(scope_of("192.0.2.1", caller="cpo-a"), "est", status, 0.001)
+    assert [json.loads(line)["status"] for line in stream.getvalue().splitlines()] == [401, 403, 429, 500, 503]
 
 
 # -- log lines -----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.protocol import Deadlines
+from v2gpki.servers.turned_away import TurnedAway
 from v2gpki.wiring.access import access_of, registrations_of
 
 
@@ -334,8 +335,8 @@ class Own:
         self.opened = threading.Event()
         conduct = conduct or Conduct(Deadlines(request=2, write=1), grace_seconds=10)
         self.lost = threading.Event()
-        doors = [Door(self.socket, front)]
-        self.process = Process(doors, [], conduct, started=self.opened.set, turned_away=lambda _event: self.lost.set())
+        doors, turned = [Door(self.socket, front)], TurnedAway(lambda _event: self.lost.set())
+        self.process = Process(doors, [], conduct, started=self.opened.set, turned=turned)
 
     def __enter__(self) -> Own:
         self._run = running(self.process.run, self.opened, self.process.stop, self.log)
@@ -546,6 +547,17 @@ def test_no_secret_is_logged(home: Path) -> None:
     # Who asked stands in the audit log too.
     with opened(home) as ca:
         assert ca.find_certificate("DE*ICE*E1001").caller == "cpo-a"
+
+
+def test_a_log_of_errors_alone_tells_who_was_refused(home: Path) -> None:
+    paths = ("/cpo/cacerts/ISO15118-2", "/nowhere", "/v1/root/rootCerts")
+    with serving(home, with_settings(log="errors")) as server, server.client() as client:
+        statuses = [client.get(path).status_code for path in paths]
+    assert statuses == [200, 404, 401]
+    lines = [json.loads(line) for line in server.log.getvalue().splitlines()]
+    assert [(line["status"], line["path"]) for line in lines if line["message"] == "request"] == [
+        (401, "/v1/root/rootCerts")
+    ]
 
 
 def test_a_line_break_in_a_path_makes_no_line(server: Server) -> None:

@@ -65,13 +65,13 @@ class Process:
         conduct: Conduct,
         *,
         started: Callable[[], None] = lambda: None,
-        turned_away: Callable[[str], None] = lambda _event: None,
+        turned: TurnedAway | None = None,
         lifeline: int | None = None,
     ) -> None:
-        """``started`` is called when every door is open, ``turned_away`` for each connection that was too
-        slow (``timed_out``) or sent no head of a request (``bad_head``);
+        """``started`` is called when every door is open, ``turned`` is told of each connection that was too
+        slow (``timed_out``) or sent no head of a request (``bad_head``), and tells the log;
         ``lifeline`` is a pipe whose end means that the parent is gone."""
-        self._turned = TurnedAway(turned_away)
+        self._turned = TurnedAway() if turned is None else turned
         self._servers = [_DoorServer(door, conduct, self._turned) for door in doors]
         self._jobs = jobs
         self._conduct = conduct

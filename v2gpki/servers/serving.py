@@ -22,6 +22,7 @@ from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.listeners import Listener
 from v2gpki.servers.parts import PARTS, WITH_CREDENTIALS
 from v2gpki.servers.tls import Identity, TlsMaker
+from v2gpki.servers.turned_away import TurnedAway
 from v2gpki.servers.worker import Plan, Served, Worker
 from v2gpki.servers.workers import Workers
 from v2gpki.wiring import CertificateAuthority
@@ -57,9 +58,10 @@ class Serving:
             tally = Tally((*PARTS, "oauth", "health", "metrics"), workers=settings.workers)
             with ExitStack() as first:
                 ca = first.enter_context(self.open_home())
-                tls = self._tls(bound)
+                turned = TurnedAway(tally.event)
+                tls = self._tls(bound, turned)
                 made = None if tls is None else tls.made(ca)
-                plan = Plan(settings, chosen, tally, tuple(bound), made, tls)
+                plan = Plan(settings, chosen, tally, turned, tuple(bound), made, tls)
                 self._warn_of_plain(bound, chosen)
                 worker = first.enter_context(Worker(ca, plan))
                 if settings.workers == 1:
@@ -95,13 +97,17 @@ class Serving:
             bound.append((at, opened))
         return bound
 
-    def _tls(self, bound: list[tuple[Listener, socket.socket]]) -> TlsMaker | None:
+    def _tls(self, bound: list[tuple[Listener, socket.socket]], turned: TurnedAway) -> TlsMaker | None:
         """What makes the TLS context of every https door; None when there is none."""
         secured = [listener for listener, _ in bound if listener.tls]
         if not secured:
             return None
         self._warn_of_names(secured)
-        return TlsMaker(self.settings, secured[0].host, self.identity)
+
+        def refused(reason: str) -> None:
+            turned.note("handshake_refused", "", reason=reason)
+
+        return TlsMaker(self.settings, secured[0].host, self.identity, refused=refused)
 
     def _warn_of_names(self, secured: Sequence[Listener]) -> None:
         """The home's certificate is for one name or address; TLS clients that call another one refuse it."""

@@ -8,15 +8,14 @@ Sources: RFC 9325 3 and 4; RFC 8446; Mozilla "intermediate".
 
 from __future__ import annotations
 
-import logging
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from v2gpki.certs.chain import load_certificates
 from v2gpki.certs.view import view
@@ -24,8 +23,6 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.serve_settings import ServeSettings
 from v2gpki.wiring.tls import LEFT, client_authorities, server_certificate
-
-_LOG = logging.getLogger("v2gpki.tls")
 
 #: TLS 1.2: what RFC 9325 4.2 recommends; 1.3 has nothing else.
 SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -70,6 +67,14 @@ def home_name(settings: ServeSettings, host: str) -> str:
     return settings.tls_name or host
 
 
+#: Is told why a handshake failed.
+Told: TypeAlias = Callable[[str], None]
+
+
+def _unheard(reason: str) -> None:
+    """Nobody listens."""
+
+
 class Made(NamedTuple):
     """A context, when its certificate ends, and the store's trust revision that its client CAs are of."""
 
@@ -84,9 +89,13 @@ class TlsMaker:
     Files are read each time; a certificate of the home is asked for once, and again when it is to be renewed.
     """
 
-    def __init__(self, settings: ServeSettings, host: str, identity: Identity | None = None) -> None:
-        """``identity`` is the home's, where another process has the keys."""
+    def __init__(
+        self, settings: ServeSettings, host: str, identity: Identity | None = None, *, refused: Told = _unheard
+    ) -> None:
+        """``identity`` is the home's, where another process has the keys; ``refused`` is told why a handshake failed,
+        in the process where it did."""
         self._settings = settings
+        self._refused = refused
         self._host = host
         self._own = None if settings.tls_cert else identity
 
@@ -98,7 +107,7 @@ class TlsMaker:
             self._own = identity
         revision = ca.store.pools.trust_revision()
         accepted = client_authorities(ca, [_octets(Path(name)) for name in settings.client_ca])
-        return Made(server_context(identity, client_cas=accepted), identity.ends, revision)
+        return Made(server_context(identity, client_cas=accepted, refused=self._refused), identity.ends, revision)
 
     def due(self, now: datetime) -> bool:
         """Whether the certificate of the home should be renewed; those of files are renewed by others."""
@@ -110,7 +119,7 @@ class TlsMaker:
 
 
 class Handshake(ssl.SSLObject):
-    """A handshake that says why it failed: to the log, and to the client.
+    """A handshake that says why it failed: to whoever counts (``server_context``), and to the client.
 
     Event loops drop a connection as soon as its handshake fails, and with it the alert that OpenSSL has written. So a
     failure is told to the loop as "more is needed", upon which it sends what there is; the client closes, or sends
@@ -118,6 +127,9 @@ class Handshake(ssl.SSLObject):
     """
 
     _failed: ssl.SSLError | None = None
+
+    def refused(self, reason: str) -> None:
+        """It failed for this reason; a server has it counted."""
 
     def do_handshake(self) -> None:
         """One step."""
@@ -130,19 +142,21 @@ class Handshake(ssl.SSLObject):
         except ssl.SSLError as problem:
             self._failed = problem
             reason = getattr(problem, "verify_message", "") or problem.reason or "broken off"
-            _LOG.warning("handshake refused", extra={"reason": str(reason).lower().replace("_", " ")})
+            self.refused(str(reason).lower().replace("_", " "))
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is to be sent") from None
 
 
-def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl.SSLContext:
+def server_context(
+    identity: Identity, *, client_cas: Sequence[str] = (), refused: Told = _unheard
+) -> ssl.SSLContext:
     """A context for a server.
 
     ``client_cas`` are PEM certificates that client certificates may lead to; without any, none that is shown is good.
     They are asked for all the same: a handshake that gets another context in its course (``tls_kept``) takes its CAs,
-    but not whether to ask. Raises ``serving.bad_certificate``.
+    but not whether to ask. ``refused`` is told why a handshake failed. Raises ``serving.bad_certificate``.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = Handshake
+    context.sslobject_class = _telling(refused)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES)
     context.options |= (
@@ -162,6 +176,14 @@ def server_context(identity: Identity, *, client_cas: Sequence[str] = ()) -> ssl
     # A client that sends its leaf alone, issued by a Sub-CA of ours, is as good as one that sends the chain.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+def _telling(told: Told) -> type[Handshake]:
+    class Telling(Handshake):
+        def refused(self, reason: str) -> None:
+            told(reason)
+
+    return Telling
 
 
 def _load(context: ssl.SSLContext, identity: Identity) -> None:

@@ -17,6 +17,7 @@ from v2gpki.servers.http.access import AccessResolver
 from v2gpki.servers.http.application import Executor, build
 from v2gpki.servers.http.front import Front, Limits
 from v2gpki.servers.http.limits import Meter
+from v2gpki.servers.http.lines import Lines
 from v2gpki.servers.http.metrics import Metrics
 from v2gpki.servers.http.oauth import TokenEndpoint
 from v2gpki.servers.http.part import App, Part
@@ -27,6 +28,7 @@ from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.protocol import Deadlines
 from v2gpki.servers.tls import Made, TlsMaker
 from v2gpki.servers.tls_kept import KeptTls
+from v2gpki.servers.turned_away import TurnedAway
 from v2gpki.servers.upkeep import SEAL_EVERY, Upkeep
 from v2gpki.wiring import CertificateAuthority
 from v2gpki.wiring.access import access_of
@@ -42,6 +44,7 @@ class Plan:
     settings: ServeSettings
     chosen: tuple[str, ...]
     tally: Tally
+    turned: TurnedAway
     bound: tuple[tuple[Listener, socket.socket], ...]
     #: The TLS context of every https door, and what makes it anew.
     made: Made | None = None
@@ -84,7 +87,8 @@ class Worker:
         self._plan = plan
         self.executor = Executor(settings.threads)
         access = access_of(ca)
-        resolver = AccessResolver(access, ca.clock, self.executor, plan.tally)
+        self._lines = Lines(refusals=settings.log == "errors", left_out=plan.turned.note)
+        resolver = AccessResolver(access, ca.clock, self.executor, plan.tally, lines=self._lines)
         premises = Premises(ca, settings, resolver, self.executor, plan.tally)
         parts = [PARTS[name](premises) for name in plan.chosen]
         if WITH_CREDENTIALS.intersection(plan.chosen):
@@ -153,7 +157,7 @@ class Worker:
             ],
             conduct,
             started=started,
-            turned_away=plan.tally.event,
+            turned=plan.turned,
             lifeline=lifeline,
         )
 
@@ -175,7 +179,7 @@ class Worker:
             self._plan.tally,
             limits=limits,
             own=self._own(listener),
-            log_requests=self._plan.settings.log == "requests",
+            lines=self._lines,
             elsewhere=[part for part in self.parts if not self._serves(listener, part)],
             secured=self._secured_place(),
         )

@@ -46,7 +46,7 @@ def test_whose_a_path_is(path: str, answer: str, part: str) -> None:
         ),
     ]
     tally = Tally(["a", "b", "c"])
-    front = build(parts, tally, limits=Limits(), own={}, log_requests=False)
+    front = build(parts, tally, limits=Limits(), own={})
     answered = exchange(front, "GET", path)
     assert answered is not None
     assert (answered.status, answered.body.decode()) == (200, answer)

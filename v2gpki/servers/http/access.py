@@ -19,6 +19,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.client_tls import client_certificate
 from v2gpki.servers.http.exchange import Scope, note
 from v2gpki.servers.http.limits import Meter
+from v2gpki.servers.http.lines import Lines
 
 if TYPE_CHECKING:
     from v2gpki.clock import Clock
@@ -61,13 +62,22 @@ class AccessResolver:
     """The resolver of a home: its tokens and access tokens, and certificates that stand for an identity."""
 
     def __init__(
-        self, access: Access, clock: Clock, executor: Executor, tally: Tally, *, failures: Meter | None = None
+        self,
+        access: Access,
+        clock: Clock,
+        executor: Executor,
+        tally: Tally,
+        *,
+        failures: Meter | None = None,
+        lines: Lines | None = None,
     ) -> None:
+        """``failures`` meters wrong credentials of an address, ``lines`` the log's lines about them."""
         self._access = access
         self._clock = clock
         self._executor = executor
         self._tally = tally
         self._failures = failures or Meter(FAILURES_A_SECOND, FAILURES_AT_ONCE)
+        self._lines = lines or Lines()
 
     async def __call__(self, scope: Scope) -> Identity | None:
         """See ``Resolver``; raises ``access.too_many_failures``, and what the store raises."""
@@ -118,6 +128,8 @@ class AccessResolver:
         self._tally.event("credential_refused")
         note(scope, refusal.code)
         state = scope.get("state") or {}
+        if not self._lines.may(address_of(scope), credential=refusal.code):
+            return
         _LOG.warning(
             "credential refused",
             extra={

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match, Route
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Receive, Scope, Send, note
 from v2gpki.servers.http.front import Front, Limits
+from v2gpki.servers.http.lines import Lines
 from v2gpki.servers.http.part import LATER, App, Later, Part, Prompt, When
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
@@ -74,19 +75,19 @@ def build(
     *,
     limits: Limits,
     own: Mapping[str, tuple[str, App]],
-    log_requests: bool = True,
+    lines: Lines | None = None,
     elsewhere: Sequence[Part] = (),
     secured: str = "",
 ) -> Front:
     """Join parts. ``own`` are health, readiness and metrics: path -> (part, application). ``elsewhere`` are parts that
-    have TLS alone, at ``secured``: whoever asks for their paths here is told so."""
+    have TLS alone, at ``secured``: whoever asks for their paths here is told so. ``lines`` is the access log."""
     apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
     handlers = {V2GPKIError: _refused, HTTPException: _http(routes, elsewhere, secured), Exception: _broken}
     rest = Starlette(routes=routes, exception_handlers=handlers)
     prompts = {path: _counted(part.name, prompt, tally) for part in parts for path, prompt in part.prompts}
     claims = [(part.name, claim) for part in parts for claim in part.claims]
-    return Front(apps, rest, tally, limits, log_requests=log_requests, prompts=prompts, claims=claims)
+    return Front(apps, rest, tally, limits, lines=lines or Lines(), prompts=prompts, claims=claims)
 
 
 def _counted(part: str, prompt: Prompt, tally: Tally) -> Prompt:

@@ -1,8 +1,8 @@
 """The front of the HTTP application: raw ASGI before anything else, the same for every request.
 
 It gives each request an id and a part to count for, turns away what comes too often or is too large, hands it to the
-raw application that its path belongs to or to starlette, catches what went wrong, measures, and logs. Nothing of a
-request's body, query or headers is logged: they may hold secrets. Sources: RFC 9110 15, RFC 6585 4 (429).
+raw application that its path belongs to or to starlette, catches what went wrong, measures, and has it logged
+(``lines``). Sources: RFC 9110 15, RFC 6585 4 (429).
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from time import perf_counter
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, note, respond
 from v2gpki.servers.http.limits import Meter
+from v2gpki.servers.http.lines import Lines
 from v2gpki.servers.http.part import App, Claim, Prompt
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
-_ACCESS = logging.getLogger("v2gpki.access")
 _LOG = logging.getLogger("v2gpki.serve")
 
 REQUEST_ID = b"x-request-id"
 #: What is counted when the client went away before it was answered.
 GONE = 499
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-#: What a log line may hold of a path.
-_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Front:
     tally: Tally
     limits: Limits
     quiet: frozenset[str] = frozenset({"ocsp", "crl", "health", "metrics"})
-    log_requests: bool = True
+    lines: Lines = field(default_factory=Lines)
     #: Parts whose requests no meter counts: probes come from few addresses.
     unmetered: frozenset[str] = frozenset({"health"})
     #: Parts that limit their bodies themselves, and whose answers caches keep: no id, no line for each.
@@ -104,8 +102,8 @@ class Front:
                 await respond(counted, 500, [], b"")
         finally:
             self.tally.request(part, status or GONE, perf_counter() - began)
-            if status >= 400 and self.log_requests:
-                log_request(scope, part, status, perf_counter() - began)
+            if status >= 400:
+                self.lines.request(scope, part, status, perf_counter() - began)
 
     def _behind(self, path: str) -> tuple[str, App]:
         """Part and application of a path; what starlette routes says its part when it is found (``of_part``)."""
@@ -223,28 +221,8 @@ class _Exchange:
         seconds = perf_counter() - self._began
         status = self._status or GONE
         front.tally.request(self._part, status, seconds)
-        if front.log_requests and (status >= 400 or self._part not in front.quiet):
-            log_request(self._scope, self._part, status, seconds)
-
-
-def log_request(scope: Scope, part: str, status: int, seconds: float) -> None:
-    """One line about a request: nothing of its query, headers and body; of a refused one the reason's code."""
-    client = scope.get("client") or ("", 0)
-    state = scope.get("state") or {}
-    _ACCESS.info(
-        "request",
-        extra={
-            "request_id": state.get("request_id", ""),
-            "part": part,
-            "method": str(scope["method"])[:16],
-            "path": str(scope["path"])[:_SHOWN],
-            "status": status,
-            "milliseconds": round(seconds * 1000, 3),
-            "client": client[0],
-            "caller": state.get("caller", ""),
-            "code": state.get("code", "") if status >= 400 else "",
-        },
-    )
+        if status >= 400 or self._part not in front.quiet:
+            front.lines.request(self._scope, self._part, status, seconds)
 
 
 def _staying(headers: Headers) -> Headers:

@@ -24,7 +24,7 @@ OCSP_STATUSES = (
 #: What became of credentials, and of requests that were turned away unread.
 EVENTS = (
     *("authenticated", "credential_refused", "rate_limited", "too_large", "timed_out", "bad_head"),
-    *("tokens_issued", "failed"),
+    *("handshake_refused", "unlogged", "tokens_issued", "failed"),
 )
 
 _DOUBLE = 8
