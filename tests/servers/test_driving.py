@@ -1,0 +1,184 @@
+"""An engine over a link: whole sessions, plug-ins that fail or are late, peers that vanish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from tests.session.test_engine import OneAnswer, OneQuestion
+from v2gpki.clock import FixedClock
+from v2gpki.errors import V2GPKIError
+from v2gpki.messages import iso2
+from v2gpki.servers.driving import Answers, drive
+from v2gpki.session import handshake
+from v2gpki.session.conversation import Answer
+from v2gpki.session.dialect import Heard
+from v2gpki.session.engine import Engine, Steps
+from v2gpki.session.notices import Ending, Exchanged, Notice, Refused
+from v2gpki.session.questions import CableCheckQuestion
+from v2gpki.session.secured import Secured
+
+CLOCK = FixedClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+
+class Pipe:
+    """One end of a wire in memory."""
+
+    secured: Secured | None = None
+
+    def __init__(self) -> None:
+        self.arrived: asyncio.Queue[bytes] = asyncio.Queue()
+        self.other: Pipe | None = None
+        self.closed = False
+
+    async def receive(self) -> bytes:
+        return await self.arrived.get()
+
+    async def send(self, data: bytes) -> None:
+        assert self.other is not None
+        if self.other.closed:
+            raise ConnectionResetError("gone")
+        self.other.arrived.put_nowait(data)
+
+    async def close(self) -> None:
+        self.closed = True
+        assert self.other is not None
+        self.other.arrived.put_nowait(b"")
+
+
+def pipes() -> tuple[Pipe, Pipe]:
+    one, other = Pipe(), Pipe()
+    one.other, other.other = other, one
+    return one, other
+
+
+class Checked(OneAnswer):
+    """A station that asks something before it stops the session."""
+
+    def _stop(self, _: Heard) -> Steps[Answer]:
+        state = yield from self.ask(CableCheckQuestion())
+        code: iso2.responseCodeType = "OK" if state == "valid" else "FAILED"
+        return Answer(iso2.SessionStopRes(ResponseCode=code), ends=Ending("stopped"))
+
+
+def station(engine: Engine) -> Steps[Ending]:
+    yield from handshake.choose(engine, [handshake.ISO2], within=20)
+    return (yield from Checked(engine).run())
+
+
+
+
+def vehicle(engine: Engine) -> Steps[Ending]:
+    yield from handshake.propose(engine, [handshake.ISO2], within=2)
+    return (yield from OneQuestion(engine).run())
+
+
+async def both(answers: Answers, notices: list[Notice] | None = None) -> tuple[Ending, Ending]:
+    told: Callable[[Notice], Awaitable[None] | None] = (notices if notices is not None else []).append
+    one, other = pipes()
+    ours, theirs = await asyncio.gather(
+        drive(Engine(station, clock=CLOCK), one, answers, told=told, waits_for_close=True),
+        drive(Engine(vehicle, clock=CLOCK), other, {}, told=lambda _: None),
+    )
+    return ours, theirs
+
+
+def test_a_session_with_an_answer_at_once_and_one_that_takes_its_time() -> None:
+    async def later(_: CableCheckQuestion) -> str:
+        await asyncio.sleep(0)
+        return "valid"
+
+    for answer in (lambda _: "valid", later):
+        assert asyncio.run(both({CableCheckQuestion: answer})) == (Ending("stopped"), Ending("stopped"))
+
+
+def test_a_plug_in_that_fails_is_a_refusal_and_not_the_end_of_the_server() -> None:
+    def breaks(_: CableCheckQuestion) -> str:
+        raise KeyError("nobody's fault")
+
+    async def breaks_later(_: CableCheckQuestion) -> str:
+        raise KeyError("nobody's fault")
+
+    async def wrong(_: CableCheckQuestion) -> object:
+        return 17
+
+    for answer in (breaks, breaks_later, wrong):
+        notices: list[Notice] = []
+        ours, theirs = asyncio.run(both({CableCheckQuestion: answer}, notices))
+        refused = [notice for notice in notices if isinstance(notice, Refused)]
+        assert [notice.problem.code for notice in refused] == ["plugin.failed"]
+        assert (ours.kind, theirs.kind) == ("refused", "refused")
+        assert theirs.problem is not None
+        assert theirs.problem.facts["response_code"] == "FAILED"
+
+
+def test_a_refusal_of_ours_keeps_its_code() -> None:
+    async def refuses(_: CableCheckQuestion) -> str:
+        raise V2GPKIError("session.unknown_session", "another session's")
+
+    _, theirs = asyncio.run(both({CableCheckQuestion: refuses}))
+    assert theirs.problem is not None
+    assert theirs.problem.facts["response_code"] == "FAILED_UnknownSession"
+
+
+def test_a_peer_that_vanishes_ends_the_question_too() -> None:
+    cancelled: list[bool] = []
+
+    async def scene() -> Ending:
+        one, other = pipes()
+        asked = asyncio.Event()
+
+        async def never(_: CableCheckQuestion) -> str:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(True)
+                raise
+            return ""
+
+        driving = asyncio.ensure_future(
+            drive(Engine(station, clock=CLOCK), one, {CableCheckQuestion: never}, told=lambda _: None)
+        )
+        vehicle_side = asyncio.ensure_future(
+            drive(Engine(vehicle, clock=CLOCK), other, {}, told=lambda _: None)
+        )
+        await asked.wait()
+        vehicle_side.cancel()
+        return await asyncio.wait_for(driving, 1)
+
+    assert asyncio.run(scene()).kind == "peer_closed"
+    assert cancelled == [True]
+
+
+def test_a_late_answer_is_no_longer_waited_for() -> None:
+    async def scene() -> list[Notice]:
+        notices: list[Notice] = []
+
+        async def slow(_: CableCheckQuestion) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+        await asyncio.wait_for(both({CableCheckQuestion: slow}, notices), 10)
+        return notices
+
+    refused = [notice for notice in asyncio.run(scene()) if isinstance(notice, Refused)]
+    assert [notice.problem.code for notice in refused] == ["session.late"]
+
+
+def test_a_listener_that_fails_changes_nothing() -> None:
+    async def scene() -> tuple[Ending, Ending]:
+        def fails(notice: Notice) -> None:
+            if isinstance(notice, Exchanged):
+                raise RuntimeError("no more space")
+
+        one, other = pipes()
+        answers: Answers = {CableCheckQuestion: lambda _: "valid"}
+        ours, theirs = await asyncio.gather(
+            drive(Engine(station, clock=CLOCK), one, answers, told=fails, waits_for_close=True),
+            drive(Engine(vehicle, clock=CLOCK), other, {}, told=fails),
+        )
+        return ours, theirs
+
+    assert asyncio.run(scene()) == (Ending("stopped"), Ending("stopped"))
