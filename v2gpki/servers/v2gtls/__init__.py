@@ -11,6 +11,7 @@ from v2gpki.servers.v2gtls.hello import ClientHello, HelloReader, TrustedAuthori
 from v2gpki.servers.v2gtls.link import KeyLog, Link, accept, connect
 from v2gpki.servers.v2gtls.rules import Edition
 from v2gpki.servers.v2gtls.security import Limits, StaplePolicy, StationSecurity, TLSIdentity, VehicleSecurity
+from v2gpki.servers.v2gtls.wire import Tap
 
 __all__ = [
     "Capability",
@@ -23,6 +24,7 @@ __all__ = [
     "StaplePolicy",
     "StationSecurity",
     "TLSIdentity",
+    "Tap",
     "TrustedAuthority",
     "VehicleSecurity",
     "accept",

@@ -23,7 +23,7 @@ from v2gpki.servers.v2gtls.conversation import Conversation, KeyLog, StationConv
 from v2gpki.servers.v2gtls.hello import HANDSHAKE, ClientHello, HelloReader
 from v2gpki.servers.v2gtls.rules import IANA_GROUPS, IANA_SUITES, RULES
 from v2gpki.servers.v2gtls.security import Chain, Limits, StationSecurity, VehicleSecurity
-from v2gpki.servers.v2gtls.wire import Wire, address_text
+from v2gpki.servers.v2gtls.wire import Tap, Wire, address_text
 from v2gpki.session.secured import Secured, TLSVersion
 
 __all__ = ["KeyLog", "Link", "accept", "connect"]
@@ -138,13 +138,14 @@ async def accept(
     *,
     keylog: KeyLog | None = None,
     limits: Limits | None = None,
+    tap: Tap | None = None,
 ) -> Link:
     """The link of a connection that came in; without ``security`` there is plain TCP only.
 
     Raises ``tls.hello``, ``tls.no_common``, ``tls.plain``, ``tls.no_certificate``, ``tls.alert``, ``tls.late``,
     ``tls.closed``, ``tls.failed``, ``tls.identity``, and what the judge raises; the connection is closed then.
     """
-    wire = Wire(reader, writer, limits or Limits())
+    wire = Wire(reader, writer, limits or Limits(), tap)
     try:
         async with asyncio.timeout(wire.limits.handshake):
             return await _accepted(wire, security, keylog)
@@ -165,6 +166,7 @@ async def connect(
     *,
     keylog: KeyLog | None = None,
     limits: Limits | None = None,
+    tap: Tap | None = None,
 ) -> Link:
     """A link to a station at (host, port), the host with its zone (``fe80::1%eth0``); plain TCP without ``security``.
 
@@ -177,7 +179,7 @@ async def connect(
             reader, writer = await asyncio.open_connection(*address)
     except (OSError, TimeoutError) as problem:
         raise _unreachable(address, problem) from problem
-    wire = Wire(reader, writer, chosen)
+    wire = Wire(reader, writer, chosen, tap)
     if security is None:
         return PlainLink(wire)
     try:

@@ -7,6 +7,7 @@ an alert sent to it is not lost by a reset (RFC 9293 3.6.1).
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.v2gtls.security import Limits
@@ -16,11 +17,32 @@ _SIZE = 65_536
 _LAST_WORDS = 1024 * 1024
 
 
-class Wire:
-    """A reader and a writer of asyncio; ``peer`` and ``local`` are addresses in words."""
+class Tap(Protocol):
+    """Is told the octets of a connection as they are on the wire, to record them; it must not raise."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
+    def opened(self, local: object, peer: object) -> None:
+        """The addresses of both ends, as sockets name them."""
+
+    def received(self, data: bytes) -> None:
+        """Octets from the other end, b"" when it has finished."""
+
+    def sent(self, data: bytes) -> None:
+        """Octets to the other end."""
+
+    def closed(self) -> None:
+        """This end has finished; told once or more."""
+
+
+class Wire:
+    """A reader and a writer of asyncio; ``peer`` and ``local`` are addresses in words. ``tap`` is told all octets."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits, tap: Tap | None = None
+    ) -> None:
         self.limits = limits
+        self._tap = tap
+        if tap is not None:
+            tap.opened(writer.get_extra_info("sockname"), writer.get_extra_info("peername"))
         self.peer = address_text(writer.get_extra_info("peername"))
         self.local = address_text(writer.get_extra_info("sockname"))
         self._reader = reader
@@ -30,17 +52,22 @@ class Wire:
         """The next octets, b"" at the end; raises ``tls.late`` after ``limits.idle``."""
         try:
             async with asyncio.timeout(self.limits.idle):
-                return await self._reader.read(_SIZE)
+                data = await self._reader.read(_SIZE)
         except TimeoutError:
             raise self.late("sent nothing", self.limits.idle) from None
         except OSError:
             # A reset says no more than an end.
-            return b""
+            data = b""
+        if self._tap is not None:
+            self._tap.received(data)
+        return data
 
     async def write(self, data: bytes) -> None:
         """Send; raises ``tls.late`` after ``limits.write`` and ``tls.closed``."""
         if not data:
             return
+        if self._tap is not None:
+            self._tap.sent(data)
         try:
             self._writer.write(data)
             async with asyncio.timeout(self.limits.write):
@@ -53,6 +80,8 @@ class Wire:
 
     async def end(self) -> None:
         """Say that nothing more comes, wait shortly for the other end to do so, and close."""
+        if self._tap is not None:
+            self._tap.closed()
         try:
             async with asyncio.timeout(self.limits.close):
                 if self._writer.can_write_eof():
@@ -70,6 +99,8 @@ class Wire:
 
     def abort(self) -> None:
         """Close at once."""
+        if self._tap is not None:
+            self._tap.closed()
         self._writer.transport.abort()
 
     def late(self, what: str, seconds: float) -> V2GPKIError:
