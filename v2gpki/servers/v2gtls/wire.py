@@ -58,9 +58,7 @@ class Wire:
         except OSError:
             # A reset says no more than an end.
             data = b""
-        if self._tap is not None:
-            self._tap.received(data)
-        return data
+        return self._seen(data)
 
     async def write(self, data: bytes) -> None:
         """Send; raises ``tls.late`` after ``limits.write`` and ``tls.closed``."""
@@ -87,7 +85,7 @@ class Wire:
                 if self._writer.can_write_eof():
                     self._writer.write_eof()
                 left = _LAST_WORDS
-                while left > 0 and (data := await self._reader.read(_SIZE)):
+                while left > 0 and (data := self._seen(await self._reader.read(_SIZE))):
                     left -= len(data)
                 self._writer.close()
                 await self._writer.wait_closed()
@@ -102,6 +100,11 @@ class Wire:
         if self._tap is not None:
             self._tap.closed()
         self._writer.transport.abort()
+
+    def _seen(self, data: bytes) -> bytes:
+        if self._tap is not None:
+            self._tap.received(data)
+        return data
 
     def late(self, what: str, seconds: float) -> V2GPKIError:
         """The error for a limit that has passed."""
