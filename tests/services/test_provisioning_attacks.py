@@ -3,6 +3,7 @@ revocations that must reach bundles made before, faults in the middle, arguments
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -342,25 +343,32 @@ def test_a_contract_that_ends_while_its_request_is_answered(iso2: CertificateAut
     assert answer.problem.code == "provisioning.contract_ended"
 
 
-def test_a_vehicle_that_is_deleted_while_its_request_is_answered(iso2: CertificateAuthority) -> None:
-    vehicle = Vehicle.made(iso2)
-    contract(iso2)
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_vehicle_that_is_deleted_while_its_request_is_answered(iso2: CertificateAuthority, ready: bool) -> None:
+    vehicle, made = Vehicle.made(iso2), contract(iso2)
     pools = iso2.plug_and_charge
     provisioning = pools.provisioning
-    provisioning._pools = Interrupting(  # type: ignore[assignment]  # the only way into the middle
-        iso2.store.pools, "answered", lambda: pools.vehicles.delete(PCID, at=BIRTH, caller="test")
-    )
+
+    def delete() -> None:
+        pools.vehicles.delete(PCID, at=BIRTH, caller="test")
+
+    if ready:
+        pools.bundles_with().prepare([made])
+        provisioning._pools = Interrupting(iso2.store.pools, "record_answer", delete)  # type: ignore[assignment]
+    else:
+        provisioning._maker = Interrupting(provisioning._maker, "make", delete)  # type: ignore[assignment]
     answer = provisioning.answer(vehicle.request())
     assert answer.status == "Failed"
     assert [bundle.state for bundle in iso2.store.pools.bundles() if bundle.state == "ready"] == []
+    assert list(iso2.store.pools.answers()) == []
 
 
 def test_a_vehicle_that_is_renewed_while_its_request_is_answered(iso2: CertificateAuthority) -> None:
     """Its contract goes on, but nothing is made any more for the key that it had."""
     vehicle, made = Vehicle.made(iso2), contract(iso2)
     provisioning = iso2.plug_and_charge.provisioning
-    provisioning._pools = Interrupting(  # type: ignore[assignment]  # the only way into the middle
-        iso2.store.pools, "answered", lambda: Vehicle.made(iso2)
+    provisioning._maker = Interrupting(  # type: ignore[assignment]  # the only way into the middle
+        provisioning._maker, "make", lambda: Vehicle.made(iso2)
     )
     before = iso2.store.count_certificates(role="contract")
     answer = provisioning.answer(vehicle.request())
@@ -369,6 +377,56 @@ def test_a_vehicle_that_is_renewed_while_its_request_is_answered(iso2: Certifica
     assert list(iso2.store.pools.bundles()) == []
     assert iso2.store.count_certificates(role="contract") == before
     assert next(iter(iso2.store.pools.contracts(pcid=PCID))).id == made.id
+
+
+def test_the_same_request_answered_by_somebody_else_meanwhile(iso2: CertificateAuthority) -> None:
+    """With the contract that was the default just before: both give that one, and no second certificate is left."""
+    vehicle = Vehicle.made(iso2)
+    first, second = contract(iso2), contract(iso2, OTHER)
+    pools = iso2.plug_and_charge
+    request, theirs = vehicle.request(), []
+
+    def faster() -> None:
+        pools.contracts.set_default(second.id, at=BIRTH, caller="test")
+        theirs.append(accepted(pools.provisioning_with(Policy()).answer(request)))
+
+    slower = pools.provisioning_with(Policy())
+    slower._maker = Interrupting(slower._maker, "make", faster)  # type: ignore[assignment]  # the only way in
+    ours = accepted(slower.answer(request))
+    assert (ours.exi, ours.emaid) == (theirs[0].exi, second.emaid)
+    assert [bundle.contract_id for bundle in iso2.store.pools.bundles()] == [second.id]
+    assert iso2.store.pools.certificates_of(first.id) == []
+    assert iso2.store.count_certificates(role="contract") == 1
+    assert iso2.store.pending_intents() == []
+
+
+def test_everything_is_looked_up_in_one_state_of_the_store(iso2: CertificateAuthority) -> None:
+    """What another process writes between two look-ups is not seen by the second: a vehicle that is moved to another
+    contract never gets a mixture."""
+    vehicle, made = Vehicle.made(iso2), contract(iso2)
+    provisioning = iso2.plug_and_charge.provisioning
+
+    def end() -> None:
+        thread = threading.Thread(
+            target=lambda: iso2.plug_and_charge.contracts.end(made.id, at=BIRTH, caller="test")
+        )
+        thread.start()
+        thread.join()
+
+    provisioning._pools = Interrupting(iso2.store.pools, "answered", end)  # type: ignore[assignment]
+    seen = []
+    find = provisioning._maker.find
+
+    def watched(contract: Contract, *arguments: object) -> object:
+        seen.append(contract.state)
+        return find(contract, *arguments)  # type: ignore[arg-type]  # handed through
+
+    provisioning._maker.find = watched  # type: ignore[method-assign,assignment]  # only looks
+    answer = provisioning.answer(vehicle.request())
+    assert seen[0] == "active"
+    assert answer.problem is not None
+    assert answer.problem.code == "contract.ended"
+    assert iso2.store.count_certificates(role="contract") == 0
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, V2GPKIError])

@@ -27,6 +27,7 @@ def deeds(store: SqliteStore) -> None:
     deliver(store, third, [4])
     pools.add_bundle(bundle(third, certified(4)[0], key=1), "me")
     pools.record_answer(answer(1, [last]), "me")
+    pools.record_answer(answer(2, [last]), "me", lasting=False)
     pools.take_position("a", bytes(32), 2, NOW)
     pools.set_default_contract(second.id, NOW, "me")
     pools.register_vehicle(vehicle(0, key=1))

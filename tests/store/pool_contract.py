@@ -27,9 +27,9 @@ from tests.store.samples import LATER, NOW, authority, changed, intent, issue, s
 from v2gpki.errors import V2GPKIError
 from v2gpki.store import audit
 from v2gpki.store.pool_protocol import PoolStore
-from v2gpki.store.pool_records import Bundle
+from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
-from v2gpki.store.records import AuditEvent
+from v2gpki.store.records import AuditEvent, CertificateRecord
 
 
 def actions(store: Store, after: int = 0) -> list[tuple[str, str]]:
@@ -587,6 +587,57 @@ class PoolContract:
         with pytest.raises(V2GPKIError, match=r"store\.unknown_bundle"):
             pools.record_answer(changed(answer(1, []), bundles=("none",)), "me")
         assert list(pools.answers()) == []
+
+    def test_an_answer_is_committed_with_its_certificate(self, store: Store) -> None:
+        pools = store.pools
+        mine, made, reference = self._intended(store, 1)
+        one = bundle(mine, made)
+        given = answer(1, [one])
+        store.commit_results([made], [reference], contracts=[mine.id], bundles=[one], answers=[given])
+        assert pools.answered(given.digest) == given
+        last = list(store.audit_rows())[-1]
+        assert (last.action, last.caller, last.target) == ("request.answered", made.caller, given.digest.hex())
+
+    def test_a_request_that_was_answered_meanwhile_gets_no_second_certificate(self, store: Store) -> None:
+        pools = store.pools
+        (first,) = deliver(store, pools.add_contract(contract(9)), [9])
+        earlier = pools.record_answer(answer(1, [first]), "other")
+        mine, made, reference = self._intended(store, 1)
+        one = bundle(mine, made)
+        with pytest.raises(V2GPKIError) as caught:
+            store.commit_results(
+                [made], [reference], contracts=[mine.id], bundles=[one], answers=[answer(1, [one])]
+            )
+        assert code_of(caught) == ("store.conflict", "answer")
+        assert pools.answered(earlier.digest) == earlier
+        assert pools.bundle(one.id) is None
+        assert store.certificate(made.issuer_id, made.serial) is None
+        assert [pending.reference for pending in store.pending_intents()] == [reference]
+
+    def test_an_answer_is_committed_only_with_a_bundle_of_its_own(self, store: Store) -> None:
+        (first,) = deliver(store, store.pools.add_contract(contract(9)), [9])
+        mine, made, reference = self._intended(store, 1)
+        with pytest.raises(ValueError):
+            store.commit_results(
+                [made], [reference], contracts=[mine.id], bundles=[bundle(mine, made)], answers=[answer(1, [first])]
+            )
+        assert store.pools.answered(answer(1, []).digest) is None
+
+    @staticmethod
+    def _intended(store: Store, number: int) -> tuple[Contract, CertificateRecord, str]:
+        """A contract, and a certificate for it whose intent is recorded."""
+        made, reference = certified(number)
+        wanted = changed(intent(number, issuer_id=MO, caller="mo"), role="contract", identifier=emaid_of(number))
+        store.record_intents([wanted])
+        return store.pools.add_contract(contract(number)), made, reference
+
+    def test_an_answer_that_need_not_last_is_recorded_all_the_same(self, make: Make, store: Store) -> None:
+        (first,) = deliver(store, store.pools.add_contract(contract(1)), [1])
+        given = answer(1, [first])
+        assert store.pools.record_answer(given, "me", lasting=False) == given
+        assert store.pools.record_answer(answer(1, []), "me", lasting=False) == given
+        assert make().pools.answered(given.digest) == given
+        store.settle()
 
     def test_an_answer_without_bundles_never_stands(self, store: Store) -> None:
         pools = store.pools

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
+import pytest
+
 from v2gpki import CertificateAuthority
 from v2gpki.servers.http.application import Executor
 from v2gpki.servers.upkeep import Upkeep
@@ -40,3 +45,29 @@ def test_what_a_server_leaves_unsigned_its_upkeep_signs(iso2: CertificateAuthori
     # What is no issuance is signed at once all the same.
     iso2.revoke(f"{iso2.issue('secc', id='DE*ABC*E3').record.serial:x}", "superseded")
     assert signed_up_to(iso2) == iso2.store.audit_tip()[0]
+
+
+def test_what_need_not_last_lasts_after_the_next_look(
+    iso2: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head of an issuance does not wait for the disk; the upkeep does so once, and again after the next one."""
+    waited: list[bool] = []
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        waited.append(stat.S_ISREG(os.fstat(file).st_mode) and os.readlink(f"/proc/self/fd/{file}").endswith("-wal"))
+        fsync(file)
+
+    executor = Executor(1)
+    try:
+        upkeep = Upkeep(iso2, access_of(iso2), executor)
+        iso2.issue("secc", id="DE*ABC*E1")
+        monkeypatch.setattr(os, "fsync", watched)
+        upkeep.seal_now()
+        upkeep.seal_now()
+        assert waited == [True]
+        iso2.issue("secc", id="DE*ABC*E2")
+        upkeep.seal_now()
+        assert waited.count(True) == 2
+    finally:
+        executor.close()

@@ -22,7 +22,7 @@ class Upkeep:
         self._ca = ca
         self._access = access
         self._executor = executor
-        self._sealed = -1
+        self._sealed = self._settled = -1
 
     async def seal(self) -> None:
         """Sign rows that were written without the vault at hand, such as those of access tokens, or right after others
@@ -38,13 +38,15 @@ class Upkeep:
             await asyncio.sleep(PURGE_EVERY)
 
     def seal_now(self) -> None:
-        """Sign the newest row, unless that was done."""
-        if self._ca.locked:
-            return
+        """Sign the newest row, unless that was done, and see to it that everything so far is on the disk: what need not
+        last (`Store`) is lost in a power cut for a moment only."""
         newest = self._ca.store.audit_tip()[0]
-        if newest != self._sealed:
+        if newest != self._sealed and not self._ca.locked:
             self._ca._seal()
             self._sealed = newest
+        if newest != self._settled:
+            self._ca.store.settle()
+            self._settled = newest
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -17,10 +17,11 @@ from v2gpki.identifiers import recognise
 from v2gpki.pnc import installation
 from v2gpki.pnc.installation import Request
 from v2gpki.pnc.installation.chains import common_name
-from v2gpki.services.bundles import Recipient, recipient_of
+from v2gpki.pnc.signature import SignatureCheck
 from v2gpki.services.mo import require_current
 from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ProvisioningPool
+from v2gpki.services.recipients import Recipient, recipient_of
 from v2gpki.services.standing import Standing
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.protocol import Store
@@ -38,15 +39,21 @@ class Admission:
         self._standing = standing
         self._policy = policy
 
-    def recipient(
-        self, request: Request, crls: Sequence[bytes], ocsps: Sequence[bytes], now: datetime
-    ) -> Recipient:
-        """The key to wrap for, when the vehicle may be served.
+    def signed(self, request: Request) -> SignatureCheck:
+        """The signature of a request, checked: it comes before every look-up, and needs none.
 
-        Raises ``signature.*``, ``installation.*``, ``path.*``, ``role.*``, ``provisioning.unknown_vehicle``,
-        ``provisioning.certificate_differs``, ``provisioning.unknown_contract``, ``contract.ended``.
+        Raises ``signature.*``, ``key.*``, ``chain.malformed``, ``installation.*``, ``identifier.invalid``.
         """
-        installation.verify_request(request)
+        return installation.verify_request(request)
+
+    def recipient(
+        self, request: Request, _signed: SignatureCheck, crls: Sequence[bytes], ocsps: Sequence[bytes], now: datetime
+    ) -> Recipient:
+        """The key to wrap for, when the vehicle may be served; nobody gets that far without ``signed``.
+
+        Raises ``path.*``, ``role.*``, ``provisioning.unknown_vehicle``, ``provisioning.certificate_differs``,
+        ``provisioning.unknown_contract``, ``contract.ended``.
+        """
         if request.action == "update":
             return self._of_update(request, crls, ocsps, now)
         return self._of_installation(request, crls, ocsps, now)

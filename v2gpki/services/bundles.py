@@ -8,36 +8,35 @@ Clauses: ISO 15118-2 8.4.3.10, [V2G2-690]; ISO 15118-20 [V2G20-2218]; OPCP 1.0, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
-from v2gpki.certs.slices import slices
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import suite_of_spki
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
-from v2gpki.services.issuance import Issued, Order
+from v2gpki.services.issuance import Delivery, Issued, Order
 from v2gpki.services.mo import MobilityOperator, require_current
 from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool
+from v2gpki.services.recipients import EDITIONS, Recipient, registered_recipient
 from v2gpki.services.standing import Standing
-from v2gpki.store.pool_records import Bundle, Contract, PooledVehicle
+from v2gpki.store.pool_records import Answered, Bundle, Contract
 from v2gpki.store.protocol import Store
 
-#: The editions whose vehicles install contracts.
-EDITIONS: Mapping[str, Edition] = {edition: edition for edition in get_args(Edition)}
 #: Receivers of the same family as the contract key; a key of Ed448 fits into no envelope.
 _DELIVERED = {("iso15118-2", "p256"), ("iso15118-20", "p521")}
 _LOCKS = 64
 _ATTEMPTS = 3
+#: Conflicts that another attempt does not end: a vehicle that was taken out of the pool meanwhile stays out, a request
+#: that was answered meanwhile has its answer.
+_FINAL = ("vehicle", "answer")
 #: A bundle that ends within a day is signed again when somebody can sign who lasts longer.
 _MARGIN = timedelta(days=1)
 #: So many certificates are committed together.
@@ -45,48 +44,20 @@ _GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
-    """Whom a contract key is wrapped for: a key of one vehicle, and the SHA-256 of its SubjectPublicKeyInfo;
-    ``registered`` when it is the key of a row of the provisioning pool, which must still be there when it is used."""
-
-    edition: Edition
-    suite: str
-    pcid: str
-    spki: bytes
-    receiver: bytes
-    registered: bool = False
-
-
-def recipient_of(edition: Edition, pcid: str, leaf: bytes) -> Recipient:
-    """The key of this certificate (DER), as the one to wrap for. Raises ``chain.malformed``, ``key.*``."""
-    spki = view(leaf).spki
-    return Recipient(edition, suite_of_spki(spki).name, pcid, spki, hashlib.sha256(spki).digest())
-
-
-def registered_recipient(edition: Edition, vehicle: PooledVehicle) -> Recipient:
-    """The key of a row of the provisioning pool, as ``recipient_of``; its certificate was judged when it came in."""
-    try:
-        spki = slices(vehicle.chain[0]).spki
-    except IndexError:
-        spki = b""
-    if hashlib.sha256(spki).digest() != vehicle.receiver:
-        return replace(recipient_of(edition, vehicle.pcid, vehicle.chain[0]), registered=True)
-    return Recipient(edition, suite_of_spki(spki).name, vehicle.pcid, spki, vehicle.receiver, registered=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """A bundle to be made; ``ready`` is the one that there is, though it must not be sent any more, ``order`` its
-    certificate's once that was asked for."""
+    certificate's once that was asked for, ``answering`` gives what a request is answered with, to be recorded in the
+    same commit."""
 
     contract: Contract
     recipient: Recipient
     signer: CpsSigner
     ready: Bundle | None
     order: Order | None = None
+    answering: Callable[[Bundle], Answered] | None = None
 
 
-_Sorted: TypeAlias = tuple[list[Bundle], list[_Job], list[tuple[Contract, V2GPKIError]]]
+_Sorted: TypeAlias = tuple[list[Bundle], list[Job], list[tuple[Contract, V2GPKIError]]]
 
 
 class BundleMaker:
@@ -158,22 +129,45 @@ class BundleMaker:
 
         Raises ``installation.wrong_suite`` for a key that receives nothing, ``contract.*``, and what issuing raises.
         """
+        with self._store.snapshot():
+            found = self.find(contract, recipient, signer, now)
+        return found if isinstance(found, Bundle) else self.make(found, now, caller=caller)
+
+    def find(self, contract: Contract, recipient: Recipient, signer: CpsSigner, now: datetime) -> Bundle | Job:
+        """The ready bundle for a contract, a key and a root, or what there is to be made. Only reads.
+
+        Raises ``installation.wrong_suite`` for a key that receives nothing, ``contract.*``, ``provisioning.revoked``,
+        and what finding an issuer raises.
+        """
         installation.curve_for(recipient.edition, recipient.suite)
         job = self._job(contract, recipient, signer)
         if job.ready is not None and self._fresh(job, now):
             return job.ready
+        # One that there is may only need another signature, which needs no issuer.
+        return job if job.ready is not None else replace(job, order=self._order(job, now))
+
+    def make(
+        self, job: Job, now: datetime, *, caller: str = "", answering: Callable[[Bundle], Answered] | None = None
+    ) -> Bundle:
+        """Make what ``find`` did not find, for ``caller`` ("" the home's own), unless somebody did so meanwhile.
+
+        ``answering`` gives what a request is answered with by this bundle: it is recorded in the commit of the
+        certificate, where there is one. Raises as ``bundle``, and ``store.conflict`` when the vehicle was taken out of
+        the pool meanwhile, or the request was answered with another bundle.
+        """
+        contract, recipient = job.contract, job.recipient
         with self._locks[int.from_bytes(recipient.receiver[:4], "big") % _LOCKS]:
             conflict = None
             # Somebody may have made it meanwhile: another thread before the lock, another process before the commit.
             for _ in range(_ATTEMPTS):
-                job = self._job(self._pools.contract(contract.id) or contract, recipient, signer)
-                if job.ready is not None and self._fresh(job, now):
-                    return job.ready
+                with self._store.snapshot():
+                    found = self.find(self._pools.contract(contract.id) or contract, recipient, job.signer, now)
+                if isinstance(found, Bundle):
+                    return found
                 try:
-                    return self._make([job], now, caller or self._caller)[0]
+                    return self._make([replace(found, answering=answering)], now, caller or self._caller)[0]
                 except V2GPKIError as problem:
-                    # A vehicle that was taken out of the pool meanwhile stays out.
-                    if problem.code != "store.conflict" or problem.facts.get("which") == "vehicle":
+                    if problem.code != "store.conflict" or problem.facts.get("which") in _FINAL:
                         raise
                     conflict = problem
         raise conflict or V2GPKIError("internal.bug", "a bundle was neither made nor refused")
@@ -216,7 +210,7 @@ class BundleMaker:
     def _sorted(self, contracts: Sequence[Contract], edition: str, now: datetime) -> _Sorted:
         """Which bundles of these contracts are ready, which are to be made, which contracts cannot be delivered."""
         ready: list[Bundle] = []
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         refusals: list[tuple[Contract, V2GPKIError]] = []
         signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
         for contract in contracts:
@@ -242,9 +236,9 @@ class BundleMaker:
 
     def _jobs(
         self, contract: Contract, edition: str, signers: dict[tuple[Edition, str], list[CpsSigner]], now: datetime
-    ) -> list[_Job]:
+    ) -> list[Job]:
         """What there is to be made for a contract; ``signers`` are remembered for the others of a group."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         for vehicle in self._vehicles.list(pcid=contract.pcid, edition=edition):
             signed_in = EDITIONS.get(vehicle.edition)
             if signed_in is None or (signed_in, vehicle.suite) not in _DELIVERED:
@@ -260,7 +254,7 @@ class BundleMaker:
             )
         return jobs
 
-    def _job(self, contract: Contract, recipient: Recipient, signer: CpsSigner) -> _Job:
+    def _job(self, contract: Contract, recipient: Recipient, signer: CpsSigner) -> Job:
         ready = self._pools.ready_bundle(
             contract.id,
             edition=recipient.edition,
@@ -269,13 +263,13 @@ class BundleMaker:
             v2g_root=signer.root_fingerprint,
             aad=self._aad(recipient),
         )
-        return _Job(contract, recipient, signer, ready)
+        return Job(contract, recipient, signer, ready)
 
     def _aad(self, recipient: Recipient) -> str:
         """The form of the additional data; -2 has none."""
         return "" if recipient.edition == "iso15118-2" else self._policy.aad
 
-    def _fresh(self, job: _Job, now: datetime) -> bool:
+    def _fresh(self, job: Job, now: datetime) -> bool:
         """Whether a job's ready bundle may be sent, and nothing in it is about to end that could last longer."""
         bundle, contract = job.ready, job.contract
         if bundle is None or not self.may_be_sent(bundle, contract, now):
@@ -291,11 +285,11 @@ class BundleMaker:
         end = bundle.not_after if record is None else record.not_after
         return not self._contracts.soon(bundle.edition, end, now) or end >= contract.ends
 
-    def _order(self, job: _Job, now: datetime) -> Order:
+    def _order(self, job: Job, now: datetime) -> Order:
         recipient = job.recipient
         return self._mo.order(job.contract, edition=recipient.edition, suite=recipient.suite, now=now)
 
-    def _require_room(self, job: _Job, now: datetime) -> None:
+    def _require_room(self, job: Job, now: datetime) -> None:
         """A contract has a bounded number of valid certificates, whoever asks."""
         valid = len(self._contracts.valid_certificates(job.contract.id, now))
         if valid >= self._policy.valid_certificates:
@@ -307,7 +301,7 @@ class BundleMaker:
                 facts={"emaid": job.contract.emaid, "valid": valid},
             )
 
-    def _make_group(self, jobs: Sequence[_Job], now: datetime, caller: str) -> list[Bundle]:
+    def _make_group(self, jobs: Sequence[Job], now: datetime, caller: str) -> list[Bundle]:
         """All of them in one commit; when somebody else made one of them meanwhile, one by one."""
         if not jobs:
             return []
@@ -318,7 +312,7 @@ class BundleMaker:
                 raise
         return [self.bundle(job.contract, job.recipient, job.signer, now, caller=caller) for job in jobs]
 
-    def _make(self, jobs: Sequence[_Job], now: datetime, caller: str) -> list[Bundle]:
+    def _make(self, jobs: Sequence[Job], now: datetime, caller: str) -> list[Bundle]:
         """Issue, wrap, sign, commit. Where only the CPS's certificate ended, the old contract certificate is signed
         again: its key is wrapped already and known to nobody."""
         made: list[Bundle] = []
@@ -335,15 +329,16 @@ class BundleMaker:
                 self._require_room(job, now)
             orders = [job.order or self._order(job, now) for job in new]
 
-            def deliver(issued: Sequence[Issued]) -> list[Bundle]:
+            def deliver(issued: Sequence[Issued]) -> Delivery:
                 bundles = [self._delivering(job, answer, now) for job, answer in zip(new, issued, strict=True)]
                 made.extend(bundles)
-                return bundles
+                answering = [(job.answering, bundle) for job, bundle in zip(new, bundles, strict=True)]
+                return Delivery(bundles, [answer(bundle) for answer, bundle in answering if answer is not None])
 
             self._mo.issue(orders, caller=caller, deliver=deliver)
         return made
 
-    def _delivering(self, job: _Job, issued: Issued, now: datetime) -> Bundle:
+    def _delivering(self, job: Job, issued: Issued, now: datetime) -> Bundle:
         """The bundle that carries a certificate that was just signed."""
         if issued.private_key is None:
             raise V2GPKIError("internal.bug", "a contract certificate came without its private key")
@@ -378,7 +373,7 @@ class BundleMaker:
             registered=recipient.registered,
         )
 
-    def _signed_again(self, job: _Job, now: datetime) -> Bundle | None:
+    def _signed_again(self, job: Job, now: datetime) -> Bundle | None:
         """The job's ready bundle under a fresh signature, if nothing but the CPS's certificate ended."""
         ready = job.ready
         record = None if ready is None else self._store.certificate(ready.issuer_id, ready.serial)

@@ -25,7 +25,7 @@ from v2gpki.keys.suites import PrivateKey, spki_of
 from v2gpki.profile.model import Profile
 from v2gpki.services.production_line import ProductionLine, refuse_errors, serial_of, without_root
 from v2gpki.services.remembered import Remembered
-from v2gpki.store.pool_records import Bundle
+from v2gpki.store.pool_records import Answered, Bundle
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord, IntentRecord
 
@@ -116,13 +116,20 @@ class Recorded(NamedTuple):
 Press: TypeAlias = "Callable[[Sequence[Recorded]], Sequence[bytes]]"
 
 
-#: Makes of signed certificates the bundles that carry them; only signs and computes.
-Deliver: TypeAlias = "Callable[[Sequence[Issued]], Sequence[Bundle]]"
+class Delivery(NamedTuple):
+    """What is committed with certificates: bundles that carry them, and what requests are answered with of those."""
+
+    bundles: Sequence[Bundle] = ()
+    answers: Sequence[Answered] = ()
 
 
-def deliver_nothing(_issued: Sequence[Issued]) -> Sequence[Bundle]:
+#: Makes of signed certificates what delivers them; only signs and computes.
+Deliver: TypeAlias = "Callable[[Sequence[Issued]], Delivery]"
+
+
+def deliver_nothing(_issued: Sequence[Issued]) -> Delivery:
     """Nothing to deliver: whoever ordered takes the certificates from the answer."""
-    return ()
+    return Delivery()
 
 
 class _Prepared(NamedTuple):
@@ -171,7 +178,7 @@ class Issuance:
     def issue_for(self, ordered: Sequence[tuple[Order, str]], *, deliver: Deliver = deliver_nothing) -> list[Issued]:
         """Issue orders, each with who ordered it, in one group, or none of them.
 
-        ``deliver`` makes of the signed certificates the bundles that carry them; both are committed together, so that
+        ``deliver`` makes of the signed certificates the bundles that carry them; all are committed together, so that
         no certificate is in the store whose key was lost on the way. It is not called for earlier answers.
 
         An order whose idempotence key was used before gives the same certificate again, without the private key
@@ -289,12 +296,14 @@ class Issuance:
                 made.update(held)
             issued = self._sign(prepared, now)
             contracts = [order.contract_id for order in orders] if any(order.contract_id for order in orders) else ()
+            delivery = deliver(issued)
             self._store.commit_results(
                 [answer.record for answer in issued],
                 [intent.reference for intent in intents],
                 authorities=[answer.authority for answer in issued if answer.authority is not None],
                 contracts=contracts,
-                bundles=deliver(issued),
+                bundles=delivery.bundles,
+                answers=delivery.answers,
             )
         except BaseException:
             # Whatever it was, nobody has seen what was signed.

@@ -22,11 +22,12 @@ from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import Action, Request, root_matches
 from v2gpki.services.admission import Admission
-from v2gpki.services.bundles import BundleMaker, Recipient, undeliverable
+from v2gpki.services.bundles import BundleMaker, Job, undeliverable
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner, no_common_root
 from v2gpki.services.mo import elsewhere
 from v2gpki.services.policy import Policy
 from v2gpki.services.pools import ELSEWHERE, ContractPool
+from v2gpki.services.recipients import Recipient
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Answered, Bundle, Contract
 from v2gpki.store.protocol import Store
@@ -68,13 +69,28 @@ class ProvisioningAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What comes with a request: EMAIDs to be preferred, the most contracts, evidence about the vehicle's chain."""
+    """What comes with a request: EMAIDs to be preferred, the most contracts, evidence about the vehicle's chain;
+    ``by_vehicle`` when the first two are as the request's octets have them."""
 
     emaids: Sequence[str]
     limit: int
     crls: Sequence[bytes]
     ocsps: Sequence[bytes]
     caller: str
+    by_vehicle: bool
+
+
+@dataclass(slots=True)
+class _Due:
+    """What a request is to be answered with: bundles, those to be made, and contracts that come in when one of these
+    cannot; ``signer`` is nobody when only other houses' bundles can be sent, ``unable`` why that is so, or why the
+    first contract cannot be delivered."""
+
+    digest: bytes
+    recipient: Recipient
+    signer: CpsSigner | None
+    unable: V2GPKIError | None
+    found: list[Bundle | Job | Contract] = field(default_factory=list)
 
 
 class Provisioning:
@@ -93,6 +109,7 @@ class Provisioning:
         caller: str,
         policy: Policy,
     ) -> None:
+        self._store = store
         self._pools = store.pools
         self._clock = clock
         self._admission = admission
@@ -140,7 +157,8 @@ class Provisioning:
             request = installation.read_request(_octets(exi_request), schema=schema, action=_action(action))
             wishes = (*prioritised_emaids, *request.prioritised_emaids)
             limit = min(request.maximum_contracts, maximum_contracts or request.maximum_contracts)
-            wanted = _Wanted(wishes, limit, crls, ocsps, caller or self._caller)
+            by_vehicle = maximum_contracts is None and not prioritised_emaids
+            wanted = _Wanted(wishes, limit, crls, ocsps, caller or self._caller, by_vehicle)
             bundles = self._agreed(request, wanted, now)
             return self._accepted(request, bundles, self._position(request, len(bundles), station, position, now), now)
         except V2GPKIError as problem:
@@ -157,24 +175,32 @@ class Provisioning:
     # -- the steps -----------------------------------------------------------------------------
 
     def _agreed(self, request: Request, wanted: _Wanted, now: datetime) -> list[Bundle]:
-        """Admission and bundles; once more from the beginning when something changed in the middle."""
+        """Admission and bundles; once more from the beginning when something changed in the middle.
+
+        Everything is looked up in the store as it is at one moment; what has to be made is made after it, and what
+        changed meanwhile is found at the commit.
+        """
+        signed = self._admission.signed(request)
         for attempt in range(_ATTEMPTS):
             try:
-                recipient = self._admission.recipient(request, wanted.crls, wanted.ocsps, now)
-                return self._bundles(request, recipient, wanted, now)
+                with self._store.snapshot():
+                    recipient = self._admission.recipient(request, signed, wanted.crls, wanted.ocsps, now)
+                    found = self._looked_up(request, recipient, wanted, now)
+                return found if isinstance(found, list) else self._delivered(found, request, wanted, now)
             except V2GPKIError as problem:
                 if problem.code != "store.conflict" or attempt + 1 == _ATTEMPTS:
                     raise
         raise V2GPKIError("internal.bug", "a request was neither answered nor refused")
 
-    def _bundles(self, request: Request, recipient: Recipient, wanted: _Wanted, now: datetime) -> list[Bundle]:
-        """The bundles that answer a request, in the order of delivery.
+    def _looked_up(
+        self, request: Request, recipient: Recipient, wanted: _Wanted, now: datetime
+    ) -> list[Bundle] | _Due:
+        """What the request was answered with before, or what is due; in the order of delivery.
 
         What it was answered with before comes first, whatever was wished for then and now: the same octets are the
         same request.
         """
-        limit = wanted.limit
-        if limit < 1:
+        if wanted.limit < 1:
             raise V2GPKIError(
                 "provisioning.none_wanted",
                 "the vehicle asks for no contract: MaximumContractCertificateChains is 0",
@@ -187,41 +213,65 @@ class Provisioning:
         digest = _digest(request)
         earlier = self._pools.answered(digest)
         if earlier is not None and (again := self._still_good(earlier.bundles, recipient, now)):
-            return again[:limit]
-        bundles: list[Bundle] = []
+            return again[: wanted.limit]
+        due = _Due(digest, recipient, signer, unable)
         for contract in self._chosen(request, recipient, wanted.emaids, now):
-            if len(bundles) == limit:
-                break
+            # One more than is wanted is looked at only when one of them cannot be made.
+            if len(due.found) >= wanted.limit:
+                due.found.append(contract)
+                continue
             try:
-                bundles.append(self._bundle(contract, request, recipient, signer, caller=wanted.caller, now=now))
+                due.found.append(self._found(contract, request, due, now))
             except V2GPKIError as problem:
                 if not undeliverable(problem):
                     raise
-                unable = unable or problem
-        if not bundles and unable is not None:
-            raise unable
-        answer = Answered(digest, tuple(bundle.id for bundle in bundles), now, {"pcid": recipient.pcid})
-        kept = self._pools.record_answer(answer, wanted.caller)
-        if kept.bundles != answer.bundles:
-            return self._still_good(kept.bundles, recipient, now)[:limit] or bundles
+                due.unable = due.unable or problem
+        return due
+
+    def _delivered(self, due: _Due, request: Request, wanted: _Wanted, now: datetime) -> list[Bundle]:
+        """What is due, made where it is not ready, and recorded as the answer to the request.
+
+        A new bundle is committed with its certificate and, where it is the last one, with the record of the answer.
+        When all were ready there is nothing that has to last: should a power cut take the record, it takes everything
+        that was committed after it too, and the same request finds the same bundles in the same state of the store.
+        Except that somebody may ask for something else beside the same octets: then the record lasts as well.
+        """
+        bundles: list[Bundle] = []
+
+        def answer(last: Bundle | None = None) -> Answered:
+            ids = [bundle.id for bundle in (*bundles, last) if bundle is not None]
+            return Answered(due.digest, tuple(ids), now, {"pcid": due.recipient.pcid})
+
+        rest, made = list(due.found), False
+        while rest and len(bundles) < wanted.limit:
+            item = rest.pop(0)
+            try:
+                if isinstance(item, Contract):
+                    item = self._found(item, request, due, now)
+                if isinstance(item, Job):
+                    made = True
+                    last = not rest or len(bundles) + 1 == wanted.limit
+                    item = self._maker.make(item, now, caller=wanted.caller, answering=answer if last else None)
+                bundles.append(item)
+            except V2GPKIError as problem:
+                if not undeliverable(problem):
+                    raise
+                due.unable = due.unable or problem
+        if not bundles and due.unable is not None:
+            raise due.unable
+        given = answer()
+        kept = self._pools.record_answer(given, wanted.caller, lasting=made or not wanted.by_vehicle)
+        if kept.bundles != given.bundles:
+            return self._still_good(kept.bundles, due.recipient, now)[: wanted.limit] or bundles
         return bundles
 
-    def _bundle(
-        self,
-        contract: Contract,
-        request: Request,
-        recipient: Recipient,
-        signer: CpsSigner | None,
-        *,
-        caller: str,
-        now: datetime,
-    ) -> Bundle:
-        """One contract for the vehicle: what another house signed, or what is signed here."""
+    def _found(self, contract: Contract, request: Request, due: _Due, now: datetime) -> Bundle | Job:
+        """One contract for the vehicle: what another house signed, what is ready, or what there is to be made."""
         if contract.issuer == ELSEWHERE:
-            return self._stored(contract, request, recipient, now)
-        if signer is None:
+            return self._stored(contract, request, due.recipient, now)
+        if due.signer is None:
             raise elsewhere(contract)
-        return self._maker.bundle(contract, recipient, signer, now, caller=caller)
+        return self._maker.find(contract, due.recipient, due.signer, now)
 
     def _signer(
         self, request: Request, recipient: Recipient, now: datetime

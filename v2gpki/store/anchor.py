@@ -49,6 +49,8 @@ class AuditAnchor:
 def anchor(store: Store) -> AuditAnchor:
     """The newest signed head; ``audit.no_head`` when nothing was signed yet."""
     heads = list(store.audit_heads())
+    # A head that is kept elsewhere must be found here after a power cut, else the log would look cut.
+    store.settle()
     if not heads:
         raise V2GPKIError(
             "audit.no_head",

@@ -33,7 +33,7 @@ class Held:
     """The connection of one thread. ``with held as connection`` opens it when needed, keeps a fork waiting and
     turns SQLite's errors into ours (a class and no generator: this surrounds every look-up)."""
 
-    __slots__ = ("_check", "_open", "_path", "connection", "depth", "lock", "seen", "thread")
+    __slots__ = ("_check", "_lasts", "_open", "_path", "connection", "depth", "lock", "seen", "thread")
 
     def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection], check: Callable[[], None]) -> None:
         self._path = path
@@ -45,6 +45,8 @@ class Held:
         #: Inside a snapshot, what its state says of the counters that were asked; None outside.
         self.seen: dict[str, int] | None = None
         self.thread = threading.current_thread()
+        #: Whether a commit of the connection waits for the disk (synchronous=FULL).
+        self._lasts = True
 
     def __enter__(self) -> sqlite3.Connection:
         self.lock.acquire()
@@ -76,8 +78,21 @@ class Held:
             seen[name] = value
         return value
 
+    def let(self, connection: sqlite3.Connection, *, last: bool) -> None:
+        """Whether the next commits wait for the disk. To be said before a transaction begins.
+
+        Until SQLite has said yes to waiting it counts as not said: whatever fails here, no later commit that should
+        last is left without it.
+        """
+        if last == self._lasts:
+            return
+        self._lasts = False
+        connection.execute("PRAGMA synchronous=FULL" if last else "PRAGMA synchronous=NORMAL")
+        self._lasts = last
+
     def close(self) -> None:
         """Close the connection; the next use opens another."""
+        self._lasts = True
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
@@ -203,6 +218,19 @@ class Connections:
             _ORPHANS.extend(one for one in self._held if one.connection is not None)
             self._held = []
             self._local = threading.local()
+
+
+def settled(file: Path) -> None:
+    """Wait until what was written to a file is on the disk; one that is not there has nothing to wait for. Not for a
+    database: closing it would drop SQLite's locks on it."""
+    try:
+        opened = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _place(path: str) -> tuple[int, int]:

@@ -1,5 +1,5 @@
 """What the pools need of the store: `Store.pools`. As everywhere in the store, a method that writes is one
-transaction with its audit rows, durable when it returns.
+transaction with its audit rows, durable when it returns unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -178,10 +178,13 @@ class PoolStore(Protocol):
         """What every request was last answered with, in the order in which they first came."""
         ...
 
-    def record_answer(self, answer: Answered, caller: str) -> Answered:
+    def record_answer(self, answer: Answered, caller: str, *, lasting: bool = True) -> Answered:
         """Note what a request is answered with. When it was answered before, with bundles, and all of those are still
         ready, that stays and is returned; else the new answer takes its place. A new answer with a bundle that is not
-        ready (any more) raises ``store.conflict``, an unknown one ``store.unknown_bundle``."""
+        ready (any more) raises ``store.conflict``, an unknown one ``store.unknown_bundle``.
+
+        ``lasting`` False does not wait until it is durable: for an answer that would be found again if its record were
+        lost in a power cut."""
         ...
 
     def take_position(self, station: str, digest: bytes, count: int, at: datetime) -> int:

@@ -26,15 +26,34 @@ def add(connection: sqlite3.Connection, bundle: Bundle, caller: str) -> None:
 
 
 def deliver(
-    connection: sqlite3.Connection, certificates: Sequence[CertificateRecord], bundles: Sequence[Bundle]
+    connection: sqlite3.Connection,
+    certificates: Sequence[CertificateRecord],
+    bundles: Sequence[Bundle],
+    answers: Sequence[Answered],
 ) -> None:
-    """Write bundles that deliver certificates of the same commit; whoever asked for those made these."""
+    """Write bundles that deliver certificates of the same commit, and answers with them; whoever asked for those made
+    these."""
     issued = {(certificate.issuer_id, certificate.serial): certificate.caller for certificate in certificates}
-    callers = [issued.get((bundle.issuer_id, bundle.serial)) for bundle in bundles]
-    known = [caller for caller in callers if caller is not None]
+    callers = {bundle.id: issued.get((bundle.issuer_id, bundle.serial)) for bundle in bundles}
+    known = [caller for caller in callers.values() if caller is not None]
     if len(known) != len(bundles):
         raise ValueError("a bundle that is committed delivers a certificate that is committed with it")
     _write(connection, bundles, known)
+    for answer in answers:
+        caller = next((callers[bundle_id] for bundle_id in answer.bundles if bundle_id in callers), None)
+        if caller is None:
+            raise ValueError("an answer that is committed has a bundle that is committed with it")
+        if record(connection, answer, caller) is not answer:
+            raise _answered_before(answer)
+
+
+def _answered_before(answer: Answered) -> V2GPKIError:
+    return V2GPKIError(
+        "store.conflict",
+        "somebody else has answered the same request meanwhile, with other signed contract data",
+        hint="ask for the request's answer again",
+        facts={"which": "answer", "request": answer.digest.hex()},
+    )
 
 
 def _write(connection: sqlite3.Connection, bundles: Sequence[Bundle], callers: Sequence[str]) -> None:

@@ -1,6 +1,8 @@
 """The store in business words. SQLite is the embedded implementation; PostgreSQL follows and runs
 the same contract tests. Synchronous and safe from threads; every method that writes is one
-transaction, durable when it returns, and writes its audit rows in that same transaction.
+transaction, durable when it returns, and writes its audit rows in that same transaction. The two that need not be
+durable say so: what they write may be lost in a power cut, together with nothing but others of their kind that came
+later, and is durable with the next write that is (or after ``settle``).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from v2gpki.store.records import (
 if TYPE_CHECKING:
     from v2gpki.store.access_protocol import AccessStore
     from v2gpki.store.pool_protocol import PoolStore
-    from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.pool_records import Answered, Bundle
     from v2gpki.store.webhook_protocol import WebhookStore
 
 
@@ -48,13 +50,15 @@ class Store(Protocol):
         authorities: Sequence[AuthorityRecord] = (),
         contracts: Sequence[str] = (),
         bundles: Sequence[Bundle] = (),
+        answers: Sequence[Answered] = (),
     ) -> None:
         """Write certificates and close their intents (same order), all or none; ``authorities`` are the new CA
         generations whose certificates are among them (one audit row each). ``contracts`` are the ids of the
         contracts that the certificates were issued for (same order, "" for none; empty when none has one), ``bundles``
-        the signed contract data that delivers them (each one of these certificates). A contract that is not active
-        raises ``store.conflict``. An intent that is no longer pending (another process abandoned it) raises
-        ``store.conflict``: no certificate of the group may be handed out."""
+        the signed contract data that delivers them (each one of these certificates), ``answers`` what requests are
+        answered with of it (as ``PoolStore.record_answer``; when another answer stands already: ``store.conflict``). A
+        contract that is not active raises ``store.conflict``. An intent that is no longer pending (another process
+        abandoned it) raises ``store.conflict``: no certificate of the group may be handed out."""
         ...
 
     def abandon(self, references: Sequence[str], at: datetime, reason: str) -> None:
@@ -214,7 +218,9 @@ class Store(Protocol):
 
     def append_audit_head(self, head: AuditHead) -> None:
         """Keep a signed head. One that does not match the log raises ``store.conflict``; a second one for the
-        same row changes nothing."""
+        same row changes nothing. Not durable at once: the rows that it covers are what must not be lost, and they are
+        durable by themselves; without their head they are signed again with the next. Whoever hands a head out asks
+        for ``settle`` first."""
         ...
 
     def audit_heads(self) -> Iterator[AuditHead]:
@@ -237,6 +243,10 @@ class Store(Protocol):
 
     def revision(self) -> int:
         """Changes with every write of any process; cheap enough to ask once a second."""
+        ...
+
+    def settle(self) -> None:
+        """Return when everything that any process has written before is durable."""
         ...
 
     def lease(self, name: str, holder: str, at: datetime, seconds: int) -> AbstractContextManager[bool]:

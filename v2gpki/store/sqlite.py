@@ -1,4 +1,8 @@
-"""The embedded store: one SQLite file per home, WAL, synchronous=FULL, BEGIN IMMEDIATE for every write.
+"""The embedded store: one SQLite file per home, WAL, BEGIN IMMEDIATE for every write, synchronous=FULL.
+
+Two writes commit without waiting for the disk (synchronous=NORMAL), and say why: an answer of which everything is
+durable already (``PoolStore.record_answer``), and a signed head of the log. In a WAL a power cut takes back the newest
+commits only, as a whole: never one that was waited for, because waiting for the file is waiting for all before it.
 
 What a write means stands in ``issuing``, ``revoking``, ``auditlog`` and ``home``, and for the pools in the modules
 that ``sqlite_pools`` names; this class gives each call its connection, its transaction and the translation of
@@ -10,14 +14,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
 from v2gpki.store.canonical import seconds
-from v2gpki.store.connections import Connections, Held
+from v2gpki.store.connections import Connections, Held, settled
 from v2gpki.store.details import put_details
 from v2gpki.store.lookup import CertificateFilter
 from v2gpki.store.records import (
@@ -34,7 +38,7 @@ from v2gpki.store.records import (
 )
 
 if TYPE_CHECKING:
-    from v2gpki.store.pool_records import Bundle
+    from v2gpki.store.pool_records import Answered, Bundle
     from v2gpki.store.sqlite_access import SqliteAccess, SqliteWebhooks
     from v2gpki.store.sqlite_pools import SqlitePools
 
@@ -94,13 +98,14 @@ class SqliteStore:
         authorities: Sequence[AuthorityRecord] = (),
         contracts: Sequence[str] = (),
         bundles: Sequence[Bundle] = (),
+        answers: Sequence[Answered] = (),
     ) -> None:
         """One transaction; see the protocol."""
         try:
             with self._writing() as connection:
                 issuing.commit(connection, certificates, references, authorities, contracts)
-                if contracts or bundles:
-                    self.pools.deliver(connection, certificates, contracts, bundles)
+                if contracts or bundles or answers:
+                    self.pools.deliver(connection, certificates, contracts, bundles, answers)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
@@ -133,7 +138,7 @@ class SqliteStore:
         if self._pools is None:
             from v2gpki.store.sqlite_pools import SqlitePools  # noqa: PLC0415  # keeps start-up fast
 
-            self._pools = SqlitePools(self._reading, self._writing)
+            self._pools = SqlitePools(self._reading, self._writing, self._noting)
         return self._pools
 
     # -- the services ------------------------------------------------------------------------
@@ -318,7 +323,7 @@ class SqliteStore:
 
     def append_audit_head(self, head: AuditHead) -> None:
         """One transaction; see the protocol."""
-        with self._writing() as connection:
+        with self._noting() as connection:
             auditlog.append_head(connection, head)
 
     def audit_heads(self) -> Iterator[AuditHead]:
@@ -381,6 +386,11 @@ class SqliteStore:
             orphans = [f"foreign key: {row[0]} row {row[1]}" for row in connection.execute("PRAGMA foreign_key_check")]
         return [*(problem for problem in problems if problem != "ok"), *orphans]
 
+    def settle(self) -> None:
+        """Wait for the disk. The WAL has what no checkpoint has moved yet; a checkpoint waits for the disk itself."""
+        with self._reading(), faults.Translation(self.path):
+            settled(self.path.with_name(self.path.name + "-wal"))
+
     def close(self) -> None:
         """Close the connections of every thread."""
         self._connections.close()
@@ -389,11 +399,21 @@ class SqliteStore:
     def _reading(self) -> Held:
         return self._connections.use()
 
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A write transaction that is on the disk when it ends."""
+        return self._transaction(lasting=True)
+
+    def _noting(self) -> AbstractContextManager[sqlite3.Connection]:
+        """One that a power cut takes back as a whole, until something that lasts is committed, or `settle`."""
+        return self._transaction(lasting=False)
+
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection:
+    def _transaction(self, *, lasting: bool) -> Iterator[sqlite3.Connection]:
+        held = self._reading()
+        with held as connection:
             if connection.in_transaction:
                 raise RuntimeError("a snapshot only reads")
+            held.let(connection, last=lasting)
             self._connections.begin(connection)
             try:
                 yield connection

@@ -32,9 +32,11 @@ _Access = Callable[[], AbstractContextManager[sqlite3.Connection]]
 class SqlitePools:
     """``store.pool_protocol.PoolStore`` over the connections of a ``SqliteStore``."""
 
-    def __init__(self, reading: Callable[[], Held], writing: _Access) -> None:
+    def __init__(self, reading: Callable[[], Held], writing: _Access, noting: _Access) -> None:
+        """``noting`` is writing without waiting for the disk."""
         self._reading = reading
         self._writing = writing
+        self._noting = noting
 
     # -- roots (RCP) -------------------------------------------------------------------------
     def decide_root(self, root: PooledRoot) -> PooledRoot:
@@ -189,13 +191,13 @@ class SqlitePools:
         """In the order of the first answer, read page by page."""
         return self._paged(lambda connection, after: pooled_bundles.answers(connection, after, _PAGE))
 
-    def record_answer(self, answer: Answered, caller: str) -> Answered:
+    def record_answer(self, answer: Answered, caller: str, *, lasting: bool = True) -> Answered:
         """One transaction, none when the answer that was given stands."""
         with self._reading() as connection:
             present = pooled_bundles.standing(connection, answer.digest)
         if present is not None:
             return present
-        with self._writing() as connection:
+        with self._writing() if lasting else self._noting() as connection:
             return pooled_bundles.record(connection, answer, caller)
 
     def take_position(self, station: str, digest: bytes, count: int, at: datetime) -> int:
@@ -213,10 +215,11 @@ class SqlitePools:
         certificates: Sequence[CertificateRecord],
         contracts: Sequence[str],
         bundles: Sequence[Bundle],
+        answers: Sequence[Answered],
     ) -> None:
         """The part of ``Store.commit_results`` that concerns contracts, inside its transaction."""
         pooled_contracts.link(connection, certificates, contracts)
-        pooled_bundles.deliver(connection, certificates, bundles)
+        pooled_bundles.deliver(connection, certificates, bundles, answers)
 
     def _paged(
         self, read: Callable[[sqlite3.Connection, int], tuple[int, list[_Record]]]

@@ -16,7 +16,7 @@ from v2gpki.identifiers import parse
 from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import signed_contract
-from v2gpki.services.bundles import BundleMaker, Recipient, recipient_of
+from v2gpki.services.bundles import BundleMaker
 from v2gpki.services.cps import CertificateProvisioningService
 from v2gpki.services.ecosystem.events import Publish, Told, event, of_contract
 from v2gpki.services.ecosystem.names import edition_of, names_root, namespace_of
@@ -25,6 +25,7 @@ from v2gpki.services.mo import elsewhere, require_current
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, RootPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.provisioning import Provisioning, ProvisioningAnswer
+from v2gpki.services.recipients import Recipient, recipient_of
 from v2gpki.services.standing import Standing
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store

@@ -26,11 +26,11 @@ from v2gpki.pnc.envelope import Curve, Sealed
 from v2gpki.pnc.installation import ContractData, SignedContract, kept
 from v2gpki.pnc.installation.chains import check_order, check_sizes, common_name
 from v2gpki.profile.load import Catalogue
-from v2gpki.services.bundles import Recipient, recipient_of
 from v2gpki.services.ecosystem.parties import Party, admit_contract
 from v2gpki.services.pools import ELSEWHERE, ContractPool, ProvisioningPool, RootPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.pools.writing import Writing
+from v2gpki.services.recipients import Recipient, recipient_of
 from v2gpki.services.trust import judge
 from v2gpki.services.vehicle_trust import VehicleTrust
 from v2gpki.store.pool_records import Bundle, Contract

@@ -20,7 +20,7 @@ from v2gpki.messages.views import from_xml, to_xml
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import SignedContract, kept, signed_contract
 from v2gpki.profile.load import Catalogue
-from v2gpki.services.bundles import BundleMaker, recipient_of
+from v2gpki.services.bundles import BundleMaker
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner
 from v2gpki.services.ecosystem.contracts import ContractDesk
 from v2gpki.services.ecosystem.foreign import ForeignContracts, Taken, taken
@@ -30,6 +30,7 @@ from v2gpki.services.mo import MobilityOperator
 from v2gpki.services.pools import ContractPool, ProvisioningPool
 from v2gpki.services.pools.provisioning_pool import unknown_vehicle
 from v2gpki.services.pools.terms import period as checked_period
+from v2gpki.services.recipients import recipient_of
 from v2gpki.store.pool_records import Bundle, Contract
 from v2gpki.store.protocol import Store
 
