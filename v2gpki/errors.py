@@ -444,6 +444,9 @@ CODES: Mapping[str, Outcome] = {
     "settings.malformed": _environment(),
     "settings.unknown_key": _environment(),
     "settings.bad_value": _environment(),
+    # PKI folders
+    "pki.unknown_layout": _environment(),
+    "pki.missing": _environment(),
     # issuing
     "issuing.issuer_expired": _refused(409),
     "issuing.idempotence_reused": _refused(409),
