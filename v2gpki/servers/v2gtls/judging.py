@@ -1,8 +1,8 @@
 """Judges for links, made of `services.trust`: is this a station's chain, is this a vehicle's?
 
 A vehicle's judge holds a station's leaf against the role `secc` (DC=CPO), and counts a staple only if it says that this
-leaf is good. A station's judge holds a vehicle's leaf against `vehicle`, or another role. Names are compared by neither:
-the editions use none. Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
+leaf is good. A station's judge holds a vehicle's leaf against `vehicle`, or another role. Names of hosts play no part.
+Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
 """
 
 from __future__ import annotations
