@@ -195,6 +195,9 @@ CODES: Mapping[str, Outcome] = {
     "sdp.security": _refused(),
     "sdp.transport": _refused(),
     "sdp.address": _refused(),
+    "sdp.no_interface": _environment(),
+    "sdp.port_taken": _environment(),
+    "sdp.no_answer": _environment(),
     # v2gtls
     "tls.alert": _refused(),
     "tls.closed": _environment(),
