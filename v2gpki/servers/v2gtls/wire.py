@@ -124,4 +124,7 @@ def address_text(address: object) -> str:
     if not isinstance(address, tuple) or len(address) < 2:
         return ""
     host, port = str(address[0]), address[1]
+    if len(address) == 4 and address[3] and "%" not in host:
+        with contextlib.suppress(OSError):
+            host += f"%{socket.if_indextoname(address[3])}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
