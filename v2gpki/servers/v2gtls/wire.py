@@ -7,6 +7,8 @@ an alert sent to it is not lost by a reset (RFC 9293 3.6.1).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import Protocol
 
 from v2gpki.errors import V2GPKIError
