@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def certificate(path: Path) -> bytes:
 def coherent(one: Credential) -> None:
     """A chain whose links verify up to its root, and the key of its leaf."""
     above = [*one.chain, *([one.root] if one.root else [])]
-    for child, issuer in zip(above, above[1:], strict=False):
+    for child, issuer in pairwise(above):
         x509.load_der_x509_certificate(child).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
     assert spki_of(one.private_key.public_key()) == view(one.chain[0]).spki
 
