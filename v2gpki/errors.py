@@ -294,6 +294,8 @@ CODES: Mapping[str, Outcome] = {
     "authorisation.wrong_mode": _refused(400, "FAILED", "WARNING_AuthorizationSelectionInvalid"),
     "authorisation.wrong_challenge": _refused(422, "FAILED_ChallengeInvalid", "WARNING_ChallengeInvalid"),
     "authorisation.changed_repetition": _refused(409, "FAILED", "FAILED"),
+    "authorisation.no_eim": _refused(403, "FAILED", "WARNING_EIMAuthorizationFailure"),
+    "authorisation.not_listed": _refused(403, "FAILED", "WARNING_GeneralPnCAuthorizationError"),
     # metering
     "metering.wrong_message": _refused(),
     "metering.wrong_reading": _refused(
@@ -306,6 +308,8 @@ CODES: Mapping[str, Outcome] = {
     "energy.invalid": _usage(),
     # power stage and vehicle
     "station.contactor": _refused(502, "FAILED_ContactorError", "FAILED_ContactorError"),
+    "vehicle.no_service": _refused(),
+    "vehicle.no_consent": _refused(),
     # envelope
     "envelope.wrong_size": _refused(400, "FAILED", "FAILED"),
     "envelope.wrong_curve": _untrusted("FAILED"),
@@ -581,6 +585,8 @@ CODES: Mapping[str, Outcome] = {
     "cps.unknown_root": _refused(404),
     "cps.no_common_root": _refused(422, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
     # provisioning
+    "provisioning.busy": _refused(503, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
+    "provisioning.late": _refused(504, "FAILED_NoCertificateAvailable", "WARNING_NoCertificateAvailable"),
     "provisioning.not_base64": _refused(400, "FAILED", "FAILED"),
     "provisioning.unknown_vehicle": _refused(
         404, "FAILED_NoCertificateAvailable", "WARNING_NoContractMatchingPCIDFound", "NoCertificateAvailable"

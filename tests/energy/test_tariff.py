@@ -171,3 +171,27 @@ def test_the_power_of_a_schedule_at_a_time() -> None:
     schedule = PowerSchedule(100, (PowerSpan(10, 5_000), PowerSpan(20, 3_000)))
     assert [schedule.power_at(at) for at in (0, 100, 109, 110, 129.9, 130)] == [5_000, 5_000, 5_000, 3_000, 3_000, 0]
     assert schedule.ends == 130
+
+
+def test_a_tariff_is_cut_where_a_session_begins() -> None:
+    """An hour into the first span another hour of it is left; after the second begins it is alone, and no shorter."""
+    assert DAY.since(4_600).starts == 4_600
+    assert [span.seconds for span in DAY.since(4_600).spans] == [3_600, 3_600]
+    assert [span.seconds for span in DAY.since(8_200).spans] == [3_600]
+    assert [span.seconds for span in DAY.since(99_999).spans] == [3_600]
+    # what has not begun is begun: its first prices hold already
+    assert [span.seconds for span in DAY.since(0).spans] == [8_200, 3_600]
+
+
+@given(st.integers(0, 20_000), st.integers(0, 20_000))
+def test_a_cut_tariff_has_the_same_prices(cut: int, later: int) -> None:
+    at = cut + later
+    assert DAY.since(cut).span_at(at)[0].charge == DAY.span_at(at)[0].charge
+
+
+def test_levels_rank_prices() -> None:
+    """0.30, 0.10, 0.30 and 0.50 are levels 1, 0, 1 and 2."""
+    spans = tuple(TariffSpan(60, (Band(D(price)),)) for price in ("0.30", "0.10", "0.30", "0.50"))
+    levels = Tariff(7, 5, "EUR", spans, description="night").levels()
+    assert [(level.seconds, level.level) for level in levels.spans] == [(60, 1), (60, 0), (60, 1), (60, 2)]
+    assert (levels.identifier, levels.starts, levels.count, levels.description) == (7, 5, 3, "night")

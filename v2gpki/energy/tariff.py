@@ -7,7 +7,7 @@ percentages) and an AbsolutePriceSchedule of -20 can be built. Clauses: ISO 1511
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from v2gpki.errors import V2GPKIError
@@ -112,6 +112,23 @@ class Tariff:
             raise _invalid("a tariff without a span", "at least one")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise _invalid(f"at least {self.minimum} and at most {self.maximum}", "the minimum is the smaller one")
+
+    def since(self, at: int) -> Tariff:
+        """The same prices from a Unix second on: what is past is cut off, the first span begins then."""
+        left = [*self.spans]
+        begins = self.starts
+        while len(left) > 1 and begins + left[0].seconds <= at:
+            begins += left.pop(0).seconds
+        # the last span goes on: it is no shorter than it was
+        if len(left) > 1:
+            left[0] = replace(left[0], seconds=begins + left[0].seconds - at)
+        return replace(self, starts=at, spans=tuple(left))
+
+    def levels(self) -> PriceLevels:
+        """How dear each span is beside the others, by its price from 0 W on; equal prices have one level."""
+        prices = sorted({span.charge[0].price for span in self.spans})
+        spans = tuple(Level(span.seconds, prices.index(span.charge[0].price)) for span in self.spans)
+        return PriceLevels(self.identifier, self.starts, len(prices), spans, self.description)
 
     def span_at(self, at: float) -> tuple[TariffSpan, float]:
         """The span at a Unix second, and the second at which its prices end (infinite: never)."""

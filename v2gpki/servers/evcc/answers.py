@@ -22,7 +22,7 @@ from v2gpki.pnc import envelope, installation
 from v2gpki.pnc import signature as signatures
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.servers.driving import Answers
-from v2gpki.servers.evcc.plugins import HeldContract, Installed, VehiclePlugins
+from v2gpki.servers.evcc.plugins import HeldContract, Installed, PaymentAsked, VehiclePlugins
 from v2gpki.session import questions as q
 from v2gpki.session.notices import Agreed, Notice
 from v2gpki.session.secured import Secured
@@ -62,6 +62,7 @@ class VehicleAnswers:
             q.SigningQuestion: self._sign,
             q.InstallationRequestQuestion: self._installation_request,
             q.InstalledQuestion: self._install,
+            q.MethodQuestion: self._method,
             q.ServiceQuestion: self._service,
             q.VehicleLimitsQuestion: lambda _: battery.limits(),
             q.NeedsQuestion: lambda _: battery.needs(),
@@ -92,6 +93,12 @@ class VehicleAnswers:
         if question.secured:
             contract = await self._plugins.contracts.contract(self._edition, question.offer.providers)
         return await self._plugins.consent.service(question.offer, self._edition, contract)
+
+    async def _method(self, question: q.MethodQuestion) -> q.MethodChoice:
+        contract = await self._plugins.contracts.contract(self._edition, question.providers)
+        return await self._plugins.consent.payment(
+            PaymentAsked(self._edition, question.methods, contract, question.installable, question.failed)
+        )
 
     async def _choose(self, question: q.ContractChoiceQuestion) -> q.Contract | None:
         held = self._contract = await self._plugins.contracts.contract(self._edition, question.providers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from v2gpki.energy.offer import Notification, Offer
+from v2gpki.energy.offer import Method, Notification, Offer
 from v2gpki.energy.quantities import Demand, Needs, Reading, VehicleLimits, VehicleState
 from v2gpki.energy.schedule import EnergyOffer
 from v2gpki.energy.steering import Delivered, ScheduleChoice, SchedulesOffered, ServiceChoice, Step
@@ -20,6 +20,7 @@ from v2gpki.keys.agreement import KeyAgreement
 from v2gpki.keys.signer import Signer
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.session.notices import Notice
+from v2gpki.session.questions import MethodChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +156,24 @@ class ContractStore(Protocol):
 # --- choices --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class PaymentAsked:
+    """What the station takes; ``installable``: it would install contracts now. ``failed``: ways that it has refused."""
+
+    edition: Edition
+    methods: tuple[Method, ...]
+    contract: HeldContract | None
+    installable: bool = False
+    failed: tuple[Method, ...] = ()
+
+
 class Consent(Protocol):
     """Chooses for the driver of the vehicle: how to charge, how to pay, which schedule, which readings to sign.
 
     >>> import asyncio
     >>> class Frugal:
+    ...     async def payment(self, asked: PaymentAsked) -> MethodChoice:
+    ...         return MethodChoice("pnc" if asked.contract is not None and "pnc" in asked.methods else "eim")
     ...     async def service(self, offer: Offer, edition: Edition, contract: HeldContract | None) -> ServiceChoice:
     ...         first = offer.services[0]
     ...         return ServiceChoice("eim", first, first.variants[0])
@@ -175,6 +189,10 @@ class Consent(Protocol):
     >>> asyncio.run(frugal.service(offer, "iso15118-2", None)).variant.connector
     'three_phase'
     """
+
+    async def payment(self, asked: PaymentAsked) -> MethodChoice:
+        """How to pay; -20 asks that before any service is known. Raises ``vehicle.no_service`` when no way is left."""
+        ...
 
     async def service(self, offer: Offer, edition: Edition, contract: HeldContract | None) -> ServiceChoice:
         """What to take; ``contract`` is the store's. Raises ``vehicle.no_service`` when nothing fits."""
