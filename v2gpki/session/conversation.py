@@ -167,13 +167,22 @@ class Answering:
 class Asking:
     """The vehicle's side of an edition; a subclass's ``run`` is the sequence of its exchanges."""
 
+    #: Requests whose answer may bear another session id than they did.
+    opening = frozenset({"SessionSetupReq"})
+
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self.engine = engine
         self.dialect = dialect
         self.state = dialect.flow.begin
         self.session_id = NO_SESSION
-        #: The last answer, as it came.
+        #: The last answer, as it came, and when.
         self.last: Heard | None = None
+        self.answered = engine.now
+
+    def ask(self, question: Question[ReplyT]) -> Steps[ReplyT]:
+        """Ask the driver, for as long as the next request may take: ``session.late`` after that."""
+        since = self.engine.now - self.answered
+        return (yield from self.engine.ask(question, max(0.0, self.dialect.timers.sequence_performance - since)))
 
     def run(self) -> Steps[Ending]:
         """The whole session."""
@@ -215,7 +224,7 @@ class Asking:
         self._require_answer(name, heard, response, code)
         if not isinstance(heard.body, response):
             raise over("fault", "session.wrong_response", f"{name} got {heard.name}")
-        self.last = heard
+        self.last, self.answered = heard, engine.now
         then = then if isinstance(then, str) else then(heard.body)
         to = dialect.flow.moved(self.state, name, then)
         engine.tell(Moved(engine.now, self.state, to, name))
@@ -234,7 +243,7 @@ class Asking:
             )
             self.engine.tell(Refused(self.engine.now, name, code, problem))
             raise Over(Ending("refused", problem))
-        if self.session_id not in (NO_SESSION, heard.session_id):
+        if name not in self.opening and heard.session_id != self.session_id:
             raise over(
                 "fault",
                 "session.wrong_session",

@@ -47,6 +47,17 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Established:
+    """The session has its id. ``other`` is who is at the other end: the EVCCID at the station, the EVSEID at the
+    vehicle; ``resumed``: it was paused before."""
+
+    at: float
+    session_id: bytes
+    other: str
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A verdict that the session stands on: ``what`` ("AuthorizationReq signature", "contract chain", ..), None for
     what holds; ``by`` names whose key or chain it is about."""
@@ -88,7 +99,7 @@ class Remarked:
     text: str
 
 
-Notice: TypeAlias = Exchanged | Moved | Agreed | Judged | Refused | Delivered | Remarked
+Notice: TypeAlias = Exchanged | Moved | Agreed | Established | Judged | Refused | Delivered | Remarked
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,13 @@ FLOW = flow(
         },
         "receipt-dc": {"MeteringReceiptReq": "charging-dc", "PowerDeliveryReq": "stopped-dc renegotiating-dc"},
         "renegotiating-ac": {"ChargeParameterDiscoveryReq": "renegotiating-ac parameters-ac", **_STOP},
-        # The contactors stay closed: no cable check, no pre-charge.
         "renegotiating-dc": {"ChargeParameterDiscoveryReq": "renegotiating-dc renegotiated-dc", **_STOP},
-        "renegotiated-dc": {"PowerDeliveryReq": "charging-dc stopped-dc", **_STOP},
+        # The contactors stay closed: there is no need of cable check and pre-charge, but some vehicles begin with them.
+        "renegotiated-dc": {
+            "PowerDeliveryReq": "charging-dc stopped-dc",
+            "CableCheckReq": "checking-cable cable-checked",
+            **_STOP,
+        },
         "stopped-ac": {**_STOP},
         "stopped-dc": {"WeldingDetectionReq": "stopped-dc", **_STOP},
     },
