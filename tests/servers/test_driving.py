@@ -11,6 +11,7 @@ from v2gpki.clock import FixedClock
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso2
 from v2gpki.servers.driving import Answers, drive
+from v2gpki.servers.v2gtls import ClientHello
 from v2gpki.session import handshake
 from v2gpki.session.conversation import Answer
 from v2gpki.session.dialect import Heard
@@ -25,9 +26,10 @@ CLOCK = FixedClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 class Pipe:
     """One end of a wire in memory."""
 
-    secured: Secured | None = None
-
     def __init__(self) -> None:
+        self.secured: Secured | None = None
+        self.hello: ClientHello | None = None
+        self.peer = self.local = "memory"
         self.arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self.other: Pipe | None = None
         self.closed = False

@@ -12,13 +12,13 @@ import contextlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from v2gpki.errors import V2GPKIError
+from v2gpki.servers.v2gtls.link import Link
 from v2gpki.session.engine import Engine
 from v2gpki.session.notices import Ending, Notice
 from v2gpki.session.questions import Question
-from v2gpki.session.secured import Secured
 
 _LOG = logging.getLogger("v2gpki.session")
 
@@ -27,27 +27,6 @@ Answering: TypeAlias = Callable[..., "object | Awaitable[object]"]
 Answers: TypeAlias = Mapping[type, Answering]
 #: Seconds that the other side has to close after the session, before we do.
 FAREWELL = 2.0
-
-
-class Link(Protocol):
-    """A connection that carries a session: plain TCP, or TLS; see ``v2gtls``."""
-
-    @property
-    def secured(self) -> Secured | None:
-        """What TLS there is."""
-        ...
-
-    async def receive(self) -> bytes:
-        """Octets, b"" when the peer has closed. Raises ``tls.*``."""
-        ...
-
-    async def send(self, data: bytes) -> None:
-        """Send octets. Raises ``tls.*``, OSError."""
-        ...
-
-    async def close(self) -> None:
-        """Close in order."""
-        ...
 
 
 async def drive(

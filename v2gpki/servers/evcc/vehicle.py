@@ -1,0 +1,85 @@
+"""A vehicle on the network: it finds a station, connects, and runs one session.
+
+Clauses: ISO 15118-2 7.10.1; ISO 15118-20 7.10.1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from v2gpki import sdp
+from v2gpki.clock import Clock
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.discovery import Found, Retries, discover
+from v2gpki.servers.driving import drive
+from v2gpki.servers.evcc.answers import VehicleAnswers, VehicleKeys
+from v2gpki.servers.evcc.plugins import VehiclePlugins
+from v2gpki.servers.v2gtls import KeyLog, Limits, Link, Tap, VehicleSecurity, connect
+from v2gpki.session.editions import Spoken
+from v2gpki.session.engine import Engine
+from v2gpki.session.notices import Ending, Notice
+from v2gpki.session.secured import Secured
+from v2gpki.session.vehicle import vehicle_script
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleSetup:
+    """What a vehicle is made of. ``security`` None: plain TCP. ``lab`` speaks -20 below its TLS."""
+
+    plugins: VehiclePlugins
+    editions: Sequence[Spoken]
+    keys: VehicleKeys
+    security: VehicleSecurity | None
+    clock: Clock
+    lab: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A session that is over: where, by which TLS, how it ended, the EMAIDs that it installed."""
+
+    station: str
+    secured: Secured | None
+    ending: Ending
+    installed: tuple[str, ...] = ()
+
+
+async def find(interface: str, *, tls: bool, port: int = sdp.PORT, retries: Retries | None = None) -> Found:
+    """The station on an interface (``lo``: at [::1]). Raises ``sdp.no_answer``, ``sdp.no_interface``."""
+    security = sdp.Security.TLS if tls else sdp.Security.NONE
+    return await discover(interface, sdp.Request(security), port=port, retries=retries)
+
+
+async def travel(
+    setup: VehicleSetup,
+    address: tuple[str, int],
+    *,
+    told: Callable[[Notice], Awaitable[None] | None] = lambda _notice: None,
+    connected: Callable[[Link], None] = lambda _link: None,
+    keylog: KeyLog | None = None,
+    tap: Tap | None = None,
+) -> Journey:
+    """Connect to a station and run one session. ``connected`` is told once the link stands.
+
+    Raises ``tls.*`` and what judging the station raises when there is no session; how a session ended is its result.
+    """
+    link = await connect(address, setup.security, keylog=keylog, limits=setup.limits, tap=tap)
+    connected(link)
+    answers = VehicleAnswers(setup.plugins, setup.keys, setup.clock, secured=link.secured)
+
+    async def both(notice: Notice) -> None:
+        await answers.told(notice)
+        if (telling := told(notice)) is not None:
+            await telling
+
+    engine = Engine(vehicle_script(setup.editions, link.secured, lab=setup.lab), clock=setup.clock)
+    try:
+        ending = await drive(engine, link, answers.answers, told=both)
+    finally:
+        with contextlib.suppress(V2GPKIError):
+            # Contactors that stick are the battery's alarm; this session is over either way.
+            await answers.ended()
+    return Journey(link.peer, link.secured, ending, tuple(answers.installed))

@@ -1,0 +1,196 @@
+"""A charging station on the network: it answers discovery, takes connections, and runs a session on each.
+
+Every connection has its own plug-ins, engine and answers, so what one vehicle does wrong is seen by nobody else. A
+station that was closed lets sessions end for a moment, then ends them. Clauses: ISO 15118-2 7.10.1, [V2G2-105] (ports);
+ISO 15118-20 7.10.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+
+from v2gpki import sdp
+from v2gpki.clock import Clock
+from v2gpki.energy.quantities import Reading
+from v2gpki.errors import V2GPKIError
+from v2gpki.servers.discovery import DiscoveryServer, local_address, serve_discovery
+from v2gpki.servers.driving import drive
+from v2gpki.servers.secc.answers import StationAnswers, StationKeys
+from v2gpki.servers.secc.plugins import StationPlugins
+from v2gpki.servers.v2gtls import KeyLog, Limits, Link, StationSecurity, Tap, accept
+from v2gpki.session.editions import Spoken
+from v2gpki.session.engine import Engine
+from v2gpki.session.notices import Ending, Notice
+from v2gpki.session.secured import Secured
+from v2gpki.session.station import station_script
+
+_LOG = logging.getLogger("v2gpki.secc")
+#: Connections that wait to be taken.
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is over: who came, by which TLS, how it ended, what the meter said at its ends.
+
+    ``problem`` is why there was no session at all (the handshake of TLS failed); ``ending`` is None then.
+    """
+
+    peer: str
+    secured: Secured | None = None
+    ending: Ending | None = None
+    readings: tuple[Reading, ...] = ()
+    problem: V2GPKIError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StationSetup:
+    """What a station is made of.
+
+    ``plugins`` gives the plug-ins of one session (a fresh stage for each where many charge at once), ``editions`` the
+    editions that are spoken with them. ``security`` None: plain TCP only. ``lab`` speaks -20 below its TLS.
+    """
+
+    plugins: Callable[[], StationPlugins]
+    editions: Callable[[StationPlugins], Sequence[Spoken]]
+    keys: StationKeys
+    security: StationSecurity | None
+    clock: Clock
+    lab: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+#: Is told of a connection before its session: what it returns is told each notice of it.
+Opened = Callable[[str, Secured | None], Callable[[Notice], "Awaitable[None] | None"]]
+
+
+def _silent(_peer: str, _secured: Secured | None) -> Callable[[Notice], Awaitable[None] | None]:
+    return lambda _notice: None
+
+
+class Station:
+    """Listens until it is closed. ``opened`` is told of each session, ``ended`` when it is over."""
+
+    def __init__(
+        self,
+        setup: StationSetup,
+        *,
+        opened: Opened = _silent,
+        ended: Callable[[Session], None] = lambda _session: None,
+        keylog: KeyLog | None = None,
+        tap: Callable[[], Tap] | None = None,
+    ) -> None:
+        self._setup = setup
+        self._opened = opened
+        self._ended = ended
+        self._keylog = keylog
+        self._tap = tap
+        self._server: asyncio.Server | None = None
+        self._discovery: DiscoveryServer | None = None
+        self._sessions: set[asyncio.Task[None]] = set()
+        #: Where it listens: address and port, once it does.
+        self.address: tuple[str, int] = ("", 0)
+
+    async def listen(self, host: str, port: int = 0) -> None:
+        """Take connections at this address; port 0 is a free one. Raises ``environment.failed``."""
+        try:
+            self._server = await asyncio.start_server(self._connected, host, port, backlog=_BACKLOG)
+        except OSError as problem:
+            raise V2GPKIError(
+                "environment.failed",
+                f"the station cannot listen at [{host}]:{port}: {problem.strerror or problem}",
+                hint="choose a free port, and an address of this machine",
+                facts={"host": host, "port": port},
+            ) from problem
+        name = self._server.sockets[0].getsockname()
+        self.address = (name[0], name[1])
+
+    async def answer_discovery(self, interface: str, *, port: int = sdp.PORT) -> DiscoveryServer:
+        """Answer SDP on an interface (``lo``: at [::1]), naming where it listens. Raises ``sdp.*``."""
+        here = local_address(interface)
+        self._discovery = await serve_discovery(
+            interface, lambda asked, _peer: self._located(asked, here), port=port, refused=_not_asked
+        )
+        return self._discovery
+
+    async def close(self, *, grace: float = 5.0) -> None:
+        """Take no more, let sessions end for ``grace`` seconds, then end them."""
+        if self._discovery is not None:
+            self._discovery.close()
+        if self._server is not None:
+            self._server.close()
+        if self._sessions:
+            _, left = await asyncio.wait(self._sessions, timeout=grace)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    @property
+    def sessions(self) -> int:
+        """How many vehicles are connected."""
+        return len(self._sessions)
+
+    def _located(self, asked: sdp.Request, here: IPv6Address) -> sdp.Response | None:
+        """Under TLS when that is wanted and there is any; a vehicle that gets less decides for itself."""
+        security = self._setup.security
+        plain = security is None or (asked.security != sdp.Security.TLS and security.plain)
+        return sdp.Response(here, self.address[1], sdp.Security.NONE if plain else sdp.Security.TLS)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # asyncio runs this in a task of its own
+        self._sessions.add(task)
+        try:
+            await self._serve(reader, writer)
+        except Exception:  # noqa: BLE001  # the outermost border of a session: the station goes on
+            _LOG.exception("a session broke")
+        finally:
+            self._sessions.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        setup = self._setup
+        tap = self._tap() if self._tap is not None else None
+        try:
+            link = await accept(
+                reader, writer, setup.security, keylog=self._keylog, limits=setup.limits, tap=tap
+            )
+        except V2GPKIError as problem:
+            peer = str(problem.facts.get("peer", ""))
+            _LOG.warning("connection refused", extra={"peer": peer, "code": problem.code})
+            self._ended(Session(peer, problem=problem))
+            return
+        await self._session(link)
+
+    async def _session(self, link: Link) -> None:
+        setup = self._setup
+        plugins = setup.plugins()
+        answers = StationAnswers(plugins, setup.keys, setup.clock, secured=link.secured, evse_id=plugins.offer.evse_id)
+        listener = self._opened(link.peer, link.secured)
+
+        async def told(notice: Notice) -> None:
+            await answers.told(notice)
+            if (telling := listener(notice)) is not None:
+                await telling
+
+        script = station_script(setup.editions(plugins), link.secured, lab=setup.lab)
+        engine = Engine(script, clock=setup.clock)
+        ending = None
+        try:
+            ending = await drive(engine, link, answers.answers, told=told, waits_for_close=True)
+        finally:
+            with contextlib.suppress(V2GPKIError):
+                # A contactor that sticks is the stage's alarm; this session is over either way.
+                await answers.ended()
+            self._ended(Session(link.peer, link.secured, ending, answers.readings))
+
+
+def _not_asked(problem: V2GPKIError, peer: str) -> None:
+    _LOG.info("no discovery request", extra={"peer": peer, "code": problem.code})
