@@ -51,6 +51,8 @@ class VehicleAnswers:
         self._contract: HeldContract | None = None
         #: EMAIDs that this session installed, in order.
         self.installed: list[str] = []
+        #: What is needed to come back, when the session has paused.
+        self.paused: q.Paused | None = None
 
     @property
     def answers(self) -> Answers:
@@ -73,6 +75,7 @@ class VehicleAnswers:
             q.DemandQuestion: lambda question: battery.demand(question.delivered),
             q.StepQuestion: lambda question: self._plugins.pilot.step(question.state, question.wish, question.within),
             q.MeteringQuestion: lambda question: consent.metering(question.reading, question.receipt),
+            q.PauseQuestion: self._pause,
         }
 
     async def told(self, notice: Notice) -> None:
@@ -99,6 +102,10 @@ class VehicleAnswers:
         return await self._plugins.consent.payment(
             PaymentAsked(self._edition, question.methods, contract, question.installable, question.failed)
         )
+
+    def _pause(self, question: q.PauseQuestion) -> q.Done:
+        self.paused = question.paused
+        return q.DONE
 
     async def _choose(self, question: q.ContractChoiceQuestion) -> q.Contract | None:
         held = self._contract = await self._plugins.contracts.contract(self._edition, question.providers)

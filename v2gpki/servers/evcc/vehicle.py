@@ -20,6 +20,7 @@ from v2gpki.servers.v2gtls import KeyLog, Limits, Link, Tap, VehicleSecurity, co
 from v2gpki.session.editions import Spoken
 from v2gpki.session.engine import Engine
 from v2gpki.session.notices import Ending, Notice
+from v2gpki.session.questions import Paused
 from v2gpki.session.secured import Secured
 from v2gpki.session.vehicle import vehicle_script
 
@@ -39,12 +40,14 @@ class VehicleSetup:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A session that is over: where, by which TLS, how it ended, the EMAIDs that it installed."""
+    """A session that is over: where, by which TLS, how it ended, the EMAIDs that it installed; ``paused`` is what it
+    takes to go on with it."""
 
     station: str
     secured: Secured | None
     ending: Ending
     installed: tuple[str, ...] = ()
+    paused: Paused | None = None
 
 
 async def find(interface: str, *, tls: bool, port: int = sdp.PORT, retries: Retries | None = None) -> Found:
@@ -82,4 +85,4 @@ async def travel(
         with contextlib.suppress(V2GPKIError):
             # Contactors that stick are the battery's alarm; this session is over either way.
             await answers.ended()
-    return Journey(link.peer, link.secured, ending, tuple(answers.installed))
+    return Journey(link.peer, link.secured, ending, tuple(answers.installed), answers.paused)

@@ -9,6 +9,7 @@ C07.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -57,17 +58,47 @@ class StationKeys:
     accept_document_digest: bool = False
 
 
+class PausedSessions:
+    """What an outlet keeps of sessions that paused: the newest ``most`` of them, in memory. Whether the vehicle that
+    asks may go on with one is the engine's to judge."""
+
+    def __init__(self, most: int = 100) -> None:
+        self._most = most
+        self._kept: OrderedDict[bytes, q.Paused] = OrderedDict()
+
+    def keep(self, paused: q.Paused) -> None:
+        """Remember one, and forget the oldest if there are too many."""
+        self._kept[paused.session_id] = paused
+        self._kept.move_to_end(paused.session_id)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def take(self, session_id: bytes, edition: str) -> q.Paused | None:
+        """The session with this id, None when there is none of this edition."""
+        found = self._kept.get(session_id)
+        return found if found is not None and found.edition == edition else None
+
+
 class StationAnswers:
     """The answers of one session."""
 
     def __init__(
-        self, plugins: StationPlugins, keys: StationKeys, clock: Clock, *, secured: Secured | None, evse_id: str
+        self,
+        plugins: StationPlugins,
+        keys: StationKeys,
+        clock: Clock,
+        *,
+        secured: Secured | None,
+        evse_id: str,
+        paused: PausedSessions | None = None,
     ) -> None:
+        """``paused``: what the outlet keeps of sessions that paused; None keeps nothing."""
         self._plugins = plugins
         self._keys = keys
         self._clock = clock
         self._secured = secured
         self._evse_id = evse_id
+        self._paused = paused or PausedSessions(most=0)
         self._edition: Edition = "iso15118-2"
         self._verdict: V2GPKIError | None = None
         self._asked: q.AuthorizationQuestion | None = None
@@ -93,6 +124,8 @@ class StationAnswers:
             q.PowerQuestion: self._power,
             q.WeldingQuestion: lambda _: self._plugins.stage.present(),
             q.ReceiptQuestion: self._receipt,
+            q.PausedQuestion: lambda question: self._paused.take(question.session_id, question.edition),
+            q.PauseQuestion: self._pause,
         }
 
     @property
@@ -279,6 +312,10 @@ class StationAnswers:
         """Wh in both directions since the session's first reading."""
         first = self._readings[0]
         return (reading.imported - first.imported) + (reading.exported - first.exported)
+
+    def _pause(self, question: q.PauseQuestion) -> q.Done:
+        self._paused.keep(question.paused)
+        return q.DONE
 
     def _receipt(self, question: q.ReceiptQuestion) -> q.Done:
         self._confirmed = self._transferred(question.reading)

@@ -20,7 +20,7 @@ from v2gpki.energy.quantities import Reading
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.discovery import DiscoveryServer, local_address, serve_discovery
 from v2gpki.servers.driving import drive
-from v2gpki.servers.secc.answers import StationAnswers, StationKeys
+from v2gpki.servers.secc.answers import PausedSessions, StationAnswers, StationKeys
 from v2gpki.servers.secc.plugins import StationPlugins
 from v2gpki.servers.v2gtls import KeyLog, Limits, Link, StationSecurity, Tap, accept
 from v2gpki.session.editions import Spoken
@@ -93,6 +93,7 @@ class Station:
         self._server: asyncio.Server | None = None
         self._discovery: DiscoveryServer | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._paused = PausedSessions()
         #: Where it listens: address and port, once it does.
         self.address: tuple[str, int] = ("", 0)
 
@@ -172,7 +173,14 @@ class Station:
     async def _session(self, link: Link) -> None:
         setup = self._setup
         plugins = setup.plugins()
-        answers = StationAnswers(plugins, setup.keys, setup.clock, secured=link.secured, evse_id=plugins.offer.evse_id)
+        answers = StationAnswers(
+            plugins,
+            setup.keys,
+            setup.clock,
+            secured=link.secured,
+            evse_id=plugins.offer.evse_id,
+            paused=self._paused,
+        )
         listener = self._opened(link.peer, link.secured)
 
         async def told(notice: Notice) -> None:
