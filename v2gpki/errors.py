@@ -527,6 +527,8 @@ CODES: Mapping[str, Outcome] = {
     "signing.refused": _environment(500),
     "signing.outdated": _environment(503),
     "signing.not_recorded": _environment(500),
+    # probes
+    "probe.no_tls": _refused(502),
     # access
     "access.refused": _refused(401),
     "access.expired": _refused(401),
