@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from tests.chains.mint import ocsp_response
+from tests.servers.v2gtls.bench import Pki
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.probe.hello import Answer, AnswerReader, Question, client_hello
 from v2gpki.servers.probe.names import GROUPS, SIGNATURES, SUITES_12, SUITES_13
-from v2gpki.servers.v2gtls.hello import HelloReader
+from v2gpki.servers.v2gtls import HelloReader, TLSIdentity
 
 RANDOM = bytes(range(32))
 TWELVE = Question(0x0303, (0xC023, 0xC02B), (25, 23), (0x0403,))
@@ -33,34 +31,25 @@ def test_another_reader_finds_what_was_offered(question: Question) -> None:
     assert hello.status_request
 
 
-KEY = ec.generate_private_key(ec.SECP256R1())
+@pytest.fixture(scope="module")
+def secc(pki: Pki) -> TLSIdentity:
+    return pki.identity("secc", "iso15118-2")
 
 
-def made(name: str) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begins = datetime(2026, 1, 1, tzinfo=UTC)
-    return x509.CertificateBuilder(
-        subject, subject, KEY.public_key(), 1, begins, begins + timedelta(days=9000)
-    ).sign(KEY, hashes.SHA256())
-
-
-#: OpenSSL staples nothing but what is an OCSPResponse.
-STAPLE = ocsp_response("secc")
-LEAF, SUB = made("leaf"), made("sub")
-CHAIN = tuple(one.public_bytes(serialization.Encoding.DER) for one in (LEAF, SUB))
-
-
-def server(suites: bytes, *, asks: bool = False, staple: bytes = b"") -> SSL.Connection:
+def server(secc: TLSIdentity, suites: bytes, *, asks: bool = False, stapled: bool = False) -> SSL.Connection:
     """A server of OpenSSL's, in memory."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.use_certificate(LEAF)
-    context.add_extra_chain_cert(SUB)
-    context.use_privatekey(KEY)
+    leaf, *above = (x509.load_der_x509_certificate(der) for der in secc.chain)
+    context.use_certificate(leaf)
+    for one in above:
+        context.add_extra_chain_cert(one)
+    assert isinstance(secc.private_key, ec.EllipticCurvePrivateKey)
+    context.use_privatekey(secc.private_key)
     context.set_cipher_list(suites)
     if asks:
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
-    if staple:
-        context.set_ocsp_server_callback(lambda *_: staple)
+    if stapled:
+        context.set_ocsp_server_callback(lambda *_: secc.staple() or b"")
     connection = SSL.Connection(context, None)
     connection.set_accept_state()
     return connection
@@ -78,24 +67,24 @@ def answered(question: Question, connection: SSL.Connection, *, piece: int = 100
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100_000])
-def test_the_answer_in_tls_1_2(piece: int) -> None:
-    connection = server(b"ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", asks=True, staple=STAPLE)
+def test_the_answer_in_tls_1_2(secc: TLSIdentity, piece: int) -> None:
+    connection = server(secc, b"ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", asks=True, stapled=True)
     answer = answered(TWELVE, connection, piece=piece)
     # The server prefers among the client's groups the client's first.
-    assert answer == Answer("", 0x0303, 0xC023, 25, CHAIN, STAPLE, asks_certificate=True)
+    assert answer == Answer("", 0x0303, 0xC023, 25, secc.chain, secc.staple(), asks_certificate=True)
 
 
-def test_without_staple_and_without_client_certificate() -> None:
-    answer = answered(TWELVE, server(b"ECDHE-ECDSA-AES128-GCM-SHA256"))
-    assert answer == Answer("", 0x0303, 0xC02B, 25, CHAIN, None, asks_certificate=False)
+def test_without_staple_and_without_client_certificate(secc: TLSIdentity) -> None:
+    answer = answered(TWELVE, server(secc, b"ECDHE-ECDSA-AES128-GCM-SHA256"))
+    assert answer == Answer("", 0x0303, 0xC02B, 25, secc.chain, None, asks_certificate=False)
 
 
-def test_the_answer_in_tls_1_3_is_a_retry_with_suite_and_group() -> None:
-    assert answered(THIRTEEN, server(b"ALL")) == Answer("", 0x0304, 0x1303, 30)
+def test_the_answer_in_tls_1_3_is_a_retry_with_suite_and_group(secc: TLSIdentity) -> None:
+    assert answered(THIRTEEN, server(secc, b"ALL")) == Answer("", 0x0304, 0x1303, 30)
 
 
-def test_a_refusal_has_its_alert() -> None:
-    answer = answered(Question(0x0303, (0xC025,), (23,), (0x0403,)), server(b"ECDHE-ECDSA-AES128-GCM-SHA256"))
+def test_a_refusal_has_its_alert(secc: TLSIdentity) -> None:
+    answer = answered(Question(0x0303, (0xC025,), (23,), (0x0403,)), server(secc, b"ECDHE-ECDSA-AES128-GCM-SHA256"))
     assert answer == Answer(alert="handshake_failure")
 
 
@@ -130,10 +119,10 @@ def test_any_octets_give_an_answer_or_a_refusal(data: bytes) -> None:
 
 
 @given(st.integers(0, 2**32))
-def test_a_damaged_answer_ends_in_a_refusal(seed: int) -> None:
-    connection = server(b"ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", asks=True, staple=STAPLE)
+def test_a_damaged_answer_ends_in_a_refusal(secc: TLSIdentity, seed: int) -> None:
+    connection = server(secc, b"ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", asks=True)
     connection.bio_write(client_hello(TWELVE, RANDOM))
-    with pytest.raises(SSL.WantReadError):
+    with suppress(SSL.WantReadError):
         connection.do_handshake()
     data = bytearray(connection.bio_read(100_000))
     data[seed % len(data)] ^= 1 + seed % 255
@@ -141,10 +130,10 @@ def test_a_damaged_answer_ends_in_a_refusal(seed: int) -> None:
         AnswerReader().feed(bytes(data))
 
 
-def test_names_are_openssls() -> None:
+def test_names_are_openssls(secc: TLSIdentity) -> None:
     """Of the numbers that OpenSSL knows: what it negotiates has the name that we give it."""
     for suite in (0xC023, 0xC02B, 0xC02C, 0xC009, 0xCCA9):
-        connection = server(b"ALL:@SECLEVEL=0")
+        connection = server(secc, b"ALL:@SECLEVEL=0")
         answer = answered(Question(0x0303, (suite,), (23,), (0x0403, 0x0203)), connection)
         assert answer is not None
         assert answer.suite == suite
