@@ -529,6 +529,7 @@ CODES: Mapping[str, Outcome] = {
     "signing.not_recorded": _environment(500),
     # probes
     "probe.no_tls": _refused(502),
+    "probe.silent": _refused(504),
     # access
     "access.refused": _refused(401),
     "access.expired": _refused(401),

@@ -21,6 +21,8 @@ _SERVER_HELLO, _CERTIFICATE, _KEY_EXCHANGE, _ASKS, _DONE, _STATUS = 2, 11, 12, 1
 _STATUS_REQUEST, _GROUPS, _POINTS, _SIGNATURES, _VERSIONS, _MODES, _KEY_SHARE = 5, 10, 11, 13, 43, 45, 51
 #: RFC 8446 4.1.3: the random of a ServerHello that is a HelloRetryRequest.
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+#: What stands for an alert where none came.
+CLOSED = "closed without an alert"
 _LIMIT = 256 * 1024
 _RECORD_LIMIT = 2**14 + 2048
 
@@ -102,7 +104,7 @@ class AnswerReader:
             return self._answer()
         if self._octets:
             raise no_tls("the connection was closed within its answer")
-        return Answer(alert="closed without an alert")
+        return Answer(alert=CLOSED)
 
     def _record(self) -> tuple[int, bytes] | None:
         octets = self._octets

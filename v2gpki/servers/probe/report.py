@@ -43,6 +43,7 @@ class Report:
         found: str | Sequence[str],
         standing: Standing = "info",
         note: str = "",
+        *,
         clause: str = "",
     ) -> None:
         """One more row."""

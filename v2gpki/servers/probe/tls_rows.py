@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from v2gpki.servers.probe.hello import TLS_1_2, TLS_1_3
+from v2gpki.servers.probe.hello import CLOSED, TLS_1_2, TLS_1_3
 from v2gpki.servers.probe.names import (
     GROUPS,
     ISO2_GROUPS,
@@ -32,14 +32,14 @@ def add_tls(report: Report, scan: Scan) -> None:
     area = "TLS"
     old = [version for version in scan.offered if version < TLS_1_2]
     versions = named(scan.offered, VERSIONS)
-    if scan.no_tls is not None and not scan.offered:
-        report.add(area, "versions", "no TLS", "warning", "only EIM of ISO 15118-2 may go without TLS", _ISO2)
+    if not scan.offered and (scan.no_tls is not None or set(scan.refused.values()) == {CLOSED}):
+        report.add(area, "versions", "no TLS", "warning", "only EIM of ISO 15118-2 may go without TLS", clause=_ISO2)
         return
     if old:
-        report.add(area, "versions", versions, "error", "before TLS 1.2 nothing may be spoken", _ISO2)
+        report.add(area, "versions", versions, "error", "before TLS 1.2 nothing may be spoken", clause=_ISO2)
     elif not scan.offered:
         refused = [f"{VERSIONS[version]}: {alert}" for version, alert in scan.refused.items()]
-        report.add(area, "versions", refused, "error", "every ClientHello was refused", _ISO2)
+        report.add(area, "versions", refused, "error", "every ClientHello was refused", clause=_ISO2)
     else:
         report.add(area, "versions", versions, "ok")
     if TLS_1_2 in scan.offered:
@@ -52,9 +52,9 @@ def _twelve(report: Report, offered: Offered) -> None:
     area, more = "TLS 1.2", _more(offered.suites, ISO2_SUITES, SUITES_12)
     suites = named(offered.suites, SUITES_12)
     if _ECDHE not in offered.suites:
-        report.add(area, "suites", suites, "error", f"{SUITES_12[_ECDHE]} is missing", _ISO2)
+        report.add(area, "suites", suites, "error", f"{SUITES_12[_ECDHE]} is missing", clause=_ISO2)
     else:
-        report.add(area, "suites", suites, "warning" if more else "ok", more, _ISO2 if more else "")
+        report.add(area, "suites", suites, "warning" if more else "ok", more, clause=_ISO2 if more else "")
     _groups(report, area, offered, ISO2_GROUPS, _ISO2)
     asks = offered.first.answer.asks_certificate
     report.add(area, "asks for a client certificate", "yes" if asks else "no", "warning" if asks else "ok")
@@ -67,11 +67,11 @@ def _thirteen(report: Report, offered: Offered) -> None:
     missing = [SUITES_13[number] for number in ISO20_SUITES if number not in offered.suites]
     if _AES_128_GCM in offered.suites:
         note, clause = f"{SUITES_13[_AES_128_GCM]} must not be offered", "[V2G20-1856], [V2G20-2458]"
-        report.add(area, "suites", suites, "error", note, clause)
+        report.add(area, "suites", suites, "error", note, clause=clause)
     elif missing:
-        report.add(area, "suites", suites, "error", f"{' and '.join(sorted(missing))} missing", "[V2G20-1856]")
+        report.add(area, "suites", suites, "error", f"{' and '.join(sorted(missing))} missing", clause="[V2G20-1856]")
     else:
-        report.add(area, "suites", suites, "warning" if more else "ok", more, "[V2G20-1856]" if more else "")
+        report.add(area, "suites", suites, "warning" if more else "ok", more, clause="[V2G20-1856]" if more else "")
     _groups(report, area, offered, ISO20_GROUPS, "[V2G20-1634], [V2G20-1637]")
     report.add(area, "answers a ClientHello", f"{offered.first.answered * 1000:.0f} ms")
 
@@ -80,9 +80,9 @@ def _groups(report: Report, area: str, offered: Offered, wanted: frozenset[int],
     groups, more = named(offered.groups, GROUPS), _more(offered.groups, wanted, GROUPS)
     missing = [GROUPS[number] for number in sorted(wanted) if number not in offered.groups]
     if len(missing) == len(wanted):
-        report.add(area, "groups", groups, "error", f"{' and '.join(missing)} missing", clause)
+        report.add(area, "groups", groups, "error", f"{' and '.join(missing)} missing", clause=clause)
     elif missing:
-        report.add(area, "groups", groups, "warning", f"{' and '.join(missing)} missing", clause)
+        report.add(area, "groups", groups, "warning", f"{' and '.join(missing)} missing", clause=clause)
     else:
         report.add(area, "groups", groups, "ok", more)
 
