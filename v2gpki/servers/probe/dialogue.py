@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from v2gpki.errors import V2GPKIError
-from v2gpki.exi.ir import NamedValue
 from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.app_protocol import AppProtocolType, supportedAppProtocolReq, supportedAppProtocolRes
 from v2gpki.messages.frames import decode_frame
@@ -113,7 +112,7 @@ async def _look_around_2(dialogue: Dialogue, report: Report, area: str, at: date
 async def _look_around_20(dialogue: Dialogue, report: Report, area: str, at: datetime) -> None:
     session = bytes(8)
 
-    async def ask(make: Callable[[iso20_common.MessageHeaderType], Message]) -> Message | NamedValue:
+    async def ask(make: Callable[[iso20_common.MessageHeaderType], Message]) -> object:
         request = make(iso20_common.MessageHeaderType(SessionID=session, TimeStamp=int(at.timestamp())))
         octets = codec.encode(request, "iso15118-20-common")
         frame, took = await dialogue.exchange(PayloadType.ISO20_COMMON, octets)
