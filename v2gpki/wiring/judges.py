@@ -26,18 +26,16 @@ Chain: TypeAlias = tuple[bytes, ...]
 #: ``chain.*``, else returns the path that holds.
 Judge: TypeAlias = Callable[[Chain, Edition, datetime], TrustedChain]
 
-_PRIVATE = "private-root"
-
 
 def anchors(catalogue: Catalogue, roots: Roots, edition: Edition) -> tuple[TrustAnchor, ...]:
-    """All roots with their roles; one that is held for several uses has the first: V2G, MO, OEM.
+    """All roots with their roles; one that is held for several uses has the first: private operator, V2G, MO, OEM.
 
-    A root of a private operator may lie among the V2G roots; its DC tells it.
+    A root of a private operator may lie among the V2G roots: one without DC=V2G there counts for every use.
     """
-    roles: dict[bytes, str] = dict.fromkeys(roots.private, _PRIVATE)
+    roles: dict[bytes, str] = dict.fromkeys(roots.private, "private-root")
     for der in roots.v2g:
-        private = recognised_root(catalogue, edition, der) == _PRIVATE
-        roles.setdefault(der, _PRIVATE if private else "v2g-root")
+        recognised = recognised_root(catalogue, edition, der)
+        roles.setdefault(der, recognised if recognised in {"", "private-root"} else "v2g-root")
     for der in roots.mo:
         roles.setdefault(der, "mo-root")
     for der in roots.oem:
