@@ -24,8 +24,18 @@ def home(home_iso2: Path, tmp_path: Path) -> Path:
 
 def export(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``v2gpki export`` with the home's passphrase in the environment."""
+    return run("export", "--home", str(home), *arguments)
+
+
+def init(home: Path, edition: str) -> subprocess.CompletedProcess[str]:
+    """Add an edition to the home."""
+    return run("init", "--home", str(home), "--edition", edition)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``v2gpki`` with the home's passphrase in the environment."""
     return subprocess.run(
-        [sys.executable, "-m", "v2gpki", "export", "--home", str(home), *arguments],
+        [sys.executable, "-m", "v2gpki", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -41,6 +51,21 @@ def test_json_is_the_manifest_and_the_folder(home: Path, tmp_path: Path) -> None
     assert next(iter(value)) == "schema"
     assert value.pop("folder") == str(tmp_path / "pki")
     assert value == json.loads((tmp_path / "pki" / "manifest.json").read_text("utf-8"))
+
+
+def test_several_editions_are_several_manifests(home: Path, tmp_path: Path) -> None:
+    for edition in ("iso15118-2", "iso15118-20"):
+        assert init(home, edition).returncode == 0
+    out = tmp_path / "pki"
+    done = export(
+        home, "--layout", "everest", "--out", str(out), "--edition", "iso15118-2", "--edition", "iso15118-20", "--json"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    value = json.loads(done.stdout)
+    assert (value["schema"], value["folder"]) == ("v2gpki/exports/1", str(out))
+    for one, edition in zip(value["exports"], ("iso15118-2", "iso15118-20"), strict=True):
+        assert one.pop("folder") == str(out / edition)
+        assert one == json.loads((out / edition / "manifest.json").read_text("utf-8"))
 
 
 def test_people_are_told_what_was_issued_and_warned(home: Path, tmp_path: Path) -> None:
@@ -64,7 +89,7 @@ def test_the_password_is_the_first_line_of_its_file(home: Path, tmp_path: Path) 
     ("arguments", "status", "words"),
     [
         (["--layout", "rise"], 2, "use one of everest, josev"),
-        (["--layout", "josev", "--edition", "iso15118-20"], 2, "holds certificates of iso15118-2"),
+        (["--layout", "josev", "--edition", "ocpp"], 2, "holds certificates of iso15118-2"),
         (["--layout", "josev", "--pcid", "too-short"], 1, "PCID"),
         (["--layout", "josev", "--evccid", "WABV0000000000000001"], 2, "an id was given for vehicle"),
     ],

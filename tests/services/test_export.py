@@ -6,6 +6,7 @@ listed here as its test PKI script and the EvseSecurity manifest's defaults have
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import stat
@@ -17,13 +18,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
 import v2gpki
 from tests.conftest import BIRTH, PASSPHRASE
 from v2gpki.certs.chain import load_certificates
 from v2gpki.errors import V2GPKIError
-from v2gpki.services.export import export_layout, layout_names, load_layout
+from v2gpki.services.export import export_editions, export_layout, layout_names, load_layout
 from v2gpki.services.export.folder import aside
 from v2gpki.services.export.layout import read_layout
 from v2gpki.wiring import CertificateAuthority
@@ -213,6 +215,125 @@ def test_everest_of_iso15118_20_has_the_vehicle_too(
     assert {"p521": "EC", "ed448": "Ed448"}[suite] in type(key).__name__
 
 
+@pytest.mark.parametrize("suite", ["p521", "ed448"])
+def test_josev_of_iso15118_20_has_the_folder_of_its_script_and_the_vehicle(
+    authority: CertificateAuthority, tmp_path: Path, suite: str
+) -> None:
+    export_layout(authority, "josev", tmp_path / "pki", edition="iso15118-20", suite=suite)
+    found = files(tmp_path / "pki")
+    assert {Path(name).parts[0] for name in found} == {"iso15118_20", "ocsp", "manifest.json"}
+    chain = certificates(found["iso15118_20/certs/vehicleCertChain.pem"])
+    root = certificates(found["iso15118_20/certs/vehicleRootCACert.pem"])
+    for lower, upper in itertools.pairwise(chain + root):
+        lower.verify_directly_issued_by(upper)
+    key = serialization.load_pem_private_key(
+        found["iso15118_20/private_keys/vehicleLeaf.key"],
+        found["iso15118_20/private_keys/vehicleLeafPassword.txt"].strip(),
+    )
+    assert public(key) == spki(chain[0].public_key())
+
+
+@pytest.mark.parametrize(
+    ("layout", "edition", "folder", "chain"),
+    [
+        ("everest", "iso15118-2", "client/cso/ocsp", "client/cso/CPO_CERT_CHAIN.pem"),
+        ("everest", "iso15118-20", "client/cso/ocsp", "client/cso/CPO_CERT_CHAIN.pem"),
+        ("josev", "iso15118-2", "ocsp", "iso15118_2/certs/cpoCertChain.pem"),
+        ("josev", "iso15118-20", "ocsp", "iso15118_20/certs/cpoCertChain.pem"),
+    ],
+)
+def test_staples_for_each_certificate_of_the_station(
+    authority: CertificateAuthority, tmp_path: Path, layout: str, edition: str, folder: str, chain: str
+) -> None:
+    export_layout(authority, layout, tmp_path / "pki", edition=edition)
+    found = files(tmp_path / "pki")
+    cached = {name: data for name, data in found.items() if str(Path(name).parent) == folder}
+    answers = {name: ocsp.load_der_ocsp_response(data) for name, data in cached.items() if name.endswith(".der")}
+    assert {answer.serial_number for answer in answers.values()} == {
+        one.serial_number for one in certificates(found[chain])
+    }
+    assert len(cached) == 6
+    for name, answer in answers.items():
+        assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
+        assert answer.this_update_utc <= BIRTH < answer.next_update_utc
+        lines = cached[name.removesuffix("der") + "hash"].decode().splitlines()
+        # As libevse-security writes them: algorithm, name hash, key hash, serial; hexadecimal.
+        assert lines[0] == "SHA256"
+        assert lines[1:3] == [answer.issuer_name_hash.hex(), answer.issuer_key_hash.hex()]
+        assert int(lines[3], 16) == answer.serial_number
+
+
+def test_a_station_that_nobody_answers_about_has_no_staples(tmp_path: Path) -> None:
+    with founded(tmp_path / "home") as authority:
+        export_layout(authority, "everest", tmp_path / "first")
+
+    class Silent:
+        def __getattr__(self, name: str) -> object:
+            return getattr(authority, name)
+
+        def staples(self, chain: object) -> object:
+            raise V2GPKIError("ocsp.no_staple", "a test")
+
+    with v2gpki.open_authority(tmp_path / "home", passphrase=PASSPHRASE, clock=CLOCK) as authority:
+        exported = export_layout(Silent(), "everest", tmp_path / "pki")  # type: ignore[arg-type]  # all but one method
+    assert "no OCSP responses to staple were written: a test" in exported.warnings
+    assert not (tmp_path / "pki/client/cso/ocsp").exists()
+
+
+# -- several editions --------------------------------------------------------------------------
+
+
+def test_several_editions_get_a_subfolder_each(authority: CertificateAuthority, tmp_path: Path) -> None:
+    ids = {"secc": "DE*ICE*E45B*78C", "vehicle": "WABV0000000000000009"}
+    both = export_editions(
+        authority, "everest", tmp_path / "pki", ["iso15118-2", "iso15118-20"], suite="ed448", ids=ids, password="one"
+    )
+    assert [(one.edition, one.suite, one.folder) for one in both] == [
+        ("iso15118-2", "p256", tmp_path / "pki/iso15118-2"),
+        ("iso15118-20", "ed448", tmp_path / "pki/iso15118-20"),
+    ]
+    found = files(tmp_path / "pki")
+    for one in both:
+        manifest = json.loads(found[f"{one.edition}/manifest.json"])
+        assert manifest == one.manifest()
+        assert {entry["path"] for entry in manifest["files"]} | {"manifest.json"} == set(files(one.folder))
+        (leaf,) = certificates(found[f"{one.edition}/client/cso/SECC_LEAF.pem"])
+        assert common_name(leaf) == "DE*ICE*E45B*78C"
+        assert found[f"{one.edition}/client/cso/SECC_LEAF_PASSWORD.txt"] == b"one\n"
+    (vehicle,) = certificates(found["iso15118-20/client/vehicle/VEHICLE_LEAF.pem"])
+    assert common_name(vehicle) == "WABV0000000000000009"
+    assert json.loads(found["manifest.json"])["exports"] == [
+        {"edition": "iso15118-2", "folder": "iso15118-2"},
+        {"edition": "iso15118-20", "folder": "iso15118-20"},
+    ]
+    for path in (tmp_path / "pki").rglob("*"):
+        assert not path.is_dir() or stat.S_IMODE(path.stat().st_mode) == 0o700
+    # an export of ours is replaced, on request
+    with pytest.raises(V2GPKIError) as caught:
+        export_editions(authority, "everest", tmp_path / "pki", ["iso15118-2", "iso15118-20"])
+    assert caught.value.code == "file.exists"
+    export_editions(authority, "everest", tmp_path / "pki", ["iso15118-20", "iso15118-2"], force=True)
+
+
+@pytest.mark.parametrize(
+    ("editions", "ids", "code"),
+    [
+        (["iso15118-2", "ocpp"], {}, "export.wrong_edition"),
+        (["iso15118-2", "iso15118-20"], {"van": "WABV0000000000000009"}, "export.unwanted_id"),
+        (["iso15118-2", "iso15118-20"], {"contract": "short"}, "identifier.invalid"),
+    ],
+)
+def test_refusals_of_several_issue_and_write_nothing(
+    authority: CertificateAuthority, tmp_path: Path, editions: list[str], ids: dict[str, str], code: str
+) -> None:
+    before = issued(authority)
+    with pytest.raises(V2GPKIError) as caught:
+        export_editions(authority, "everest", tmp_path / "pki", editions, ids=ids)
+    assert caught.value.code == code
+    assert issued(authority) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_identifiers_of_the_user_stand_in_the_certificates(
     authority: CertificateAuthority, tmp_path: Path
 ) -> None:
@@ -236,7 +357,9 @@ def test_the_manifest_names_every_file_and_its_fingerprints(
     assert {entry["path"] for entry in manifest["files"]} == set(found)
     assert manifest == exported.manifest()
     for entry in manifest["files"]:
-        if entry["kind"] == "certificates":
+        if entry["kind"] == "staples":
+            assert not entry["secret"]
+        elif entry["kind"] == "certificates":
             expected = [c.fingerprint(hashes.SHA256()).hex() for c in certificates(found[entry["path"]])]
             assert entry["fingerprints"] == expected
             assert not entry["secret"]
@@ -324,7 +447,7 @@ def test_passwords_that_these_stacks_cannot_read(
     ("layout", "arguments", "code"),
     [
         ("rise", {}, "export.unknown_layout"),
-        ("josev", {"edition": "iso15118-20"}, "export.wrong_edition"),
+        ("josev", {"edition": "ocpp"}, "export.wrong_edition"),
         ("josev", {"edition": "lab-ecog-20"}, "authority.unknown_issuer"),
         ("josev", {"suite": "p521"}, "profile.unknown_suite"),
         ("josev", {"ids": {"contract": "DE-ABC-C0000000"}}, "identifier.invalid"),
@@ -484,6 +607,8 @@ def test_the_built_in_layouts_are_well_formed() -> None:
         ({"ca-keys": {"a.key": "secc"}}, "cannot hold"),
         ({"pkcs12": {"a.p12": "secc"}}, "has a leaf and a name"),
         ({"roots": {"a.pem": "csms-root"}}, "stands there twice"),
+        ({"staples": {"ocsp.der": "secc"}}, "no file name"),
+        ({"staples": {"ocsp": "secc.chain"}}, "cannot hold"),
         ({"leafs": {"secc": {"rôle": "secc"}}}, "has role, id and optional"),
     ],
 )

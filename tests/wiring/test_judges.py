@@ -1,4 +1,4 @@
-"""Verdicts on chains by what a PKI folder trusts: good ones, and wrong use, root, time and revocation, each by its code."""
+"""Verdicts on chains by what a PKI folder trusts: good ones, and wrong use, root, time, revocation, each by code."""
 
 from __future__ import annotations
 

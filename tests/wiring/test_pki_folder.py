@@ -21,7 +21,7 @@ from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys import pkcs8
 from v2gpki.keys.suites import spki_of
-from v2gpki.services.export import export_layout
+from v2gpki.services.export import export_editions, export_layout
 from v2gpki.wiring.credentials import Credential
 from v2gpki.wiring.pki_folder import keep_contract, station_credentials, vehicle_credentials
 
@@ -151,6 +151,25 @@ def test_several_folders_in_one_serve_every_edition(folders: Path) -> None:
     }
     assert len(station.roots.v2g) == 4
     assert {one.suite for one in vehicle.vehicle["iso15118-20"]} == {"p521", "ed448"}
+
+
+def test_one_export_of_both_editions_is_enough(home_all: Path, tmp_path: Path) -> None:
+    """What ``v2gpki export --edition iso15118-2 --edition iso15118-20`` writes is all that --pki needs."""
+    home, editions = tmp_path / "home", ("iso15118-2", "iso15118-20")
+    shutil.copytree(home_all, home)
+    for layout in ("everest", "josev"):
+        pki = tmp_path / layout
+        with unlocked(home) as ca:
+            export_editions(ca, layout, pki, editions)
+        station, vehicle = station_credentials(pki, at=LATER), vehicle_credentials(pki, at=LATER)
+        for edition in editions:
+            (identity,) = station.of(edition)
+            coherent(identity)
+            assert None not in identity.staples(LATER)
+            assert vehicle.provisioning(edition)
+            assert vehicle.contracts[edition]
+        coherent(vehicle.tls("iso15118-20"))
+        assert station.notes == vehicle.notes == ()
 
 
 def test_chains_without_a_manifest_go_by_their_key_family(copied: Callable[[str], Path]) -> None:
@@ -321,8 +340,10 @@ def test_a_staple_is_found_beside_the_chain_as_long_as_it_is_current(
             chain, lambda asked: responder.answer(asked.request), anchors=issuer_certificates(ca.store)
         )
     (identity,) = station_credentials(pki, at=LATER).of("iso15118-2")
+    assert None not in identity.staples(LATER)
+    shutil.rmtree(pki / "client/cso/ocsp")
     assert identity.staples(LATER) == (None, None, None)
-    (pki / "client/cso/ocsp").mkdir(exist_ok=True)
+    (pki / "client/cso/ocsp").mkdir()
     for number, one in enumerate(made):
         (pki / f"client/cso/ocsp/{number}.der").write_bytes(one.der)
     (pki / "client/cso/ocsp/garbage.der").write_bytes(b"no answer")

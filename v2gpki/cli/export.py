@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,18 @@ _LARGEST_PASSWORD_FILE = 4096
 @click.command()
 @click.option("--layout", required=True, metavar="LAYOUT", help="josev (EcoG iso15118) or everest.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The new folder.")
-@click.option("--edition", metavar="EDITION", help="Whose certificates (default: the layout's first).")
+@click.option(
+    "--edition",
+    "editions",
+    multiple=True,
+    metavar="EDITION",
+    help="Whose certificates (default: the layout's first); several times: each gets a subfolder.",
+)
 @click.option("--suite", metavar="SUITE", help="The key family, where the edition has several.")
 @click.option("--secc-id", metavar="ID", help="EVSEID, SECCID or CPID of the station's certificate.")
 @click.option("--emaid", metavar="ID", help="EMAID of the contract certificate.")
 @click.option("--pcid", metavar="ID", help="PCID of the OEM provisioning certificate.")
-@click.option("--evccid", metavar="ID", help="EVCCID of the vehicle certificate (everest, ISO 15118-20).")
+@click.option("--evccid", metavar="ID", help="EVCCID of the vehicle certificate (ISO 15118-20).")
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -40,7 +47,7 @@ def export(
     *,
     layout: str,
     out: Path,
-    edition: str | None,
+    editions: Sequence[str],
     suite: str | None,
     secc_id: str | None,
     emaid: str | None,
@@ -53,25 +60,37 @@ def export(
     """Issue the end-entity certificates that a foreign stack needs, and write its PKI folder.
 
     The new private keys stand in that folder alone, encrypted with the password that stands beside them: a
-    secret of a lab. A contract certificate of its own is issued each time.
+    secret of a lab. A contract certificate of its own is issued each time. secc run and evcc run read it by --pki.
     """
-    from v2gpki.services.export import export_layout
+    from v2gpki.services.export import export_editions, export_layout
 
     given = {"secc": secc_id, "contract": emaid, "oem": pcid, "vehicle": evccid}
-    exported = export_layout(
-        frame.authority(unlock=True),
-        layout,
-        out,
-        edition=edition,
-        suite=suite,
-        ids={leaf: text for leaf, text in given.items() if text is not None},
-        password=None if password_file is None else _first_line(password_file),
-        ca_keys=with_ca_keys,
-        force=force,
-    )
-    for warning in exported.warnings:
+    authority = frame.authority(unlock=True)
+    ids = {leaf: text for leaf, text in given.items() if text is not None}
+    password = None if password_file is None else _first_line(password_file)
+    if len(editions) > 1:
+        several = export_editions(
+            authority, layout, out, editions, suite=suite, ids=ids, password=password, ca_keys=with_ca_keys, force=force
+        )
+    else:
+        edition = editions[0] if editions else None
+        one = export_layout(
+            authority,
+            layout,
+            out,
+            edition=edition,
+            suite=suite,
+            ids=ids,
+            password=password,
+            ca_keys=with_ca_keys,
+            force=force,
+        )
+        several = (one,)
+    for warning in dict.fromkeys(warning for one in several for warning in one.warnings):
         frame.warn(warning)
-    frame.emit({**exported.manifest(), "folder": str(exported.folder)}, _human(exported))
+    tables = [{**one.manifest(), "folder": str(one.folder)} for one in several]
+    value = tables[0] if len(editions) < 2 else {"schema": "v2gpki/exports/1", "folder": str(out), "exports": tables}
+    frame.emit(value, "\n".join(map(_human, several)))
 
 
 def _first_line(path: Path) -> str:

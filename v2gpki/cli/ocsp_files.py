@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.services.ocsp import SignedAhead, Staple
 from v2gpki.services.ocsp.get_path import file_of_request
+from v2gpki.services.ocsp.staples import cache_entry
 
 MANIFEST = "manifest.json"
 _SCHEMA = "v2gpki/ocsp-files/1"
@@ -133,14 +133,10 @@ def everest_files(staples: Sequence[Staple], folder: Path) -> tuple[dict[str, by
     new: dict[str, bytes] = {}
     replaced: dict[str, bytes] = {}
     for number, one in enumerate(staples, 1):
-        values = one.hash_data.written()
-        four = [values[key] for key in ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")]
-        text = "\n".join(four).encode("ascii")
-        stem = known.get(text)
-        # EVerest draws a random number here; one that follows from the answer serves as well and can be repeated.
-        draw = int.from_bytes(hashlib.sha256(one.der).digest()[:4], "big") & 0x7FFFFFFF
-        name = stem or f"{one.this_update:M%m_D%d_Y%Y_H%H_M%M_S%S}_i{number}_r{draw}_ocsp"
-        (replaced if stem else new).update({f"{name}.der": one.der, f"{name}.hash": text + b"\n"})
+        stem, text = cache_entry(one, number)
+        earlier = known.get(text)
+        name = earlier or stem
+        (replaced if earlier else new).update({f"{name}.der": one.der, f"{name}.hash": text + b"\n"})
     return new, replaced
 
 

@@ -33,7 +33,7 @@ from v2gpki.wiring.settings import DEFAULT_ORG, MAIN_EDITIONS, Settings
 if TYPE_CHECKING:
     from v2gpki.keys.vault import Vault
     from v2gpki.ocpp.hash_data import Encoding
-    from v2gpki.services.ocsp import OcspResponder
+    from v2gpki.services.ocsp import OcspResponder, Staple
     from v2gpki.services.revocation import Revocation
     from v2gpki.wiring.plug_and_charge import PlugAndCharge
     from v2gpki.wiring.signing.client import RemoteSigning
@@ -279,6 +279,15 @@ class CertificateAuthority:
         return hash_data(
             certificates, anchors=known, algorithm=algorithm, encoding=encoding, responder_url=responder_url
         )
+
+    def staples(self, chain: Sequence[bytes]) -> list[Staple]:
+        """An OCSP response, signed now, for each certificate of a chain (DER) that this home issued; for a station to
+        staple. Raises ``ocsp.no_staple``, ``ocsp.issuer_missing``, ``chain.*``."""
+        from v2gpki.services.ocsp import staples  # noqa: PLC0415  # keeps start-up fast
+        from v2gpki.wiring.ocsp import issuer_certificates  # noqa: PLC0415  # the same
+
+        known = issuer_certificates(self.store)
+        return staples(chain, lambda asked: self._responder.answer(asked.request), anchors=known)
 
     # -- Plug & Charge -------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def _josev(folder: str) -> PkiLayout:
             "oem": (f"{certificates}/oemRoot*", f"{certificates}/vehicleRoot*"),
         },
         Place((), (f"{keys}/moSubCA2.key",), (f"{keys}/moSubCA2*Password.txt",)),
-        (f"{certificates}/ocsp/*.der",),
+        ("ocsp/*.der", f"{certificates}/ocsp/*.der"),
         (f"{certificates}/*.crl",),
     )
 

@@ -26,6 +26,11 @@ class Staging:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def inside(self, name: str) -> Staging:
+        """A folder in it, 0700."""
+        (self.root / name).mkdir(mode=0o700)
+        return Staging(self.root / name)
+
     def write(self, path: str, data: bytes, *, secret: bool) -> None:
         """Write one file, flushed to the disk; folders on the way are 0700."""
         target = self.root / path

@@ -5,14 +5,15 @@ edition may lack the role) and what goes into each file. A part of the PKI is na
 ``secc`` (the leaf), ``secc.sub-ca-2`` (its issuer), ``secc.sub-ca-1`` (the next one), ``secc.root``, ``secc.chain``
 (leaf and Sub-CAs, no root) and ``secc.above`` (the Sub-CAs alone). Tables are kinds of files:
 ``certificates`` (PEM or DER by the name's ending), ``roots`` (a root role of the home, if it has one), ``keys``
-and ``ca-keys`` (encrypted PKCS#8), ``passwords`` and ``pkcs12`` (leaf with key and Sub-CAs).
+and ``ca-keys`` (encrypted PKCS#8), ``passwords`` and ``pkcs12`` (leaf with key and Sub-CAs), ``staples`` (a folder for
+the OCSP responses of a leaf's chain, as EVerest caches them). ``folders`` renames first folders for an edition.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
@@ -20,10 +21,10 @@ from typing import Literal, TypeAlias
 
 from v2gpki.errors import V2GPKIError
 
-Kind = Literal["certificates", "roots", "keys", "ca-keys", "passwords", "pkcs12"]
+Kind = Literal["certificates", "roots", "keys", "ca-keys", "passwords", "pkcs12", "staples"]
 Table: TypeAlias = Mapping[str, object]
 
-KINDS: tuple[Kind, ...] = ("certificates", "roots", "keys", "ca-keys", "passwords", "pkcs12")
+KINDS: tuple[Kind, ...] = ("certificates", "roots", "keys", "ca-keys", "passwords", "pkcs12", "staples")
 PARTS = ("", "sub-ca-2", "sub-ca-1", "root", "chain", "above")
 _ENDINGS: Mapping[Kind, tuple[str, ...]] = {
     "certificates": (".pem", ".der"),
@@ -32,7 +33,9 @@ _ENDINGS: Mapping[Kind, tuple[str, ...]] = {
     "ca-keys": (".key", ".pem", ".der"),
     "passwords": (".txt",),
     "pkcs12": (".p12",),
+    "staples": ("",),
 }
+_NO_SECRETS = frozenset({"certificates", "roots", "staples"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ class File:
     @property
     def secret(self) -> bool:
         """Whether the file holds a private key or a password."""
-        return self.kind not in ("certificates", "roots")
+        return self.kind not in _NO_SECRETS
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One layout; the first of ``editions`` is the default."""
+    """One layout; the first of ``editions`` is the default. ``folders`` has the first folders that are called otherwise
+    in an edition, by the edition."""
 
     name: str
     title: str
@@ -72,6 +76,16 @@ class Layout:
     note: str
     leafs: Mapping[str, Leaf]
     files: tuple[File, ...]
+    folders: Mapping[str, Mapping[str, str]]
+
+    def files_of(self, edition: str) -> tuple[File, ...]:
+        """The files as they are called in an edition."""
+        renamed = self.folders.get(edition, {})
+        return tuple(
+            replace(file, path=PurePosixPath(renamed.get(first, first), *rest))
+            for file in self.files
+            for first, *rest in [file.path.parts]
+        )
 
 
 def layout_names() -> tuple[str, ...]:
@@ -94,7 +108,7 @@ def load_layout(name: str) -> Layout:
 
 def read_layout(name: str, table: Table) -> Layout:
     """A layout from its TOML table; a mistake in it raises ``ValueError`` with the key."""
-    known = {"title", "editions", "note", "leafs", *KINDS}
+    known = {"title", "editions", "note", "leafs", "folders", *KINDS}
     if unknown := set(table) - known:
         raise ValueError(f"layout {name}: unknown key {sorted(unknown)[0]}")
     leafs = {leaf: _leaf(name, leaf, row) for leaf, row in _table(name, table, "leafs").items()}
@@ -107,7 +121,11 @@ def read_layout(name: str, table: Table) -> Layout:
     if not isinstance(editions, list) or not editions:
         raise ValueError(f"layout {name}: editions is a list of names")
     title, note = str(table["title"]), str(table.get("note", ""))
-    return Layout(name, title, tuple(map(str, editions)), note, leafs, tuple(files))
+    folders = {
+        edition: {old: str(new) for old, new in _table(name, {edition: row}, edition).items()}
+        for edition, row in _table(name, table, "folders").items()
+    }
+    return Layout(name, title, tuple(map(str, editions)), note, leafs, tuple(files), folders)
 
 
 def _leaf(layout: str, name: str, row: object) -> Leaf:

@@ -20,6 +20,7 @@ from v2gpki.profile.model import Profile
 from v2gpki.services.directory import Directory
 from v2gpki.services.export.layout import File, Layout, Leaf
 from v2gpki.services.issuance import Issued
+from v2gpki.services.ocsp.staples import Staple
 from v2gpki.store.protocol import Store
 from v2gpki.store.records import AuthorityRecord, CertificateRecord
 
@@ -71,6 +72,10 @@ class ExportingAuthority(Protocol):
         public_key: bytes | None,
     ) -> Issued:
         """Issue one end-entity certificate for a public key."""
+        ...
+
+    def staples(self, chain: Sequence[bytes]) -> Sequence[Staple]:
+        """An OCSP response for each certificate of a chain; raises ``ocsp.no_staple``."""
         ...
 
 
@@ -136,14 +141,14 @@ def plan(
                 hint="leave it out, or choose another edition",
                 facts={"leaf": name, "layout": layout.name, "edition": edition},
             )
-    for file in files_for(layout, planned):
+    for file in files_for(layout, edition, planned):
         _require_part(file, planned)
     return planned
 
 
-def files_for(layout: Layout, planned: Mapping[str, PlannedLeaf]) -> Sequence[File]:
+def files_for(layout: Layout, edition: str, planned: Mapping[str, PlannedLeaf]) -> Sequence[File]:
     """The files of a layout whose leafs are planned; a root of the home always counts."""
-    return [file for file in layout.files if file.kind == "roots" or file.leaf in planned]
+    return [file for file in layout.files_of(edition) if file.kind == "roots" or file.leaf in planned]
 
 
 def issue(authority: ExportingAuthority, planned: Mapping[str, PlannedLeaf]) -> dict[str, IssuedLeaf]:

@@ -20,7 +20,7 @@ from v2gpki.clock import rfc3339
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.suites import PrivateKey, spki_of
 from v2gpki.services.export import folder as folders
-from v2gpki.services.export.layout import File, load_layout
+from v2gpki.services.export.layout import File, Layout, load_layout
 from v2gpki.services.export.material import (
     ExportingAuthority,
     IssuedLeaf,
@@ -31,6 +31,7 @@ from v2gpki.services.export.material import (
     plan,
     root_of,
 )
+from v2gpki.services.ocsp.staples import cache_entry
 from v2gpki.store.records import AuditEvent, AuthorityRecord
 
 MANIFEST_SCHEMA = "v2gpki/export/1"
@@ -124,44 +125,148 @@ def export_layout(
     then as it was.
     """
     described = load_layout(layout)
-    edition = edition or described.editions[0]
-    if edition not in described.editions:
+    job = _job(
+        authority, described, edition=edition or described.editions[0], suite=suite, ids=ids or {}, ca_keys=ca_keys
+    )
+    secret = _secret(password)
+    with folders.aside(folder, force=force) as staging:
+        return _fill(staging, job, folder, secret)
+
+
+def export_editions(
+    authority: ExportingAuthority,
+    layout: str,
+    folder: Path,
+    editions: Sequence[str],
+    *,
+    suite: str | None = None,
+    ids: Mapping[str, str] | None = None,
+    password: str | None = None,
+    ca_keys: bool = False,
+    force: bool = False,
+) -> tuple[Exported, ...]:
+    """As ``export_layout``, once for each of several editions: into one folder, each in a subfolder of its name.
+
+    ``suite`` holds for the editions that have it, an identifier for those that have such a leaf.
+    """
+    described, given, secret = load_layout(layout), ids or {}, _secret(password)
+    known = {name for edition in editions for name in _leafs(authority, described, edition)}
+    jobs = {
+        edition: _job(
+            authority,
+            described,
+            edition=edition,
+            suite=suite if suite in authority.catalogue.edition(edition).suites else None,
+            ids={
+                name: text
+                for name, text in given.items()
+                if name not in known or name in _leafs(authority, described, edition)
+            },
+            ca_keys=ca_keys,
+        )
+        for edition in dict.fromkeys(editions)
+    }
+    with folders.aside(folder, force=force) as staging:
+        exported = tuple(
+            _fill(staging.inside(edition), job, folder / edition, secret) for edition, job in jobs.items()
+        )
+        exports = [{"edition": one.edition, "folder": one.folder.name} for one in exported]
+        staging.write_manifest({"schema": f"{MANIFEST_SCHEMA}/several", "layout": layout, "exports": exports})
+    return exported
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One edition's export, in which nothing is missing; nothing is issued yet."""
+
+    authority: ExportingAuthority
+    layout: Layout
+    edition: str
+    planned: Mapping[str, PlannedLeaf]
+    files: Sequence[File]
+    roots: Mapping[str, AuthorityRecord]
+    ca_keys: bool
+
+
+def _leafs(authority: ExportingAuthority, layout: Layout, edition: str) -> set[str]:
+    roles = authority.catalogue.roles(edition)
+    return {name for name, leaf in layout.leafs.items() if leaf.role in roles}
+
+
+def _job(
+    authority: ExportingAuthority,
+    layout: Layout,
+    *,
+    edition: str,
+    suite: str | None,
+    ids: Mapping[str, str],
+    ca_keys: bool,
+) -> _Job:
+    if edition not in layout.editions:
         raise V2GPKIError(
             "export.wrong_edition",
-            f"the layout {layout} holds certificates of {' or '.join(described.editions)}, not of {edition}",
-            hint=f"give --edition {described.editions[0]}",
-            facts={"layout": layout, "edition": edition, "possible": described.editions},
+            f"the layout {layout.name} holds certificates of {' or '.join(layout.editions)}, not of {edition}",
+            hint=f"give --edition {layout.editions[0]}",
+            facts={"layout": layout.name, "edition": edition, "possible": layout.editions},
         )
-    secret = _secret(password)
-    planned = plan(authority, described, edition=edition, suite=suite, ids=ids or {})
-    files = [file for file in files_for(described, planned) if ca_keys or file.kind != "ca-keys"]
+    planned = plan(authority, layout, edition=edition, suite=suite, ids=ids)
+    files = [file for file in files_for(layout, edition, planned) if ca_keys or file.kind != "ca-keys"]
     roots = {
         file.leaf: root
         for file in files
         if file.kind == "roots" and (root := root_of(authority.store, file.leaf)) is not None
     }
-    with folders.aside(folder, force=force) as staging:
-        ca_key_of = _ca_keys(authority, layout, [file for file in files if file.kind == "ca-keys"], planned)
-        material = _Material(issue(authority, planned), ca_key_of, roots, secret)
-        written = []
-        for file in files:
-            if file.kind == "roots" and file.leaf not in roots:
-                continue
-            data, entry = _render(file, material)
+    return _Job(authority, layout, edition, planned, files, roots, ca_keys)
+
+
+def _fill(staging: folders.Staging, job: _Job, folder: Path, secret: bytes) -> Exported:
+    """Issue, and write everything of one edition."""
+    authority, planned = job.authority, job.planned
+    ca_key_of = _ca_keys(authority, job.layout.name, [file for file in job.files if file.kind == "ca-keys"], planned)
+    material = _Material(issue(authority, planned), ca_key_of, job.roots, secret)
+    written, warnings = [], _warnings(material.leafs, job.layout.note, ca_keys=job.ca_keys)
+    for file in job.files:
+        if file.kind == "staples":
+            answers, problem = _staples(authority, file, material.leafs[file.leaf])
+            warnings += problem
+            rendered = answers
+        elif file.kind == "roots" and file.leaf not in job.roots:
+            continue
+        else:
+            rendered = [_render(file, material)]
+        for data, entry in rendered:
             staging.write(entry.path, data, secret=file.secret)
             written.append(entry)
-        exported = Exported(
-            folder,
-            layout,
-            edition,
-            next(iter(planned.values())).profile.suite,
-            rfc3339(authority.clock.now().replace(microsecond=0)),
-            tuple((n, leaf.record.identifier, f"{leaf.record.serial:x}") for n, leaf in material.leafs.items()),
-            tuple(written),
-            _warnings(material.leafs, described.note, ca_keys=ca_keys),
-        )
-        staging.write_manifest(exported.manifest())
+    exported = Exported(
+        folder,
+        job.layout.name,
+        job.edition,
+        next(iter(planned.values())).profile.suite,
+        rfc3339(authority.clock.now().replace(microsecond=0)),
+        tuple((n, leaf.record.identifier, f"{leaf.record.serial:x}") for n, leaf in material.leafs.items()),
+        tuple(written),
+        warnings,
+    )
+    staging.write_manifest(exported.manifest())
     return exported
+
+
+def _staples(
+    authority: ExportingAuthority, file: File, leaf: IssuedLeaf
+) -> tuple[list[tuple[bytes, ExportedFile]], tuple[str, ...]]:
+    """The OCSP responses of a chain as EVerest's cache has them; none, and a warning, where nobody signs any."""
+    if not leaf.above:
+        return [], ()
+    try:
+        found = authority.staples((leaf.record.der, *leaf.above))
+    except V2GPKIError as problem:
+        return [], (f"no OCSP responses to staple were written: {problem.message}",)
+    written = []
+    for number, one in enumerate(found, 1):
+        stem, text = cache_entry(one, number)
+        for ending, data in (("der", one.der), ("hash", text + b"\n")):
+            written.append((data, ExportedFile(f"{file.path}/{stem}.{ending}", file.kind, file.leaf, False)))
+    return written, ()
 
 
 def _secret(password: str | None) -> bytes:

@@ -6,6 +6,7 @@ now as well. The hash data goes with each staple, because caches of stations are
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,3 +67,14 @@ def staples(
             )
         found.append(Staple(certificate, entry, given.der, given.status, given.this_update, given.next_update))
     return found
+
+
+def cache_entry(staple: Staple, number: int) -> tuple[str, bytes]:
+    """How EVerest's OCSP cache keeps a staple: the stem of its ``.der`` and ``.hash``, and the four lines of the latter
+    (without the last line's end), by which the cache is searched. ``number`` counts from 1."""
+    values = staple.hash_data.written()
+    lines = [values[key] for key in ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")]
+    # EVerest draws a random number here; one that follows from the answer serves as well and can be repeated.
+    draw = int.from_bytes(hashlib.sha256(staple.der).digest()[:4], "big") & 0x7FFFFFFF
+    stem = f"{staple.this_update:M%m_D%d_Y%Y_H%H_M%M_S%S}_i{number}_r{draw}_ocsp"
+    return stem, "\n".join(lines).encode("ascii")
