@@ -80,6 +80,12 @@ class Pki:
         found = staples(chain, lambda asked: responder.answer(asked.request, BIRTH), anchors=[root])
         return [one.der for one in found]
 
+    def crls(self, identity: TLSIdentity) -> list[bytes]:
+        """The CRLs of every issuer in a chain."""
+        issuers = {record.der: record for record in self.ca.store.authorities()}
+        above = [*identity.chain[1:], *([identity.root] if identity.root else ())]
+        return [self.ca.publish_crl(issuers[der].slug).der for der in above]
+
     def roots(self, *roles: str) -> list[TrustAnchor]:
         """The roots of these roles, in every edition and family."""
         return [
@@ -161,12 +167,14 @@ async def play_station(
         end.problem = problem
 
 
-async def play_vehicle(end: End, port: int, security: VehicleSecurity | None, limits: Limits) -> None:
+async def play_vehicle(
+    end: End, port: int, security: VehicleSecurity | None, limits: Limits, *, says: bytes = b"\x01charge"
+) -> None:
     """Connect, say something, and hear it back."""
     try:
         end.link = await connect(("::1", port), security, keylog=end.keys.append, limits=limits)
         try:
-            await end.link.send(b"\x01charge")
+            await end.link.send(says)
             end.received.append(await end.link.receive())
         finally:
             await end.link.close()
