@@ -8,6 +8,8 @@ What the vehicle authorises with is read from the station's log and compared wit
 from __future__ import annotations
 
 import base64
+import json
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -88,6 +90,7 @@ def charged(ecog_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Char
             "V2GPKI_PYTHON": sys.executable,
             "V2GPKI_HOME": str(home),
             "V2GPKI_PASSPHRASE_FILE": str(secret),
+            "V2GPKI_EMAIDS": f"DEABCC11111111, {_EMAID}",
         },
     )
     station = part(pki, folder / "station", *_STATION)
@@ -124,6 +127,12 @@ def test_the_station_authorises_our_contract_certificate(charged: Charged) -> No
     assert secc.has("Using MO root at ")
     assert not secc.has("Local chain verification failed|No suitable MO root|MO Root Cert not available")
     assert secc.message("AuthorizationReq")["GenChallenge"]
+    # and by our list, asked once, with OCPP's hash data of leaf and Sub-CAs
+    (decided,) = re.findall(r"v2gpki: accepted for pnc (\S+): -; hash data (\[.*?\])$", secc.text, re.MULTILINE)
+    assert decided[0] == _EMAID
+    leaf_data, *above = json.loads(decided[1])
+    assert int(leaf_data["serialNumber"], 16) == record.serial
+    assert len(above) == 2
     assert charged.session.evcc.message("AuthorizationRes") == {"ResponseCode": "OK", "EVSEProcessing": "Finished"}
 
 
@@ -142,5 +151,5 @@ def test_the_log_of_the_home_holds(charged: Charged) -> None:
     with open_authority(charged.home) as authority:
         check_audit(authority.store).verdict.require_sound()
         rows = list(authority.store.audit_rows())
-    assert {row.caller for row in rows if row.action in ("bundle.made", "request.answered")} == {"provisioning pipe"}
+    assert {row.caller for row in rows if row.action in ("bundle.made", "request.answered")} == {"station pipe"}
     assert {row.caller for row in rows if row.action == "contract.created"} == {"test"}
