@@ -156,6 +156,15 @@ def der_numbers(signature: bytes) -> tuple[int, int] | None:
     return numbers
 
 
+def in_range(algorithm: Algorithm, value: bytes) -> bool:
+    """Whether a SignatureValue has the width of its algorithm, and r and s are above 0 and below the order."""
+    if len(value) != algorithm.size:
+        return False
+    width = algorithm.size // 2
+    numbers = int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big")
+    return not algorithm.order or 1 <= min(numbers) and max(numbers) < algorithm.order
+
+
 def value_holds(key: PublicKey, algorithm: Algorithm, value: bytes, data: bytes) -> bool:
     """Whether `value`, of the algorithm's form and range, is the key's signature over `data`. Decides nothing else."""
     try:

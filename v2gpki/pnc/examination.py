@@ -27,6 +27,7 @@ from v2gpki.pnc.algorithms import (
     Edition,
     clause_of,
     der_numbers,
+    in_range,
     value_holds,
 )
 from v2gpki.pnc.elements import SignedElement, schema_of
@@ -354,9 +355,7 @@ def _well_formed(result: Examination, algorithm: Algorithm, value: bytes) -> boo
             what = f"SignatureValue has {len(value)} octets; {form} of {algorithm.name} has {algorithm.size}"
         result.refuse(code, what, "SignatureValue", clause, octets=len(value))
         return False
-    width = algorithm.size // 2
-    numbers = int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big")
-    if algorithm.order and not all(1 <= number < algorithm.order for number in numbers):
+    if not in_range(algorithm, value):
         result.refuse(
             "signature.out_of_range",
             "r or s is 0, or not below the order of the curve",

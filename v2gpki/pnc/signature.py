@@ -48,6 +48,7 @@ from v2gpki.pnc.elements import (
     nothing_to_sign,
 )
 from v2gpki.pnc.examination import MOST_REFERENCES, Examination, Grammar, examine
+from v2gpki.pnc.holding import holding
 
 #: A public key, a certificate, or the DER of either (a SubjectPublicKeyInfo).
 KeySource: TypeAlias = PublicKey | x509.Certificate | bytes
@@ -197,9 +198,52 @@ def verify(
     `accept_document_digest` lets digests over EXI documents through (EcoG's deviation) and says so. Raises the first
     of all things that are wrong, with the others as its findings; codes `signature.*`, `key.*`, `messages.*`.
     """
-    examination = examination_of(
+    return _verified(
         message, public_key_of(key), signature=signature, edition=edition, accept_document_digest=accept_document_digest
     )
+
+
+def verify_by(message: Message, key: PublicKey, *, edition: Edition | None = None) -> SignatureCheck:
+    """`verify` for a key that `v2gpki.keys.suites.load_public_key` gave: its kind and its point are good."""
+    return _verified(message, key, signature=None, edition=edition, accept_document_digest=False)
+
+
+def _verified(
+    message: Message | Sequence[Signable],
+    key: PublicKey,
+    *,
+    signature: Signature | None,
+    edition: Edition | None,
+    accept_document_digest: bool,
+) -> SignatureCheck:
+    """By the short way where all is as it should be; the long one knows what is wrong, and what may pass."""
+    subject = subject_of(message, edition)
+    given = _given(message, signature, subject)
+    held = holding(given, subject.elements, subject.edition, key)
+    if held is None:
+        return _explained(
+            examine(
+                given,
+                subject.elements,
+                subject.edition,
+                key,
+                whole=subject.whole,
+                accept_document_digest=accept_document_digest,
+            )
+        )
+    return SignatureCheck(
+        edition=subject.edition,
+        algorithm=held.algorithm,
+        elements=held.elements,
+        signed_info=held.signed_info,
+        signed_info_grammar="xmldsig",
+        deviations=(),
+        unsigned=tuple(element.path for element in subject.elements if element not in held.elements),
+    )
+
+
+def _explained(examination: Examination) -> SignatureCheck:
+    """What holds of an examination, or the refusal with all that does not."""
     findings = examination.findings
     if findings:
         first = findings[0]
@@ -238,6 +282,18 @@ def examination_of(
     Raises `signature.missing` if there is no signature, and what says that nothing of the message can be signed.
     """
     subject = subject_of(message, edition)
+    return examine(
+        _given(message, signature, subject),
+        subject.elements,
+        subject.edition,
+        key,
+        whole=subject.whole,
+        accept_document_digest=accept_document_digest,
+    )
+
+
+def _given(message: Message | Sequence[Signable], signature: Signature | None, subject: Subject) -> Signature:
+    """The Signature that was given, else the message's own."""
     if signature is None and isinstance(message, Message):
         signature = signature_of(message)
     if signature is None:
@@ -247,14 +303,7 @@ def examination_of(
             hint="its header must carry one",
             clause="ISO 15118-2 7.9.2.4, ISO 15118-20 7.9.2.3",
         )
-    return examine(
-        signature,
-        subject.elements,
-        subject.edition,
-        key,
-        whole=subject.whole,
-        accept_document_digest=accept_document_digest,
-    )
+    return signature
 
 
 def signature_of(message: Message) -> Signature | None:

@@ -192,12 +192,15 @@ class SqlitePools:
         return self._paged(lambda connection, after: pooled_bundles.answers(connection, after, _PAGE))
 
     def record_answer(self, answer: Answered, caller: str, *, lasting: bool = True) -> Answered:
-        """One transaction, none when the answer that was given stands."""
+        """One transaction; none when it would wait for the disk and the answer that was given stands."""
+        if not lasting:
+            with self._noting() as connection:
+                return pooled_bundles.record(connection, answer, caller)
         with self._reading() as connection:
             present = pooled_bundles.standing(connection, answer.digest)
         if present is not None:
             return present
-        with self._writing() if lasting else self._noting() as connection:
+        with self._writing() as connection:
             return pooled_bundles.record(connection, answer, caller)
 
     def take_position(self, station: str, digest: bytes, count: int, at: datetime) -> int:

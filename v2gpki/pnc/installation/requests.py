@@ -23,7 +23,7 @@ from v2gpki.pnc.elements import name_of
 from v2gpki.pnc.installation import chains
 from v2gpki.pnc.installation.model import ACTIONS, Action, Request
 from v2gpki.pnc.installation.roots import root_id
-from v2gpki.pnc.signature import SignatureCheck, attach, sign, verify
+from v2gpki.pnc.signature import SignatureCheck, attach, sign, verify_by
 
 #: What a station says a request is coded with: the namespace (OCPP's iso15118SchemaVersion), or an edition.
 SCHEMAS: dict[str, Edition] = {
@@ -186,7 +186,7 @@ def verify_request(request: Request) -> SignatureCheck:
     that signed (`services.trust.judge` with `ordered=True` or `leaf=request.leaf`). Raises `signature.*`, `key.*`,
     `chain.malformed`, `installation.bad_chain`, `path.bad_signature`, `installation.wrong_emaid`, `identifier.invalid`.
     """
-    check = verify(request.message, chains.key_of(request.leaf), edition=request.edition)
+    check = verify_by(request.message, chains.key_of(request.leaf), edition=request.edition)
     whose = "contract" if request.action == "update" else "OEM provisioning"
     chains.check_order(request.chain, whose)
     if request.action == "update":
