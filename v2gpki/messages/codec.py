@@ -105,6 +105,15 @@ def decode(
     return _message(element, value)
 
 
+def fits(data: bytes, schema: str) -> Message | NamedValue | None:
+    """The message that the octets plainly are under a schema, as `decode` gives it; None where it would have to look
+    closer, be it to refuse them: for finding out which of several schemas a message is of."""
+    try:
+        return _message(*coder(schema).decode(data))
+    except MISMATCH:
+        return None
+
+
 def _message(element: Element, value: object) -> Message | NamedValue:
     return value if element.own and isinstance(value, Message) else NamedValue(element.name, value)
 

@@ -377,8 +377,9 @@ class Provisioning:
         bundle = bundles[number]
         remaining = len(bundles) - 1 - number
         exi = None
-        if request.edition == "iso15118-2" and request.action == "install":
-            exi = installation.readdressed(bundle.exi, request.session_id)
+        if request.edition != "lab-ecog-20" and request.action == "install" and not remaining:
+            timed = None if request.edition == "iso15118-2" else now
+            exi = installation.readdressed(bundle.exi, request.session_id, timed)
         if exi is None:
             exi = installation.respond(
                 installation.signed_contract(bundle.exi),

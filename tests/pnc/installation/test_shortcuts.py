@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Literal
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as struct_replace
 
 from tests.chains import mint
-from tests.pnc.installation.parties import made, parties_2
+from tests.pnc.installation.parties import Parties, made, parties_2
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso2, iso20_common
@@ -180,6 +180,40 @@ def test_a_kept_answer_of_20_is_that_of_the_codec(
 def test_a_kept_answer_is_readdressed_as_it_would_be_coded_anew(session_id: bytes) -> None:
     signed = _signed()
     assert readdressed(kept(signed), session_id) == respond(signed, session_id=session_id)
+
+
+@given(
+    session_id=st.binary(min_size=8, max_size=8),
+    # Times of one octet to five, the borders between them, and those that are used.
+    seconds=st.one_of(
+        st.integers(0, 2**32),
+        st.sampled_from([0, 1, 127, 128, 2**14 - 1, 2**14, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**35 - 1]),
+    ),
+)
+def test_a_kept_answer_of_20_is_readdressed_as_it_would_be_coded_anew(
+    parties_20: Parties, session_id: bytes, seconds: int
+) -> None:
+    signed = parties_20.signed()
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert readdressed(kept(signed), session_id, when) == respond(signed, session_id=session_id, timestamp=when)
+
+
+def test_what_is_no_kept_answer_of_20_is_not_readdressed(parties_20: Parties) -> None:
+    signed = parties_20.signed()
+    stored, when = kept(signed), datetime(2026, 3, 1, tzinfo=UTC)
+    session = bytes(range(8))
+    for other in (
+        b"",
+        stored[:10],
+        respond(signed, session_id=session, timestamp=datetime(1970, 1, 1, tzinfo=UTC)),
+        respond(signed, session_id=bytes(8), timestamp=when),
+        respond(signed, session_id=bytes(8), timestamp=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        kept(_signed()),
+        b"\x00" + stored,
+    ):
+        assert readdressed(other, session, when) is None
+    assert readdressed(stored, session[:7], when) is None
+    assert readdressed(stored, session) is None
 
 
 def test_what_is_no_kept_answer_is_not_readdressed() -> None:

@@ -1,20 +1,21 @@
 """The form in which signed contract data are kept: a CertificateInstallationRes with session id 0 (-20: time 0).
 
 One is made for each contract and key, so it is filled in rather than coded: what the answers of one CPS below the same
-Sub-CAs have in common is coded once (`holes`). A kept answer of -2 is sent by putting the session's id in.
+Sub-CAs have in common is coded once (`holes`). It is sent by putting in the session's id, and the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 
 from msgspec import structs
 
 from v2gpki.messages import iso20_common
 from v2gpki.messages.xmldsig import Signature
+from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.envelope import Sealed
 from v2gpki.pnc.installation.answers import refuse, respond
 from v2gpki.pnc.installation.contract import SignedContract
@@ -109,25 +110,44 @@ def _signature(shape: Signature, digests: Sequence[bytes], value: bytes) -> Sign
     )
 
 
-def readdressed(answer: bytes, session_id: bytes) -> bytes | None:
-    """A kept CertificateInstallationRes of ISO 15118-2 (`kept`) for a session, nothing else changed.
+def readdressed(answer: bytes, session_id: bytes, timestamp: datetime | None = None) -> bytes | None:
+    """A kept CertificateInstallationRes (`kept`) for a session, nothing else changed: of ISO 15118-2, or with the time
+    of its header of ISO 15118-20.
 
-    The session id stands right behind the beginning of the header, at the same bits in every message: it is put in
-    without decoding or coding anything. None for what is no such message with session id 0: use `respond`.
+    Both stand at the beginning, at the same bits in every message: they are put in without decoding or coding
+    anything. None for what is no such message with session id 0 and time 0: use `respond`.
     """
-    size, behind, begin = _place_of_session()
+    place = _place_of_session("iso15118-2") if timestamp is None else _place_20()
+    size, behind, begin = place.size, place.behind, place.begin
     head = int.from_bytes(answer[:size], "big")
     if len(session_id) != _SESSION or len(answer) <= size or head >> behind != begin:
         return None
-    return (head | int.from_bytes(session_id, "big") << behind).to_bytes(size, "big") + answer[size:]
+    head |= int.from_bytes(session_id, "big") << place.session
+    if timestamp is None:
+        return head.to_bytes(size, "big") + answer[size:]
+    # A time takes an octet for seven bits, where 0 takes one: what follows moves by whole octets.
+    groups = _unsigned(int(timestamp.timestamp()))
+    front = (head >> behind + 8) << 8 * len(groups) | int.from_bytes(groups, "big")
+    octets = front << behind | head & (1 << behind) - 1
+    return octets.to_bytes(size + len(groups) - 1, "big") + answer[size:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a message with zeros something is put in: in its first `size` octets, `session` bits before their end;
+    `begin` is what stands there but for the last `behind` bits."""
+
+    size: int
+    session: int
+    behind: int
+    begin: int
 
 
 @cache
-def _place_of_session() -> tuple[int, int, int]:
-    """(octets up to the last one that the session id touches, bits behind the id in it, what stands before those bits
-    in a message with session id 0)."""
+def _place_of_session(edition: Edition) -> _Place:
+    """The session id, of which nothing may be in the way."""
     zeros, ones = (
-        refuse(edition="iso15118-2", session_id=octet * _SESSION, response_code="FAILED")
+        refuse(edition=edition, session_id=octet * _SESSION, response_code="FAILED", timestamp=_EPOCH)
         for octet in (b"\x00", b"\xff")
     )
     different = int.from_bytes(zeros, "big") ^ int.from_bytes(ones, "big")
@@ -136,4 +156,33 @@ def _place_of_session() -> tuple[int, int, int]:
         raise RuntimeError("the session id does not stand in one piece")
     size = (first + _SESSION * 8 + 7) // 8
     behind = size * 8 - first - _SESSION * 8
-    return size, behind, int.from_bytes(zeros[:size], "big") >> behind
+    return _Place(size, behind, behind, int.from_bytes(zeros[:size], "big") >> behind)
+
+
+@cache
+def _place_20() -> _Place:
+    """The session id and, further on, the octet of a time that is 0, where a longer time begins."""
+    zeros, ones = (
+        refuse(edition="iso15118-20", session_id=bytes(_SESSION), response_code="FAILED", timestamp=_EPOCH + after)
+        for after in (timedelta(), timedelta(seconds=0x7F))
+    )
+    whole = len(zeros) * 8
+    different = int.from_bytes(zeros, "big") ^ int.from_bytes(ones, "big")
+    last = (different & -different).bit_length() - 1
+    if different >> last != 0x7F:
+        raise RuntimeError("a short time does not stand in one octet")
+    size = (whole - last + 7) // 8
+    behind = size * 8 - (whole - last)
+    place = _place_of_session("iso15118-20")
+    session = place.session + (size - place.size) * 8
+    return _Place(size, session, behind, int.from_bytes(zeros[:size], "big") >> behind)
+
+
+def _unsigned(number: int) -> bytes:
+    """An unsigned integer of EXI (7.1.6): seven bits an octet, the lowest first, the high bit says that more follows."""
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(0x80 | number & 0x7F)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)

@@ -209,6 +209,10 @@ def decoded(octets: bytes, schema: str) -> tuple[Edition, Message | NamedValue]:
     """Octets as a message under a schema by namespace or edition; "" takes what fits."""
     if schema:
         return _decoded_as(octets, schema)
+    for candidate in (SCHEMAS["iso15118-2"], SCHEMAS["iso15118-20"]):
+        plain = codec.fits(octets, CODED[candidate])
+        if plain is not None and _installs(plain):
+            return candidate, plain
     found: list[tuple[Edition, Message | NamedValue]] = []
     for candidate in (SCHEMAS["iso15118-2"], SCHEMAS["iso15118-20"]):
         try:
