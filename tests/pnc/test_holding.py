@@ -49,8 +49,8 @@ def test_what_holds(make: Callable[[], Message], suite: str) -> None:
     message = make()
     sound = sign(message, samples.signer(suite))
     assert agreed(message, sound, KEYS[suite])
-    for other in KEYS:
-        assert agreed(message, sound, KEYS[other]) == (other == suite)
+    for other, key in KEYS.items():
+        assert agreed(message, sound, key) == (other == suite)
 
 
 @pytest.mark.parametrize("what", WRONG)

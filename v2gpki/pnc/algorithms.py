@@ -162,7 +162,7 @@ def in_range(algorithm: Algorithm, value: bytes) -> bool:
         return False
     width = algorithm.size // 2
     numbers = int.from_bytes(value[:width], "big"), int.from_bytes(value[width:], "big")
-    return not algorithm.order or 1 <= min(numbers) and max(numbers) < algorithm.order
+    return not algorithm.order or (min(numbers) > 0 and max(numbers) < algorithm.order)
 
 
 def value_holds(key: PublicKey, algorithm: Algorithm, value: bytes, data: bytes) -> bool:

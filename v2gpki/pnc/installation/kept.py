@@ -179,7 +179,7 @@ def _place_20() -> _Place:
 
 
 def _unsigned(number: int) -> bytes:
-    """An unsigned integer of EXI (7.1.6): seven bits an octet, the lowest first, the high bit says that more follows."""
+    """An unsigned integer of EXI (7.1.6): seven bits an octet, the lowest first; the high bit says more follows."""
     groups = bytearray()
     while number > 0x7F:
         groups.append(0x80 | number & 0x7F)
