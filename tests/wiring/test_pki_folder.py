@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import stat
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -23,7 +22,7 @@ from v2gpki.keys import pkcs8
 from v2gpki.keys.suites import spki_of
 from v2gpki.services.export import export_editions, export_layout
 from v2gpki.wiring.credentials import Credential
-from v2gpki.wiring.pki_folder import keep_contract, station_credentials, vehicle_credentials
+from v2gpki.wiring.pki_folder import station_credentials, vehicle_credentials
 
 LATER = BIRTH + timedelta(days=1)
 
@@ -352,43 +351,6 @@ def test_a_staple_is_found_beside_the_chain_as_long_as_it_is_current(
     assert identity.staple(LATER) == made[0].der
     assert identity.staple(made[0].next_update + timedelta(seconds=1)) is None
     assert identity.staple(made[0].this_update - timedelta(seconds=1)) is None
-
-
-# --- contracts that were installed ----------------------------------------------------------------------------------
-
-
-def test_an_installed_contract_is_kept_and_found(home_all: Path, copied: Callable[[str], Path], tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(home_all, home)
-    folder = copied("two")
-    before = vehicle_credentials(folder, at=LATER)
-    assert before.contracts_folder is not None
-    with unlocked(home) as ca:
-        one = ca.issue("contract", id="DEABCC00000077", edition="iso15118-2")
-    assert one.private_key is not None
-    path = keep_contract(
-        before.contracts_folder,
-        edition="iso15118-2",
-        emaid="DEABCC00000077",
-        chain=one.chain,
-        private_key=one.private_key,
-    )
-    assert stat.S_IMODE(path.with_suffix(".key").stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    found = vehicle_credentials(folder, at=LATER)
-    assert {paying.emaid for paying in found.contracts["iso15118-2"]} == {"DEABCC00000001", "DEABCC00000077"}
-    kept = next(paying for paying in found.contracts["iso15118-2"] if paying.emaid == "DEABCC00000077")
-    assert kept.chain == one.chain
-    coherent(kept)
-    assert kept.root == certificate(folder / "ca/mo/MO_ROOT_CA.pem")
-    refused(
-        "key.exists",
-        lambda: keep_contract(
-            path.parent, edition="iso15118-2", emaid="DEABCC00000077", chain=one.chain, private_key=one.private_key
-        ),
-    )
-    path.with_suffix(".key").unlink()
-    assert [note.code for note in vehicle_credentials(folder, at=LATER).notes] == ["pki.missing"]
 
 
 def test_a_manifest_of_somebody_else_means_nothing(copied: Callable[[str], Path]) -> None:

@@ -14,13 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from v2gpki.certs.chain import pem
-from v2gpki.certs.view import CertificateView, view
+from v2gpki.certs.view import CertificateView
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys import files as key_files
-from v2gpki.keys import pkcs8
 from v2gpki.keys.suites import PrivateKey, spki_of
-from v2gpki.pnc.algorithms import EDITIONS, Edition
 from v2gpki.wiring.credentials import (
     Answers,
     Credential,
@@ -34,7 +30,6 @@ from v2gpki.wiring.pki_reading import (
     Reading,
     answers_in,
     certificates,
-    chain_above,
     files,
     is_root,
     manifest_edition,
@@ -75,7 +70,8 @@ def station_credentials(
 def vehicle_credentials(
     folder: Path, *, at: datetime, password: bytes | None = None, compat: Compat = ""
 ) -> VehicleCredentials:
-    """A vehicle's part of a PKI folder, with the contracts that were installed (`keep_contract`).
+    """A vehicle's part of a PKI folder; contracts that it gets belong into the subfolder ``installed``, and are read by
+    whoever keeps them there.
 
     The parameters are those of `station_credentials`. Raises ``pki.unknown_layout``, ``pki.missing`` if there is no V2G
     root, ``key.*``, ``chain.malformed``, ``file.unreadable``.
@@ -88,7 +84,6 @@ def vehicle_credentials(
             hint="put it into ca/v2g/V2G_ROOT_CA.pem, or write the folder by v2gpki export --layout everest -o DIR",
             facts={"pki": str(folder), "role": "v2g-root"},
         )
-    kept = _installed(folder / INSTALLED, found.reading, found.pool)
     return VehicleCredentials(
         found.roots,
         str(folder),
@@ -96,26 +91,10 @@ def vehicle_credentials(
         found.answers,
         tuple(found.reading.notes),
         oem=newest(found.leafs["oem"], at),
-        contracts=newest([*found.leafs["contract"], *kept], at),
+        contracts=newest(found.leafs["contract"], at),
         vehicle=newest(found.leafs["vehicle"], at),
         contracts_folder=folder / INSTALLED,
     )
-
-
-def keep_contract(
-    folder: Path, *, edition: Edition, emaid: str, chain: Sequence[bytes], private_key: PrivateKey
-) -> Path:
-    """Keep a contract that was installed: chain (PEM) and key (PKCS#8, mode 0600, not encrypted) in ``folder``.
-
-    Returns the path of the chain. The same certificate again raises ``key.exists``; ``file.unwritable``.
-    """
-    name = f"{edition}_{emaid}_{view(chain[0]).serial:x}"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as problem:
-        raise key_files.unwritable(folder, problem) from problem
-    key_files.place(folder, {f"{name}.key": pkcs8.plain(private_key), f"{name}.pem": pem(chain)})
-    return folder / f"{name}.pem"
 
 
 @dataclass(slots=True)
@@ -125,7 +104,6 @@ class _Found:
     reading: Reading
     leafs: dict[Holder, list[Credential]]
     roots: Roots = field(default_factory=Roots)
-    pool: list[CertificateView] = field(default_factory=list)
     crls: tuple[bytes, ...] = ()
     answers: Answers = tuple
     mo_sub_key: PrivateKey | None = None
@@ -137,7 +115,6 @@ def _look(folder: Path, holders: Sequence[Holder], password: bytes | None, compa
     sources: list[Answers] = []
     for place, layout in sources_of(folder):
         pool = [one for path in files(place, layout.tree) for one in certificates(path)]
-        found.pool += pool
         named = manifest_edition(place)
         for holder in holders:
             some = list(found.reading.credentials(place, layout, holder, pool, named))
@@ -159,23 +136,6 @@ def _ca_key(reading: Reading, folder: Path, place: Place, pool: Sequence[Certifi
     """The key of a place that belongs to a CA."""
     authorities = {one.spki for one in pool if one.ca}
     return next((key for _, key in reading.keys(folder, place) if spki_of(key.public_key()) in authorities), None)
-
-
-def _installed(folder: Path, reading: Reading, pool: Sequence[CertificateView]) -> list[Credential]:
-    """The contracts that `keep_contract` kept."""
-    keys = {path.stem: key for path, key in reading.keys(folder, Place((), ("*.key",), ()))}
-    found = []
-    for path in files(folder, ("*.pem",)):
-        edition = next((one for one in EDITIONS if path.stem.startswith(f"{one}_")), None)
-        chain = certificates(path)
-        if edition is None or not chain or path.stem not in keys:
-            reading.note("pki.missing", f"{path} is no contract that was kept here, or its key is missing", path)
-            continue
-        above, root = chain_above(chain[-1], pool)
-        ders = (*(one.der for one in chain), *above)
-        emaid = path.stem.split("_")[1]
-        found.append(Credential(edition, "contract", ders, keys[path.stem], root, emaid, str(path)))
-    return found
 
 
 def _no_leaf(folder: Path, reading: Reading, what: str, where: str) -> V2GPKIError:
