@@ -1,0 +1,130 @@
+"""A whole vehicle out of the box: what a PKI folder holds, a simulated battery, and wishes that a few words make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from v2gpki.clock import Clock
+from v2gpki.energy.battery import Battery, BatteryFacts, Goals
+from v2gpki.energy.curve import Curve
+from v2gpki.energy.offer import Method
+from v2gpki.energy.quantities import Current
+from v2gpki.pnc.algorithms import EDITIONS
+from v2gpki.profile.load import Catalogue
+from v2gpki.servers.evcc.answers import VehicleKeys
+from v2gpki.servers.evcc.choices import StockConsent, StockPilot, Wishes
+from v2gpki.servers.evcc.contracts import FolderContracts, MemoryContracts, held
+from v2gpki.servers.evcc.defaults import Inlet, SimulatedVehicle
+from v2gpki.servers.evcc.plugins import ContractStore, HeldContract, VehicleFacts, VehiclePlugins
+from v2gpki.servers.evcc.vehicle import VehicleSetup
+from v2gpki.servers.pace import Pace
+from v2gpki.servers.v2gtls import Edition, StaplePolicy
+from v2gpki.servers.v2gtls.credentials import vehicle_security
+from v2gpki.session.editions import Spoken
+from v2gpki.session.iso2.settings import VehicleSettings
+from v2gpki.session.vehicle import iso2_vehicle
+from v2gpki.wiring.credentials import Credential, Roots, VehicleCredentials
+from v2gpki.wiring.judges import cps_judge
+from v2gpki.wiring.pki_folder import Compat
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleWords:
+    """What a vehicle is to be and to do. ``energy`` (Wh) ends charging, ``discharge`` (Wh) is given back first;
+    ``capacity`` in Wh, ``soc`` from 0 to 1; ``speed``: how much faster than the clock the battery lives; ``departure``
+    in seconds of its time. ``tls`` False: plain TCP."""
+
+    editions: tuple[Edition, ...] = ("iso15118-2",)
+    methods: tuple[Method, ...] = ("pnc", "eim")
+    current: Current = "AC"
+    install: bool = False
+    energy: float | None = None
+    discharge: float = 0.0
+    capacity: float = 60_000.0
+    soc: float = 0.3
+    departure: float | None = None
+    speed: float = 1.0
+    emaid: str = ""
+    mac: bytes = b"\x02\0\0\0\0\x01"
+    evcc_id: str = "ZZZV2GPKIEVCC00001"
+    tls: bool = True
+    staple_policy: StaplePolicy = "require-leaf"
+    compat: Compat = ""
+
+
+def stock_vehicle(
+    words: VehicleWords, credentials: VehicleCredentials | None, *, catalogue: Catalogue, clock: Clock
+) -> VehicleSetup:
+    """The setup; without ``credentials`` it speaks plain TCP and pays by EIM. Raises ``pki.missing``,
+    ``energy.invalid``, ``key.*``, ``chain.*``."""
+    held_by = credentials or VehicleCredentials(Roots())
+    methods: tuple[Method, ...] = words.methods if credentials is not None and words.tls else ("eim",)
+    pace = Pace(words.speed)
+    inlet = Inlet(words.current, discharge=words.discharge > 0)
+    battery = SimulatedVehicle(_battery(words), inlet, pace, energy=words.energy, discharge=words.discharge)
+    wishes = Wishes(
+        words.current,
+        bidirectional=words.discharge > 0,
+        methods=methods,
+        install="always" if words.install else "never",
+    )
+    plugins = VehiclePlugins(
+        VehicleFacts(words.mac, words.evcc_id),
+        battery,
+        contract_store(held_by, clock, preferred=words.emaid),
+        StockConsent(wishes),
+        StockPilot(pace, most_seconds=words.departure or math.inf),
+    )
+    security = None
+    if credentials is not None and words.tls:
+        security = vehicle_security(
+            credentials,
+            catalogue=catalogue,
+            clock=clock,
+            editions=words.editions,
+            staple_policy=words.staple_policy,
+        )
+    keys = VehicleKeys(
+        cps_judge(catalogue, held_by, compat=words.compat), accept_document_digest=words.compat == "ecog"
+    )
+    return VehicleSetup(plugins, _spoken(words, methods), keys, security, clock)
+
+
+def contract_store(credentials: VehicleCredentials, clock: Clock, *, preferred: str = "") -> ContractStore:
+    """The vehicle's contracts: those of the folder, and those that are installed now, which are kept beside them."""
+    roots: dict[Edition, tuple[bytes, ...]] = dict.fromkeys(EDITIONS, credentials.roots.v2g)
+    provisioning = {edition: _held(some[0]) for edition, some in credentials.oem.items() if some}
+    contracts = tuple(_held(one) for some in credentials.contracts.values() for one in some)
+    folder = credentials.contracts_folder
+    if folder is None:
+        return MemoryContracts(
+            clock, roots=roots, provisioning=provisioning, contracts=contracts, preferred=preferred
+        )
+    return FolderContracts(
+        folder, clock, roots=roots, provisioning=provisioning, contracts=contracts, preferred=preferred
+    )
+
+
+def _held(one: Credential) -> HeldContract:
+    return held(one.emaid, one.edition, one.chain, one.private_key)
+
+
+def _battery(words: VehicleWords) -> Battery:
+    back = Curve.level(11_000.0 if words.discharge else 0.0)
+    facts = BatteryFacts(words.capacity, discharging=back)
+    return Battery(facts, words.soc, goals=Goals(departure=words.departure))
+
+
+def _spoken(words: VehicleWords, methods: Sequence[Method]) -> Sequence[Spoken]:
+    rows: list[Spoken] = []
+    if "iso15118-2" in words.editions:
+        settings = VehicleSettings(
+            evcc_id=words.mac,
+            methods=tuple(methods),
+            transfer_mode="AC_three_phase_core" if words.current == "AC" else "DC_extended",
+            contract="install" if words.install else "none",
+        )
+        rows.append(iso2_vehicle(settings))
+    return rows

@@ -1,0 +1,138 @@
+"""A whole station out of the box: what a PKI folder holds, simulated power, and choices that a few words make.
+
+Whoever brings hardware, prices or a CSMS takes the setup and puts other plug-ins into it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from v2gpki.clock import Clock
+from v2gpki.energy.meter import Meter
+from v2gpki.energy.offer import Method
+from v2gpki.energy.quantities import Current
+from v2gpki.energy.stage import Stage
+from v2gpki.energy.tariff import Tariff
+from v2gpki.keys.signer import Signer
+from v2gpki.keys.software import SoftwareSigner
+from v2gpki.keys.suites import PrivateKey
+from v2gpki.profile.load import Catalogue
+from v2gpki.servers.pace import Pace
+from v2gpki.servers.secc.answers import StationKeys
+from v2gpki.servers.secc.defaults import (
+    ListedAuthoriser,
+    SimulatedStage,
+    StockOperator,
+    StockTariffs,
+    limits_of,
+    offer_of,
+)
+from v2gpki.servers.secc.plugins import ContractProvider, StationPlugins
+from v2gpki.servers.secc.station import StationSetup
+from v2gpki.servers.v2gtls import Edition
+from v2gpki.servers.v2gtls.credentials import station_security
+from v2gpki.session.editions import Spoken
+from v2gpki.session.iso2.settings import StationSettings
+from v2gpki.session.station import iso2_station
+from v2gpki.wiring.credentials import Roots, StationCredentials
+from v2gpki.wiring.judges import contract_judge
+from v2gpki.wiring.pki_folder import Compat
+
+#: Above this a station is taken for a DC station, in W: three phases with 63 A.
+MOST_AC = 43_500.0
+
+
+@dataclass(frozen=True, slots=True)
+class StationWords:
+    """What a station is to be. ``power`` and ``discharge`` in W; ``current`` None goes by the power. ``emaids`` None
+    takes every contract whose chain holds. ``speed``: how much faster than the clock meter and power run. ``receipts``:
+    the vehicle signs meter readings (-2)."""
+
+    editions: tuple[Edition, ...] = ("iso15118-2", "iso15118-20")
+    methods: tuple[Method, ...] = ("pnc", "eim")
+    power: float = 11_000.0
+    current: Current | None = None
+    discharge: float = 0.0
+    evse_id: str = "ZZ00000"
+    emaids: tuple[str, ...] | None = None
+    tariff: Tariff | None = None
+    speed: float = 1.0
+    receipts: bool = False
+    compat: Compat = ""
+
+    @property
+    def transfers(self) -> Current:
+        """AC or DC."""
+        return self.current or ("AC" if self.power <= MOST_AC else "DC")
+
+
+def stock_station(
+    words: StationWords,
+    credentials: StationCredentials | None,
+    *,
+    catalogue: Catalogue,
+    clock: Clock,
+    contracts: ContractProvider | None = None,
+) -> StationSetup:
+    """The setup; without ``credentials`` it speaks plain TCP with EIM only. Raises ``pki.missing``, ``energy.invalid``,
+    ``identifier.invalid``."""
+    limits = limits_of(words.transfers, words.power, discharge=words.discharge)
+    methods = words.methods if credentials is not None else ("eim",)
+    offer = offer_of(limits, words.evse_id, methods=methods, priced=words.tariff is not None)
+    authoriser = ListedAuthoriser(words.emaids, eim="eim" in methods)
+    tariffs, operator, pace = StockTariffs(words.tariff), StockOperator(), Pace(words.speed)
+
+    def plugins() -> StationPlugins:
+        stage = SimulatedStage(Stage(limits, Meter("V2GPKI-1"), at=pace.seconds()), pace)
+        return StationPlugins(offer, authoriser, stage, tariffs, operator, contracts)
+
+    security = None
+    if credentials is not None:
+        plain = "eim" in methods
+        security = station_security(
+            credentials, catalogue=catalogue, clock=clock, editions=words.editions, plain=plain
+        )
+    return StationSetup(
+        plugins,
+        _spoken(words, methods, installs=contracts is not None),
+        _keys(credentials, catalogue, words.compat),
+        security,
+        clock,
+    )
+
+
+def _spoken(
+    words: StationWords, methods: Sequence[Method], *, installs: bool
+) -> Callable[[StationPlugins], Sequence[Spoken]]:
+    def spoken(plugins: StationPlugins) -> Sequence[Spoken]:
+        rows: list[Spoken] = []
+        if "iso15118-2" in words.editions:
+            ac = words.transfers == "AC"
+            settings = StationSettings(
+                evse_id=plugins.offer.evse_id,
+                methods=tuple(methods),
+                transfer_modes=("AC_three_phase_core", "AC_single_phase_core") if ac else ("DC_extended", "DC_core"),
+                contract_service=("install", "update") if installs else (),
+                receipts=words.receipts,
+            )
+            rows.append(iso2_station(settings, os.urandom))
+        return rows
+
+    return spoken
+
+
+def _keys(credentials: StationCredentials | None, catalogue: Catalogue, compat: Compat) -> StationKeys:
+    held = credentials or StationCredentials(Roots())
+    return StationKeys(
+        contract_judge(catalogue, held, compat=compat),
+        (*held.roots.mo, *held.roots.v2g),
+        _signer(held.mo_sub_key),
+        _signer(held.meter_key),
+        accept_document_digest=compat == "ecog",
+    )
+
+
+def _signer(key: PrivateKey | None) -> Signer | None:
+    return None if key is None else SoftwareSigner(key)
