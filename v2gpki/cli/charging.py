@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 Value = TypeVar("Value")
 
 if TYPE_CHECKING:
+    from v2gpki.servers.v2gtls import Edition
 
     class _Typed(click.ParamType[Value], Generic[Value]):
         pass
@@ -140,6 +141,28 @@ POWER = QuantityType("power", "W", ("11kW", "22kW", "50kW", "150kW", "350kW"))
 ENERGY = QuantityType("energy", "Wh", ("20kWh", "10kWh", "50kWh"))
 AUTHORISING = AuthorisationsType()
 INTERFACE = InterfaceType()
+
+
+#: ``--speed N``: how much faster than the clock energy flows; gives ``speed: float``.
+speed_option = click.option(
+    "--speed", type=click.FloatRange(min=0.1, max=1000), default=1.0, metavar="N", help="Energy flows N times faster."
+)
+#: ``--compat ecog``; gives ``compat: str | None``.
+compat_option = click.option(
+    "--compat", type=click.Choice(["ecog"]), help="Bear with the deviations of another stack."
+)
+
+
+def editions_of(chosen: Sequence[str], *, ecog: bool) -> tuple[Edition, ...]:
+    """The editions whose TLS is wanted, the oldest first: those chosen, else all; with ``ecog`` -20 on P-256 too."""
+    found: list[Edition] = []
+    if not chosen or "iso15118-2" in chosen:
+        found.append("iso15118-2")
+    if not chosen or "iso15118-20" in chosen:
+        found.append("iso15118-20")
+        if ecog:
+            found.append("lab-ecog-20")
+    return tuple(found)
 
 
 def one_of(**given: object) -> None:

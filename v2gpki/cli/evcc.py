@@ -1,0 +1,228 @@
+"""``v2gpki evcc``: a vehicle on the network, with a simulated battery."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from v2gpki.cli.charging import (
+    AUTHORISING,
+    CONNECTING,
+    EDITIONS,
+    ENERGY,
+    INTERFACE,
+    Address,
+    compat_option,
+    editions_of,
+    one_of,
+    speed_option,
+)
+from v2gpki.cli.frame import Frame
+from v2gpki.cli.options import force_option
+from v2gpki.cli.watching import Recordings, Watch, Watches, recording_options, recordings
+from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
+
+if TYPE_CHECKING:
+    from v2gpki.energy.offer import Method
+    from v2gpki.servers.evcc.stock import VehicleWords
+    from v2gpki.servers.v2gtls import Edition, Link, StaplePolicy
+    from v2gpki.wiring.credentials import VehicleCredentials
+    from v2gpki.wiring.pki_folder import Compat
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group()
+def evcc() -> None:
+    """Be a vehicle (EVCC)."""
+
+
+@evcc.command()
+@click.option("--interface", type=INTERFACE, metavar="IF", help="Find a station on this network interface.")
+@click.option("--connect", type=CONNECTING, metavar="[ADDRESS]:PORT", help="Connect there instead; no discovery.")
+@click.option("--pki", type=_FOLDER, metavar="DIR", help="Keys and chains, as v2gpki export writes them.")
+@click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
+@click.option("--auth", type=AUTHORISING, default="pnc,eim", show_default=True, metavar="WAYS", help="How it pays.")
+@click.option("--install-contract", is_flag=True, help="Have a contract installed first.")
+@click.option("--emaid", default="", metavar="EMAID", help="The contract to pay with (default: the newest).")
+@click.option("--current", type=click.Choice(["ac", "dc"]), default="ac", show_default=True, help="How it charges.")
+@click.option("--energy", type=ENERGY, metavar="ENERGY", help="Stop after so much (default: full).")
+@click.option("--discharge", type=ENERGY, metavar="ENERGY", help="Give back so much first (BPT).")
+@click.option("--battery", type=ENERGY, default="60kWh", show_default=True, metavar="ENERGY", help="Its capacity.")
+@click.option("--soc", type=click.IntRange(0, 100), default=30, show_default=True, metavar="%", help="How full it is.")
+@click.option(
+    "--staple",
+    type=click.Choice(["require-leaf", "require-all", "off"]),
+    default="require-leaf",
+    show_default=True,
+    help="Which OCSP responses the station must staple.",
+)
+@click.option("--no-tls", is_flag=True, help="Plain TCP, which leaves EIM of ISO 15118-2.")
+@speed_option
+@compat_option
+@recording_options
+@force_option
+@click.pass_obj
+def run(
+    frame: Frame,
+    /,
+    *,
+    interface: str | None,
+    connect: Address | None,
+    pki: Path | None,
+    editions: tuple[str, ...],
+    auth: tuple[Method, ...],
+    install_contract: bool,
+    emaid: str,
+    current: str,
+    energy: float | None,
+    discharge: float | None,
+    battery: float,
+    soc: int,
+    staple: StaplePolicy,
+    no_tls: bool,
+    speed: float,
+    compat: str | None,
+    pcap: Path | None,
+    key_log: Path | None,
+    force: bool,
+) -> int:
+    """Charge once at a station, and show the session message by message.
+
+    With --interface the station is found by SDP; on lo that is unicast to [::1]. It trusts the roots of DIR and pays
+    with a contract of DIR, or by EIM. A contract that is installed is kept in DIR/installed. The battery is simulated.
+
+    The exit code is 0 when the session ended as planned, 1 when it was refused or broke off.
+    """
+    from v2gpki import wiring
+    from v2gpki.wiring.pki_folder import vehicle_credentials
+
+    one_of(interface=interface, connect=connect)
+    plain = no_tls or pki is None
+    if plain and auth == ("pnc",):
+        raise click.UsageError("Plug & Charge needs TLS: give --pki DIR and no --no-tls", click.get_current_context())
+    from v2gpki.servers.evcc.stock import VehicleWords
+
+    known: Compat = "ecog" if compat else ""
+    held = vehicle_credentials(pki, at=wiring.SystemClock().now(), compat=known) if pki is not None else None
+    words = VehicleWords(
+        editions=_with_chains(editions_of(editions, ecog=bool(compat)), held, chosen=bool(editions)),
+        methods=auth,
+        current="DC" if current == "dc" else "AC",
+        install=install_contract,
+        energy=energy,
+        discharge=discharge or 0.0,
+        capacity=battery,
+        soc=soc / 100,
+        speed=speed,
+        emaid=emaid,
+        tls=not plain,
+        staple_policy=staple,
+        compat=known,
+    )
+    with recordings(frame, pcap, key_log, force=force) as recorded:
+        return asyncio.run(_Running(frame, words, held, interface, connect, recorded).run())
+
+
+@dataclass(slots=True)
+class _Running:
+    """One session of the vehicle."""
+
+    frame: Frame
+    words: VehicleWords
+    held: VehicleCredentials | None
+    interface: str | None
+    address: Address | None
+    recorded: Recordings
+
+    async def run(self) -> int:
+        task = asyncio.ensure_future(self._session())
+        loop = asyncio.get_running_loop()
+        stopped = False
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if stopped:
+                raise click.Abort from None
+            raise
+
+    async def _session(self) -> int:
+        from v2gpki import wiring
+        from v2gpki.profile.load import Catalogue
+        from v2gpki.render.ladder import Connected, Ended
+        from v2gpki.servers.evcc.stock import stock_vehicle
+        from v2gpki.servers.evcc.vehicle import travel
+
+        loop = asyncio.get_running_loop()
+        watch = Watches(self.frame, "evcc").begin(loop.time())
+        address = self.address or await self._found(watch)
+        setup = stock_vehicle(
+            self.words, self.held, catalogue=Catalogue(self.frame.profiles), clock=wiring.SystemClock()
+        )
+
+        def connected(link: Link) -> None:
+            watch.tell(Connected(loop.time(), link.peer, link.local, link.secured))
+
+        capture = self.recorded.capture
+        journey = await travel(
+            setup,
+            (address.host, address.port),
+            told=watch.tell,
+            connected=connected,
+            keylog=self.recorded.key_log,
+            tap=capture.tap("client") if capture is not None else None,
+        )
+        watch.finish(Ended(loop.time(), journey.ending))
+        return EXIT_OK if journey.ending.kind in ("stopped", "paused") else EXIT_REFUSED
+
+    async def _found(self, watch: Watch) -> Address:
+        """The station that answers, by the TLS that it wants."""
+        from v2gpki import sdp
+        from v2gpki.servers.evcc.vehicle import find
+        from v2gpki.session.notices import Remarked
+
+        if self.interface == "lo":
+            self.frame.note("discovery by unicast to [::1]:15118, because lo has no multicast")
+        found = await find(self.interface or "", tls=self.words.tls)
+        secure = found.response.security == sdp.Security.TLS
+        if self.words.tls and not secure:
+            if "eim" not in self.words.methods:
+                raise V2GPKIError(
+                    "tls.plain",
+                    f"the station {found.peer} offers no TLS, and Plug & Charge needs it",
+                    hint="allow --auth eim, or give the station its chains",
+                    clause="ISO 15118-2 7.7.3",
+                )
+            self.words = replace(self.words, tls=False)
+        at = asyncio.get_running_loop().time()
+        how = "TLS" if secure else "plain TCP"
+        text = f"found {Address(*found.address)}, {how}, {found.seconds * 1000:.0f} ms, request {len(found.attempts)}"
+        watch.tell(Remarked(at, text))
+        return Address(*found.address)
+
+
+def _with_chains(
+    wanted: tuple[Edition, ...], held: VehicleCredentials | None, *, chosen: bool
+) -> tuple[Edition, ...]:
+    """Without a choice: those that the folder has certificates for; TLS of -20 needs one of the vehicle's own."""
+    if chosen or held is None:
+        return wanted
+    found: list[Edition] = []
+    for edition in wanted:
+        shown = held.oem if edition == "lab-ecog-20" else held.vehicle
+        if edition == "iso15118-2" or shown.get(edition):
+            found.append(edition)
+    return tuple(found)
