@@ -149,6 +149,7 @@ CODES: Mapping[str, Outcome] = {
     "session.standby": _refused(409, "FAILED", "WARNING_StandbyNotAllowed"),
     "session.rejected": _refused(403, "FAILED", "WARNING_EIMAuthorizationFailure"),
     "session.insecure": _refused(409),
+    "session.not_isolated": _refused(409, "FAILED", "FAILED"),
     "session.not_delivered": _refused(409, "FAILED_PowerDeliveryNotApplied", "FAILED_PowerDeliveryNotApplied"),
     "plugin.failed": _refused(500, "FAILED", "FAILED"),
     "station.no_key": _refused(500, "FAILED", "FAILED"),
