@@ -375,39 +375,3 @@ class MeteringQuestion(Question[bool]):
     takes = bool
     reading: Reading
     receipt: Receipt | None = None
-
-
-# --- pause ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """What is kept of a paused session, at the outlet and in the vehicle. ``vehicle`` is the SHA-512 of the vehicle's
-    TLS certificate (-20 binds the session to it; b"" in -2), ``service`` and ``parameter_set`` the numbers selected."""
-
-    session_id: bytes
-    edition: str
-    evcc_id: str = ""
-    method: Method = "eim"
-    emaid: str = ""
-    chain: tuple[bytes, ...] = ()
-    vehicle: bytes = b""
-    service: int = 0
-    parameter_set: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PausedQuestion(Question["Paused | None"]):
-    """SECC: what this outlet keeps of the session with this id; None for nothing."""
-
-    takes = (Paused, type(None))
-    session_id: bytes
-    edition: str
-
-
-@dataclass(frozen=True, slots=True)
-class PauseQuestion(Question[Done]):
-    """Both: the session pauses; keep this until the vehicle comes back."""
-
-    takes = Done
-    paused: Paused

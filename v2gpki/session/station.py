@@ -14,6 +14,8 @@ from v2gpki.session.engine import Engine, Script, Steps
 from v2gpki.session.handshake import Protocol
 from v2gpki.session.iso2.secc import ISO2Station
 from v2gpki.session.iso2.settings import StationSettings as ISO2StationSettings
+from v2gpki.session.iso20.secc.station import ISO20Station
+from v2gpki.session.iso20.settings import StationSettings as ISO20StationSettings
 from v2gpki.session.notices import Ending
 from v2gpki.session.secured import Secured
 
@@ -28,6 +30,19 @@ def iso2_station(settings: ISO2StationSettings, random: Callable[[int], bytes]) 
         return (yield from ISO2Station(engine, settings, secured, random).run())
 
     return Spoken((handshake.ISO2,), begin)
+
+
+def iso20_station(
+    settings: ISO20StationSettings,
+    random: Callable[[int], bytes],
+    protocols: tuple[Protocol, ...] = (handshake.ISO20_DC, handshake.ISO20_AC),
+) -> Spoken:
+    """ISO 15118-20 at a station; ``protocols``: AC, DC or both, the preferred first."""
+
+    def begin(engine: Engine, chosen: Protocol, secured: Secured | None) -> Steps[Ending]:
+        return (yield from ISO20Station(engine, settings, secured, random, chosen.transfer).run())
+
+    return Spoken(protocols, begin)
 
 
 def station_script(

@@ -14,6 +14,8 @@ from v2gpki.session.engine import Engine, Script, Steps
 from v2gpki.session.handshake import Protocol
 from v2gpki.session.iso2.evcc import ISO2Vehicle
 from v2gpki.session.iso2.settings import VehicleSettings as ISO2VehicleSettings
+from v2gpki.session.iso20.evcc.vehicle import ISO20Vehicle
+from v2gpki.session.iso20.settings import VehicleSettings as ISO20VehicleSettings
 from v2gpki.session.notices import Ending
 from v2gpki.session.secured import Secured
 
@@ -27,6 +29,17 @@ def iso2_vehicle(settings: ISO2VehicleSettings) -> Spoken:
         return (yield from ISO2Vehicle(engine, settings, secured).run())
 
     return Spoken((handshake.ISO2,), begin)
+
+
+def iso20_vehicle(
+    settings: ISO20VehicleSettings, protocols: tuple[Protocol, ...] = (handshake.ISO20_DC, handshake.ISO20_AC)
+) -> Spoken:
+    """ISO 15118-20 in a vehicle; ``protocols``: AC, DC or both, the preferred first."""
+
+    def begin(engine: Engine, chosen: Protocol, secured: Secured | None) -> Steps[Ending]:
+        return (yield from ISO20Vehicle(engine, settings, secured, chosen.transfer).run())
+
+    return Spoken(protocols, begin)
 
 
 def vehicle_script(

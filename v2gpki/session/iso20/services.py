@@ -130,6 +130,12 @@ def selected(offer: Offer, identifier: int, parameter_set: int, current: str = "
     return None
 
 
+def kept(identifier: int, variant: Variant) -> Selected | None:
+    """A service that was selected before; None for a number that is none of AC and DC."""
+    kind = _KINDS.get(identifier)
+    return None if kind is None else Selected(identifier, EnergyService(kind[0], (variant,), kind[1]), variant)
+
+
 # --- the vehicle's side ---------------------------------------------------------------------------------------------
 
 

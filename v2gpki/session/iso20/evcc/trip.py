@@ -51,7 +51,7 @@ class Part:
 
     def ask(self, question: Question[ReplyT]) -> Steps[ReplyT]:
         """Ask the driver, for as long as the station waits for the next request."""
-        return self.vehicle.engine.ask(question, self.vehicle.dialect.timers.sequence_performance)
+        return self.vehicle.ask(question)
 
     @property
     def selected(self) -> Selected:

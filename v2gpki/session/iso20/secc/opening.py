@@ -7,7 +7,7 @@ Clauses: ISO 15118-20 8.3.4.3.1, 8.3.4.3.2, 8.3.4.3.9, [V2G20-697], [V2G20-1477]
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from v2gpki.energy.offer import Method
 from v2gpki.errors import V2GPKIError
@@ -18,8 +18,9 @@ from v2gpki.session.engine import Steps
 from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.secc.course import Part, of
 from v2gpki.session.iso20.services import Selected, selected
+from v2gpki.session.iso20.settings import Paused
 from v2gpki.session.notices import Ending, Judged, Remarked
-from v2gpki.session.questions import ContactorQuestion, Paused, PausedQuestion, PauseQuestion
+from v2gpki.session.questions import ContactorQuestion
 
 _CHALLENGE = 16
 _ID = 8
@@ -31,6 +32,8 @@ class Opening(Part):
 
     #: "ac" or "dc" if the protocol that was agreed on is for one of them.
     transfer = ""
+    #: So many octets, for session ids and challenges.
+    random: Callable[[int], bytes]
 
     def handlers(self) -> Mapping[str, Handler]:
         """The requests of this subject."""
@@ -47,9 +50,10 @@ class Opening(Part):
         return tuple(one for one in self.settings.offer.methods if one == "eim" or not plain)
 
     def _set_up(self, request: cm.SessionSetupReq) -> Steps[Answer]:
+        yield from ()
         self.course.evcc_id = request.EVCCID
         wanted = request.Header.SessionID
-        found = None if wanted == NO_SESSION else (yield from self._paused(wanted))
+        found = None if wanted == NO_SESSION else self._paused(wanted)
         if found is not None:
             paused, service = found
             self.station.session_id = paused.session_id
@@ -59,21 +63,17 @@ class Opening(Part):
             body = self._named("OK_OldSessionJoined")
             return Answer(body, then=f"joined-{service.transfer}")
         while self.station.session_id in {NO_SESSION, wanted}:
-            self.station.session_id = self._random(_ID)
+            self.station.session_id = self._octets(_ID)
         return Answer(self._named("OK_NewSessionEstablished"), then="set-up")
 
     def _named(self, code: cm.responseCodeType) -> cm.SessionSetupRes:
         return cm.SessionSetupRes(Header=HEADER, ResponseCode=code, EVSEID=self.settings.offer.evse_id)
 
-    def _paused(self, session_id: bytes) -> Steps[tuple[Paused, Selected] | None]:
+    def _paused(self, session_id: bytes) -> tuple[Paused, Selected] | None:
         """The session that a vehicle comes back to, if it is this vehicle's and its service is still offered."""
-        engine, edition = self.station.engine, self.station.dialect.edition
-        try:
-            paused = yield from self.station.ask(PausedQuestion(session_id, edition))
-        except V2GPKIError as problem:
-            engine.tell(Remarked(engine.now, f"no paused session can be joined: {problem.message}"))
-            return None
-        if paused is None or paused.session_id != session_id or paused.edition != edition:
+        kept, engine = self.settings.paused, self.station.engine
+        paused = kept.find(session_id) if kept else None
+        if kept is None or paused is None:
             return None
         digest = self.vehicle_digest
         if not hmac.compare_digest(digest, paused.vehicle) or not (digest or self.settings.lab):
@@ -86,7 +86,10 @@ class Opening(Part):
             engine.tell(Judged(engine.now, "vehicle certificate of the paused session", problem=other))
             return None
         service = selected(self.settings.offer, paused.service, paused.parameter_set, self.transfer)
-        return None if service is None else (paused, service)
+        if service is None:
+            return None
+        kept.forget(session_id)
+        return paused, service
 
     def _authorization_set_up(self, _: cm.AuthorizationSetupReq) -> Steps[Answer]:
         yield from ()
@@ -94,7 +97,7 @@ class Opening(Part):
         eim = pnc = None
         # The schema has room for one of the two; a vehicle that pays by contract needs the challenge.
         if "pnc" in methods:
-            self.course.challenge = self._random(_CHALLENGE)
+            self.course.challenge = self._octets(_CHALLENGE)
             pnc = cm.PnC_ASResAuthorizationModeType(
                 GenChallenge=self.course.challenge,
                 SupportedProviders=cm.SupportedProvidersListType(ProviderID=providers) if providers else None,
@@ -112,8 +115,8 @@ class Opening(Part):
             )
         )
 
-    def _random(self, octets: int) -> bytes:
-        found = self.settings.randomness(octets)
+    def _octets(self, octets: int) -> bytes:
+        found = self.random(octets)
         if len(found) != octets or len(set(found)) == 1:
             raise V2GPKIError(
                 "authorisation.weak_challenge",
@@ -137,7 +140,7 @@ class Opening(Part):
         if request.ChargingSession == "ServiceRenegotiation":
             return Answer(body, then="choosing-again")
         if request.ChargingSession == "Pause":
-            yield from self._pause()
+            self._pause()
             return Answer(body, then="over", ends=Ending("paused"))
         return Answer(body, then="over", ends=Ending("stopped"))
 
@@ -152,23 +155,23 @@ class Opening(Part):
                 clause="ISO 15118-20 [V2G20-1477]",
             )
 
-    def _pause(self) -> Steps[None]:
-        course, service = self.course, self.course.selected
-        if not self.settings.offer.pause or service is None:
+    def _pause(self) -> None:
+        course, service, kept = self.course, self.course.selected, self.settings.paused
+        if not self.settings.offer.pause or kept is None or service is None:
             raise V2GPKIError(
                 "session.pause_not_allowed",
                 "this station keeps no paused sessions" if service else "there is nothing to come back to yet",
                 clause="ISO 15118-20 8.3.4.3.9",
             )
-        kept = Paused(
-            self.station.session_id,
-            self.station.dialect.edition,
-            course.evcc_id,
-            course.method,
-            course.emaid,
-            course.chain,
-            self.vehicle_digest,
-            service.identifier,
-            service.variant.identifier,
+        kept.keep(
+            Paused(
+                self.station.session_id,
+                course.method,
+                service.identifier,
+                service.variant.identifier,
+                self.vehicle_digest,
+                course.evcc_id,
+                course.emaid,
+                course.chain,
+            )
         )
-        yield from self.station.ask(PauseQuestion(kept))

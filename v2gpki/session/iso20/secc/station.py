@@ -6,14 +6,14 @@ Never spoken below TLS 1.3 with a vehicle certificate, but in a lab that says so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages.iso20_types import responseCodeType
 from v2gpki.session.conversation import Answering
 from v2gpki.session.dialect import Heard
-from v2gpki.session.engine import Engine, Script, Steps, over
+from v2gpki.session.engine import Engine, Steps, over
 from v2gpki.session.iso20.dialect import ISO20Dialect
 from v2gpki.session.iso20.secc.authorization import Authorization
 from v2gpki.session.iso20.secc.course import Course
@@ -56,22 +56,28 @@ _WARNINGS: Mapping[str, tuple[frozenset[str], str]] = {
 
 
 class ISO20Station(Answering):
-    """One session at a station. ``transfer`` is "ac" or "dc" if the protocol that was agreed on is for one of them."""
+    """One session at a station. ``random`` gives so many octets, for session ids and challenges; ``transfer`` is "ac"
+    or "dc" if the protocol that was agreed on is for one of them."""
 
     def __init__(
-        self, engine: Engine, settings: StationSettings, secured: Secured | None, transfer: str = ""
+        self,
+        engine: Engine,
+        settings: StationSettings,
+        secured: Secured | None,
+        random: Callable[[int], bytes],
+        transfer: str = "",
     ) -> None:
         super().__init__(engine, ISO20Dialect(settings.timers))
         self._allowed = settings.lab or (secured is not None and secured.may_carry_iso20)
-        course = Course()
+        self.course = course = Course()
         opening = Opening(self, settings, secured, course)
         authorization = Authorization(self, settings, secured, course)
         selection = Selection(self, settings, secured, course)
-        authorization.methods = opening.methods
-        opening.transfer = selection.transfer = transfer
         power, loop = Power(self, settings, secured, course), Loop(self, settings, secured, course)
+        opening.random = random
+        opening.transfer = selection.transfer = transfer
+        authorization.methods = opening.methods
         parts = (opening, authorization, selection, power, loop)
-        self.course = course
         self.handlers = {name: handler for part in parts for name, handler in part.handlers().items()}
 
     def run(self) -> Steps[Ending]:
@@ -103,7 +109,3 @@ class ISO20Station(Answering):
         then = {"AuthorizationReq": "unauthorised", "CertificateInstallationReq": "installed"}
         return then.get(request.name) or super().after_warning(request)
 
-
-def station_script(settings: StationSettings, secured: Secured | None, transfer: str = "") -> Script:
-    """The script of a station that speaks ISO 15118-20, after supportedAppProtocol."""
-    return lambda engine: ISO20Station(engine, settings, secured, transfer).run()
