@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from v2gpki.energy.offer import Method, Notification, Offer
+from v2gpki.energy.offer import Method, Notification, Offer, Variant
 from v2gpki.energy.quantities import (
     Current,
     Demand,
@@ -375,3 +375,43 @@ class MeteringQuestion(Question[bool]):
     takes = bool
     reading: Reading
     receipt: Receipt | None = None
+
+
+# --- pauses ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What is kept of a paused session, at the outlet and in the vehicle. ``vehicle`` is the SHA-512 of the vehicle's
+    TLS certificate (-20 binds the session to it; b"" in -2), ``service`` and ``parameter_set`` the numbers selected,
+    ``variant`` what they mean, which a vehicle has to remember itself; ``transfer_mode`` and ``schedule`` are of -2."""
+
+    session_id: bytes
+    edition: str
+    evcc_id: str = ""
+    method: Method = "eim"
+    emaid: str = ""
+    chain: tuple[bytes, ...] = ()
+    vehicle: bytes = b""
+    service: int = 0
+    parameter_set: int = 0
+    variant: Variant | None = None
+    transfer_mode: str = ""
+    schedule: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PausedQuestion(Question["Paused | None"]):
+    """SECC: what this outlet keeps of the session with this id; None for nothing."""
+
+    takes = (Paused, type(None))
+    session_id: bytes
+    edition: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseQuestion(Question[Done]):
+    """Both: the session pauses; keep this until the vehicle comes back."""
+
+    takes = Done
+    paused: Paused
