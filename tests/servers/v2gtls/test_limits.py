@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -72,12 +73,13 @@ def test_a_peer_that_stops_within_its_hello_is_ended(station: StationSecurity) -
 def test_a_peer_that_drips_is_ended_by_the_time_of_the_handshake(station: StationSecurity) -> None:
     """Each octet comes before the idle limit: the handshake as a whole has one of its own."""
 
-    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for octet in b"\x16\x03\x01\x01\x00\x01" + bytes(20):
-            if writer.is_closing():
-                return
             writer.write(bytes((octet,)))
-            await asyncio.sleep(0.05)
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(0.05):
+                    if not await reader.read(1):
+                        return
 
     end = served(station, drip, Limits(handshake=0.3, idle=0.2, close=0.1))
     assert end.code == "tls.late"
