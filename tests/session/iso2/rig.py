@@ -9,10 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from tests.session.joined import Side
 from v2gpki.clock import FixedClock
+from v2gpki.energy import (
+    Band,
+    Control,
+    Current,
+    Delivered,
+    Demand,
+    EnergyService,
+    Method,
+    Needs,
+    Notification,
+    Offer,
+    PowerSchedule,
+    PowerSpan,
+    Present,
+    Reading,
+    Schedule,
+    ScheduleChoice,
+    SchedulesGiven,
+    SchedulesOffered,
+    ServiceChoice,
+    StageLimits,
+    Step,
+    Tariff,
+    TariffSpan,
+    Variant,
+    VehicleLimits,
+    VehicleState,
+)
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso2
 from v2gpki.messages.schema import Message
@@ -39,7 +68,7 @@ EMAID = "DEABCC123ABC56"
 CHAIN = (b"contract", b"mo sub 2", b"mo sub 1")
 EVCC_ID = bytes.fromhex("00112233aabb")
 EVSE_ID = "DE*ABC*E1"
-HOUR = 3600.0
+HOUR = 3600
 
 
 def signature_over(what: str) -> Signature:
@@ -108,12 +137,23 @@ def refuse(code: str) -> Callable[[object], object]:
     return answer
 
 
-SCHEDULES = (
-    q.Schedule(1, (q.Period(0, HOUR, 11_000, 300), q.Period(HOUR, 23 * HOUR, 7_000, 150)), "night", "EUR"),
-    q.Schedule(2, (q.Period(0, 24 * HOUR, 6_000),)),
+NOW = int(CLOCK.now().timestamp())
+NIGHT = Tariff(
+    7,
+    NOW,
+    "EUR",
+    (
+        TariffSpan(HOUR, (Band(Decimal("0.30")),)),
+        TariffSpan(23 * HOUR, (Band(Decimal("0.15")),)),
+    ),
+    "night",
 )
-AC_LIMITS = q.Limits(22_000, 32, 230, nominal_voltage=230, phases=3)
-DC_LIMITS = q.Limits(150_000, 400, 920, min_current=1, min_voltage=150, ripple=0.5)
+SCHEDULES = (
+    Schedule(1, PowerSchedule(NOW, (PowerSpan(HOUR, 11_000), PowerSpan(23 * HOUR, 7_000))), NIGHT, signed=True),
+    Schedule(2, PowerSchedule(NOW, (PowerSpan(24 * HOUR, 6_000),))),
+)
+AC_LIMITS = StageLimits("AC", 22_080, 230, 32)
+DC_LIMITS = StageLimits("DC", 150_000, 920, 400, min_voltage=150, min_current=1, phases=1, peak_current_ripple=0.5)
 
 
 @dataclass
@@ -121,14 +161,16 @@ class Outlet:
     """The station's answers. ``wants``: what it says in which turn of the loop (from 1); ``receipts``: the turns that
     want a receipt; ``ongoing``: how often each thing is still at work."""
 
-    wants: dict[int, str] = field(default_factory=dict)
+    wants: dict[int, Notification] = field(default_factory=dict)
     receipts: frozenset[int] = frozenset()
     ongoing: dict[str, int] = field(default_factory=dict)
+    within: int = 0
+    kept: dict[bytes, q.Paused] = field(default_factory=dict)
     turns: int = 0
-    switched: list[bool] = field(default_factory=list)
+    switched: list[q.ContactorQuestion] = field(default_factory=list)
     authorisations: list[q.AuthorizationQuestion] = field(default_factory=list)
-    confirmed: list[q.Reading] = field(default_factory=list)
-    setpoints: list[q.Setpoint | None] = field(default_factory=list)
+    confirmed: list[Reading] = field(default_factory=list)
+    powered: list[q.PowerQuestion] = field(default_factory=list)
 
     def _still(self, what: str) -> bool:
         left = self.ongoing.get(what, 0)
@@ -137,7 +179,8 @@ class Outlet:
 
     def authorise(self, question: q.AuthorizationQuestion) -> q.Decision:
         self.authorisations.append(question)
-        return q.Decision("ongoing" if self._still("authorization") else "accepted")
+        still = self._still("authorization")
+        return q.Decision("ongoing" if still else "accepted", customer=question.method == "eim")
 
     def signature(self, question: q.SignatureQuestion) -> q.Done:
         if question.chain != CHAIN or not signed_as(question.message, question.purpose):
@@ -150,102 +193,153 @@ class Outlet:
         return q.DONE
 
     def switch(self, question: q.ContactorQuestion) -> q.Done:
-        self.switched.append(question.closed)
+        self.switched.append(question)
         return q.DONE
 
-    def power(self, question: q.PowerQuestion) -> q.Present:
+    def power(self, question: q.PowerQuestion) -> q.Delivery:
         self.turns += 1
-        self.setpoints.append(question.target)
-        volts, amperes = (230.0, 16.0) if question.target is None else (question.target.voltage, 100.0)
-        return q.Present(
-            volts,
-            amperes,
-            volts * amperes,
-            reading=q.Reading("meter 1", 1000.0 + 10 * self.turns, at=1_772_366_400, signature=b"\1" * 64),
-            receipt=self.turns in self.receipts,
-            notification=self.wants.get(self.turns, ""),  # type: ignore[arg-type]  # tests name them freely
+        self.powered.append(question)
+        setpoint = question.setpoint
+        volts, amperes = (230.0, 16.0) if setpoint.voltage is None else (setpoint.voltage, 100.0)
+        return q.Delivery(
+            Present(volts, amperes, volts * amperes),
+            AC_LIMITS if setpoint.voltage is None else DC_LIMITS,
+            Control(self.wants.get(self.turns, ""), self.within, receipt=self.turns in self.receipts),
+            Reading("meter 1", 1000.0 + 10 * self.turns, at=NOW, signature=b"\1" * 64),
         )
 
     def receipt(self, question: q.ReceiptQuestion) -> q.Done:
         self.confirmed.append(question.reading)
         return q.DONE
 
+    def keep(self, question: q.PauseQuestion) -> q.Done:
+        self.kept[question.paused.session_id] = question.paused
+        return q.DONE
+
+    def schedules(self, _: q.SchedulesQuestion) -> SchedulesGiven:
+        return SchedulesGiven("ongoing") if self._still("schedules") else SchedulesGiven(schedules=SCHEDULES)
+
+    def precharge(self, question: q.PreChargeQuestion) -> Present:
+        return Present(question.voltage - (50 if self._still("precharge") else 5), 1, 0)
+
     def answers(self) -> dict[type, Callable[[Any], object]]:
         return {
+            q.PausedQuestion: lambda question: self.kept.get(question.session_id),
+            q.PauseQuestion: self.keep,
             q.ContractChainQuestion: self.chain,
             q.SignatureQuestion: self.signature,
             q.SigningQuestion: lambda question: signature_over(question.purpose),
             q.AuthorizationQuestion: self.authorise,
             q.ContractQuestion: lambda question: q.ContractGiven(installation_answer(question.exi)),
-            q.StationLimitsQuestion: lambda question: AC_LIMITS if question.current == "ac" else DC_LIMITS,
-            q.SchedulesQuestion: lambda _: () if self._still("schedules") else SCHEDULES,
-            q.CableCheckQuestion: lambda _: q.Processed(not self._still("cable")),
-            q.PreChargeQuestion: lambda question: q.Present(
-                question.target.voltage - (50 if self._still("precharge") else 5), 1, 0
-            ),
+            q.StationLimitsQuestion: lambda question: AC_LIMITS if question.current == "AC" else DC_LIMITS,
+            q.SchedulesQuestion: self.schedules,
+            q.CableCheckQuestion: lambda _: "unknown" if self._still("cable") else "valid",
+            q.PreChargeQuestion: self.precharge,
             q.ContactorQuestion: self.switch,
             q.PowerQuestion: self.power,
-            q.WeldingQuestion: lambda _: q.Present(12, 0, 0),
+            q.WeldingQuestion: lambda _: Present(12, 0, 0),
             q.ReceiptQuestion: self.receipt,
         }
 
 
 @dataclass
 class Car:
-    """The vehicle's answers. ``turns``: turns of the loop; ``intents``: what it wants at which wish (from 1)."""
+    """The vehicle's answers. ``turns``: turns of the loop; ``steps``: what it does at which step (from 1);
+    ``install`` and ``update``: what it asks for first; ``obeys``: it does what the station wants, at once."""
 
     turns: int = 3
-    intents: dict[int, str] = field(default_factory=dict)
+    steps: dict[int, str] = field(default_factory=dict)
     contract: q.Contract | None = field(default_factory=lambda: q.Contract(EMAID, CHAIN))
+    methods: tuple[Method, ...] = ("pnc", "eim")
+    current: Current = "AC"
+    install: bool = False
+    update: bool = False
     number: int = 1
-    wishes: int = 0
-    flowed: int = 0
-    offered: list[q.ConsentQuestion] = field(default_factory=list)
-    confirmed: list[q.Reading] = field(default_factory=list)
+    confirms: bool = True
+    obeys: bool = True
+    stepped: int = 0
+    offers: list[Offer] = field(default_factory=list)
+    offered: list[SchedulesOffered] = field(default_factory=list)
+    confirmed: list[Reading] = field(default_factory=list)
     installed: list[bytes] = field(default_factory=list)
-    wished: list[q.WishQuestion] = field(default_factory=list)
+    delivered: list[Delivered] = field(default_factory=list)
+    asked: list[q.StepQuestion] = field(default_factory=list)
+    connected: list[bool] = field(default_factory=list)
+    paused: list[q.Paused] = field(default_factory=list)
 
-    def wish(self, question: q.WishQuestion) -> q.Wish:
-        self.wishes += 1
-        self.wished.append(question)
-        self.flowed += question.present is not None
-        intent = self.intents.get(self.wishes, "stop" if self.flowed >= self.turns else "go_on")
-        return q.Wish(q.Setpoint(400, 100, 40_000), 55, intent=intent)  # type: ignore[arg-type]  # named freely
+    def service(self, question: q.ServiceQuestion) -> ServiceChoice:
+        self.offers.append(question.offer)
+        service = next(one for one in question.offer.services if one.current == self.current)
+        method = next((one for one in self.methods if one in question.offer.methods), self.methods[0])
+        return ServiceChoice(method, service, service.variants[0], self.install, self.update)
 
-    def consent(self, question: q.ConsentQuestion) -> q.Choice:
-        self.offered.append(question)
-        return q.Choice(self.number)
+    def step(self, question: q.StepQuestion) -> Step:
+        """The first step is before the first turn."""
+        self.stepped += 1
+        self.asked.append(question)
+        wishes = {"stop": "stop", "pause": "pause", "renegotiate_schedule": "renegotiate"}
+        usual = "stop" if self.stepped > self.turns else "go_on"
+        if self.obeys and question.wish:
+            usual = wishes[question.wish]
+        return Step(self.steps.get(self.stepped, usual))  # type: ignore[arg-type]  # tests name them freely
+
+    def demand(self, question: q.DemandQuestion) -> Demand:
+        self.delivered.append(question.delivered)
+        return Demand(40_000, 400, 100)
+
+    def consent(self, question: q.ConsentQuestion) -> ScheduleChoice:
+        self.offered.append(question.offered)
+        return ScheduleChoice(self.number)
 
     def signature(self, question: q.SignatureQuestion) -> q.Done:
         if question.chain != CHAIN[1:] or not signed_as(question.message, question.purpose):
             raise V2GPKIError("signature.wrong_value", f"{question.purpose} is not signed by the MO")
         return q.DONE
 
-    def install(self, question: q.InstalledQuestion) -> q.Done:
+    def taken(self, question: q.InstalledQuestion) -> q.Done:
         self.installed.append(question.exi)
         return q.DONE
 
-    def receipt(self, question: q.ReceiptQuestion) -> q.Done:
+    def metering(self, question: q.MeteringQuestion) -> bool:
         self.confirmed.append(question.reading)
+        return self.confirms
+
+    def connect(self, question: q.ConnectQuestion) -> q.Done:
+        self.connected.append(question.closed)
+        return q.DONE
+
+    def keep(self, question: q.PauseQuestion) -> q.Done:
+        self.paused.append(question.paused)
         return q.DONE
 
     def answers(self) -> dict[type, Callable[[Any], object]]:
         return {
+            q.ServiceQuestion: self.service,
             q.ContractChoiceQuestion: lambda _: self.contract,
             q.InstallationRequestQuestion: installation_request,
-            q.InstalledQuestion: self.install,
+            q.InstalledQuestion: self.taken,
             q.SigningQuestion: lambda question: signature_over(question.purpose),
             q.SignatureQuestion: self.signature,
             q.VehicleLimitsQuestion: lambda question: (
-                q.Limits(11_000, 16, 400, min_current=6, phases=3)
-                if question.current == "ac"
-                else q.Limits(100_000, 300, 450)
+                VehicleLimits("AC", 11_040, 400, 16, min_current=6)
+                if question.current == "AC"
+                else VehicleLimits("DC", 100_000, 450, 300, phases=1)
             ),
-            q.NeedsQuestion: lambda _: q.Needs(20_000, 60_000, departure=8 * HOUR, state_of_charge=40),
+            q.NeedsQuestion: lambda _: Needs(20_000, 20_000, departure=8.0 * HOUR, capacity=60_000, target_soc=0.8),
+            q.StateQuestion: lambda _: VehicleState(0.555, 400, seconds_to_full=1800),
             q.ConsentQuestion: self.consent,
-            q.WishQuestion: self.wish,
-            q.ReceiptQuestion: self.receipt,
+            q.ConnectQuestion: self.connect,
+            q.DemandQuestion: self.demand,
+            q.StepQuestion: self.step,
+            q.MeteringQuestion: self.metering,
+            q.PauseQuestion: self.keep,
         }
+
+
+AC_SERVICE = EnergyService("AC", (Variant("three_phase"), Variant("single_phase")))
+DC_SERVICE = EnergyService("DC", (Variant("extended"), Variant("core")))
+STATION = StationSettings(Offer(EVSE_ID, (AC_SERVICE, DC_SERVICE)))
+VEHICLE = VehicleSettings(evcc_id=EVCC_ID)
 
 
 def octets(start: int = 0) -> Callable[[int], bytes]:
@@ -267,7 +361,7 @@ def station(
     **spoilt: Callable[[Any], object],
 ) -> Side:
     """A station's side; ``spoilt`` replaces answers by the name of the question."""
-    spoken = iso2_station(settings or StationSettings(evse_id=EVSE_ID), random or octets())
+    spoken = iso2_station(settings or STATION, random or octets())
     answers = (outlet or Outlet()).answers()
     answers.update({getattr(q, name): answer for name, answer in spoilt.items()})
     return Side(Engine(station_script([spoken], secured), clock=CLOCK), answers)
@@ -280,7 +374,7 @@ def vehicle(
     **spoilt: Callable[[Any], object],
 ) -> Side:
     """A vehicle's side."""
-    spoken = iso2_vehicle(settings or VehicleSettings(evcc_id=EVCC_ID))
+    spoken = iso2_vehicle(settings or VEHICLE)
     answers = (car or Car()).answers()
     answers.update({getattr(q, name): answer for name, answer in spoilt.items()})
     return Side(Engine(vehicle_script([spoken], secured), clock=CLOCK), answers)

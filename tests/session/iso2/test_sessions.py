@@ -10,9 +10,13 @@ import pytest
 from tests.session.iso2.rig import (
     CHAIN,
     EMAID,
-    EVCC_ID,
     EVSE_ID,
+    HOUR,
+    NOW,
+    SCHEDULES,
+    STATION,
     TLS,
+    VEHICLE,
     Car,
     Outlet,
     installation_answer,
@@ -22,17 +26,13 @@ from tests.session.iso2.rig import (
     vehicle,
 )
 from tests.session.joined import Side, join
+from v2gpki.energy import Current, Level, Notification, PriceLevels, ServiceChoice, ValueAdded, VehicleState
 from v2gpki.messages import iso2
 from v2gpki.session import questions as q
 from v2gpki.session.iso2.flow import FLOW
-from v2gpki.session.iso2.settings import KeptSessions, StationSettings, VehicleSettings
-from v2gpki.session.notices import Ending, Established, Exchanged, Moved, Notice
+from v2gpki.session.iso2.settings import VehicleSettings
+from v2gpki.session.notices import Ending, Established, Exchanged, Judged, Moved, Notice
 from v2gpki.session.secured import Secured
-
-STATION = StationSettings(evse_id=EVSE_ID)
-VEHICLE = VehicleSettings(evcc_id=EVCC_ID)
-DC_STATION = replace(STATION, transfer_modes=("DC_extended", "DC_core"))
-DC_VEHICLE = replace(VEHICLE, transfer_mode="DC_extended")
 
 OPENING = ["SessionSetupReq", "ServiceDiscoveryReq", "PaymentServiceSelectionReq"]
 CONTRACT = [*OPENING, "PaymentDetailsReq", "AuthorizationReq", "ChargeParameterDiscoveryReq"]
@@ -70,28 +70,25 @@ def one(notices: list[Notice], kind: type[Notice]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("settings", "car", "middle", "end"),
+    ("current", "middle", "end"),
     [
-        (STATION, VEHICLE, ["PowerDeliveryReq"] + ["ChargingStatusReq"] * 3, AC_ENDS),
-        (DC_STATION, DC_VEHICLE, DC_BEGINS + ["CurrentDemandReq"] * 3, DC_ENDS),
+        ("AC", ["PowerDeliveryReq"] + ["ChargingStatusReq"] * 3, AC_ENDS),
+        ("DC", DC_BEGINS + ["CurrentDemandReq"] * 3, DC_ENDS),
     ],
 )
 @pytest.mark.parametrize(("secured", "opening"), [(TLS, CONTRACT), (None, EIM)])
 def test_the_plain_session(
-    settings: StationSettings,
-    car: VehicleSettings,
-    middle: list[str],
-    end: list[str],
-    secured: Secured | None,
-    opening: list[str],
+    current: Current, middle: list[str], end: list[str], secured: Secured | None, opening: list[str]
 ) -> None:
-    secc, evcc = station(settings, secured=secured), vehicle(car, secured=secured)
+    outlet, car = Outlet(), Car(current=current)
+    secc, evcc = station(outlet=outlet, secured=secured), vehicle(car=car, secured=secured)
     assert run(secc, evcc) == opening + middle + end
     assert [code for _, code in evcc.codes()] == [
         "OK_SuccessfulNegotiation",
         "OK_NewSessionEstablished",
         *["OK"] * (len(opening + middle + end) - 1),
     ]
+    assert [question.closed for question in outlet.switched] == car.connected == [True, False]
 
 
 def test_what_both_sides_know_of_each_other() -> None:
@@ -120,9 +117,9 @@ def test_a_contract_is_neither_offered_nor_taken_without_tls() -> None:
 
 
 @pytest.mark.parametrize(("action", "name"), [("install", "CertificateInstallation"), ("update", "CertificateUpdate")])
-def test_a_contract_is_installed_on_the_way(action: Any, name: str) -> None:
-    car = Car()
-    secc, evcc = station(), vehicle(replace(VEHICLE, contract=action), car)
+def test_a_contract_is_installed_on_the_way(action: str, name: str) -> None:
+    car = Car(install=action == "install", update=action == "update")
+    secc, evcc = station(), vehicle(car=car)
     requests = run(secc, evcc)
     assert requests[:7] == [
         *OPENING[:2],
@@ -161,9 +158,9 @@ def test_a_contract_for_another_session_gets_this_sessions_id() -> None:
                 return q.ContractGiven((whole ^ ((session ^ other) << (offset + shift))).to_bytes(len(kept), "big"))
         raise AssertionError("the session id is not in the message")
 
-    car = Car()
+    car = Car(install=True)
     secc = station(ContractQuestion=from_elsewhere)
-    evcc = vehicle(replace(VEHICLE, contract="install"), car)
+    evcc = vehicle(car=car)
     run(secc, evcc)
     (asked,) = [question for question in secc.asked if isinstance(question, q.ContractQuestion)]
     assert car.installed == [installation_answer(asked.exi)]
@@ -171,7 +168,7 @@ def test_a_contract_for_another_session_gets_this_sessions_id() -> None:
 
 def test_everything_takes_its_time() -> None:
     outlet = Outlet(ongoing={"authorization": 3, "schedules": 2, "cable": 4, "precharge": 2})
-    secc, evcc = station(DC_STATION, outlet), vehicle(DC_VEHICLE)
+    secc, evcc = station(outlet=outlet), vehicle(car=Car(current="DC"))
     requests = run(secc, evcc)
     counted = {name: requests.count(name) for name in dict.fromkeys(requests)}
     assert counted["AuthorizationReq"] == 4
@@ -208,11 +205,11 @@ def test_receipts() -> None:
     assert (first.SessionID, first.SAScheduleTupleID, first.MeterInfo.MeterID) == (b"\1" * 8, 1, "meter 1")
 
 
-def test_receipts_in_dc_at_every_new_reading() -> None:
-    outlet = Outlet()
-    secc, evcc = station(replace(DC_STATION, receipts=True), outlet), vehicle(DC_VEHICLE)
-    assert run(secc, evcc).count("MeteringReceiptReq") == 3
-    assert len(outlet.confirmed) == 3
+def test_receipts_in_dc() -> None:
+    outlet = Outlet(receipts=frozenset({2}))
+    secc, evcc = station(outlet=outlet), vehicle(car=Car(current="DC"))
+    assert run(secc, evcc).count("MeteringReceiptReq") == 1
+    assert [reading.imported for reading in outlet.confirmed] == [1020.0]
 
 
 def test_a_vehicle_without_contract_is_asked_for_no_receipt() -> None:
@@ -222,136 +219,188 @@ def test_a_vehicle_without_contract_is_asked_for_no_receipt() -> None:
 
 
 def test_a_vehicle_that_signs_no_receipt_stops() -> None:
-    secc, evcc = station(outlet=Outlet(receipts=frozenset({1}))), vehicle(replace(VEHICLE, receipts=False))
+    secc, evcc = station(outlet=Outlet(receipts=frozenset({1}))), vehicle(car=Car(confirms=False))
     requests = run(secc, evcc)
     assert requests.count("ChargingStatusReq") == 1
     assert requests[-2:] == AC_ENDS
 
 
 @pytest.mark.parametrize(
-    ("settings", "car_settings", "again"),
+    ("current", "settings", "again"),
     [
-        (STATION, VEHICLE, ["ChargeParameterDiscoveryReq", "PowerDeliveryReq"]),
-        (DC_STATION, DC_VEHICLE, ["ChargeParameterDiscoveryReq", "PowerDeliveryReq"]),
-        (
-            DC_STATION,
-            replace(DC_VEHICLE, cable_check_again=True),
-            ["ChargeParameterDiscoveryReq", *DC_BEGINS],
-        ),
+        ("AC", VEHICLE, ["ChargeParameterDiscoveryReq", "PowerDeliveryReq"]),
+        ("DC", VEHICLE, ["ChargeParameterDiscoveryReq", "PowerDeliveryReq"]),
+        ("DC", replace(VEHICLE, cable_check_again=True), ["ChargeParameterDiscoveryReq", *DC_BEGINS]),
     ],
 )
 @pytest.mark.parametrize("by_station", [True, False])
-def test_renegotiation(
-    settings: StationSettings, car_settings: VehicleSettings, again: list[str], by_station: bool
-) -> None:
-    """In the second turn; wishes are counted from 1, and the first one goes before the loop."""
-    car = Car(turns=5) if by_station else Car(turns=5, intents={3: "renegotiate"})
-    outlet = Outlet(wants={2: "renegotiate"} if by_station else {})
-    secc, evcc = station(settings, outlet), vehicle(car_settings, car)
+def test_renegotiation(current: Current, settings: VehicleSettings, again: list[str], by_station: bool) -> None:
+    """After the second turn, so at the third step."""
+    car = Car(turns=5, current=current, steps={} if by_station else {3: "renegotiate"})
+    outlet = Outlet(wants={2: "renegotiate_schedule"} if by_station else {}, ongoing={"schedules": 1})
+    secc, evcc = station(outlet=outlet), vehicle(settings, car)
     requests = run(secc, evcc)
     first = requests.index("PowerDeliveryReq")
-    loop = "CurrentDemandReq" if settings is DC_STATION else "ChargingStatusReq"
+    loop = "CurrentDemandReq" if current == "DC" else "ChargingStatusReq"
     assert requests[first : first + 4 + len(again)] == ["PowerDeliveryReq", loop, loop, "PowerDeliveryReq", *again]
     progress = [request.ChargeProgress for request in bodies(secc, "PowerDeliveryReq")]
     assert progress == ["Start", "Renegotiate", "Start", "Stop"]
-    assert outlet.switched == [True, True, False]
+    assert [question.closed for question in outlet.switched] == [True, True, False]
+    assert car.connected == [True, False]
+    schedules = [question for question in secc.asked if isinstance(question, q.SchedulesQuestion)]
+    # The first one was asked twice, since nobody was ready.
+    assert [(one.renegotiation, one.attempt) for one in schedules] == [(False, 0), (False, 1), (True, 0)]
+    assert [offered.renegotiation for offered in car.offered] == [False, True]
 
 
 def test_the_station_stops_charging() -> None:
     outlet = Outlet(wants={2: "stop"})
     secc, evcc = station(outlet=outlet), vehicle(car=Car(turns=100))
     assert run(secc, evcc).count("ChargingStatusReq") == 2
-    assert outlet.switched == [True, False]
+    assert [question.closed for question in outlet.switched] == [True, False]
 
 
-def paused_once(kept: KeptSessions, secured: Secured | None = TLS) -> bytes:
-    """A session that the vehicle pauses; gives its id."""
-    settings = replace(STATION, paused=kept)
-    car = Car(intents={3: "pause"}, number=2)
-    secc, evcc = station(settings, secured=secured), vehicle(car=car, secured=secured)
-    run(secc, evcc, "paused")
-    established: Established = one(evcc.notices, Established)
-    return established.session_id
+@pytest.mark.parametrize(("within", "turns"), [(0, 2), (1, range(3, 200))])
+def test_a_vehicle_that_does_not_listen_stops_when_the_station_has_waited(within: int, turns: Any) -> None:
+    """A delivery takes 10 ms in the rig and a turn two of them: 50 turns a second."""
+    wants: dict[int, Notification] = dict.fromkeys(range(2, 1000), "stop")
+    outlet, car = Outlet(wants=wants, within=within), Car(turns=1000, obeys=False)
+    secc, evcc = station(outlet=outlet), vehicle(car=car)
+    found = run(secc, evcc).count("ChargingStatusReq")
+    assert found == turns or found in range(51, 54)
+    assert (found == turns) is (within == 0)
+
+
+def paused(outlet: Outlet, **wishes: Any) -> q.Paused:
+    """A session that the vehicle pauses; gives what it keeps."""
+    car = Car(steps={3: "pause"}, **wishes)
+    run(station(outlet=outlet), vehicle(car=car), "paused")
+    (kept,) = car.paused
+    assert outlet.kept == {kept.session_id: kept}
+    return kept
 
 
 def test_pause_and_resume() -> None:
-    kept = KeptSessions()
-    session = paused_once(kept)
-    secc = station(replace(STATION, paused=kept, methods=("eim", "pnc")))
-    evcc = vehicle(replace(VEHICLE, resume=session))
+    outlet = Outlet()
+    kept = paused(outlet, current="DC")
+    assert kept == q.Paused(b"\1" * 8, "iso15118-2", "00112233AABB", "pnc", EMAID, CHAIN, service=1, parameter_set=3)
+    car = Car(current="DC")
+    secc, evcc = station(outlet=outlet), vehicle(replace(VEHICLE, resume=kept), car)
     run(secc, evcc)
     assert evcc.codes()[1] == ("SessionSetupRes", "OK_OldSessionJoined")
-    assert one(evcc.notices, Established).session_id == session
+    assert one(evcc.notices, Established).session_id == kept.session_id
     assert one(secc.notices, Established).resumed
-    (offer,) = bodies(evcc, "ServiceDiscoveryRes")
     # Only what had been chosen before ([V2G2-741]).
+    (offer,) = bodies(evcc, "ServiceDiscoveryRes")
     assert offer.PaymentOptionList.PaymentOption == ("Contract",)
-    assert offer.ChargeService.SupportedEnergyTransferMode.EnergyTransferMode == ("AC_three_phase_core",)
+    assert offer.ChargeService.SupportedEnergyTransferMode.EnergyTransferMode == ("DC_extended",)
 
 
-@pytest.mark.parametrize("who", ["another vehicle", "another session", "twice", "nothing kept"])
-def test_no_session_is_joined_that_this_vehicle_did_not_pause(who: str) -> None:
-    kept = KeptSessions()
-    session = paused_once(kept)
-    asks, settings = replace(VEHICLE, resume=session), replace(STATION, paused=kept)
-    if who == "another vehicle":
+@pytest.mark.parametrize("why", ["another vehicle", "another session", "another edition", "nothing kept", "no pause"])
+def test_no_session_is_joined_that_this_vehicle_did_not_pause(why: str) -> None:
+    outlet, settings = Outlet(), STATION
+    kept = paused(outlet)
+    asks = replace(VEHICLE, resume=kept)
+    if why == "another vehicle":
         asks = replace(asks, evcc_id=bytes(6))
-    elif who == "another session":
-        asks = replace(asks, resume=b"\x09" * 8)
-    elif who == "twice":
-        run(station(settings), vehicle(asks))
+    elif why == "another session":
+        asks = replace(asks, resume=replace(kept, session_id=b"\x09" * 8))
+    elif why == "another edition":
+        outlet.kept = {kept.session_id: replace(kept, edition="iso15118-20")}
+    elif why == "nothing kept":
+        outlet.kept = {}
     else:
-        settings = STATION
-    secc, evcc = station(settings, random=octets(0x54)), vehicle(asks)
+        settings = replace(STATION, offer=replace(STATION.offer, pause=False))
+    # Session ids of the rig begin at 1, and 1 is paused already.
+    secc, evcc = station(settings, outlet, random=octets(0x54)), vehicle(asks)
     run(secc, evcc)
     assert evcc.codes()[1] == ("SessionSetupRes", "OK_NewSessionEstablished")
     assert one(evcc.notices, Established).session_id == b"\x55" * 8
 
 
-def test_an_end_by_time_and_by_energy() -> None:
-    timed = vehicle(replace(VEHICLE, charge_seconds=1.0, pause=True), Car(turns=10_000))
-    secc = station()
-    run(secc, timed, "paused")
-    # 22 kW at most for the vehicle's 40 kW: 6.1 Wh a second; 11.04 kW (230 V, 16 A, 3 phases) is what the loop allows.
-    filled = vehicle(replace(VEHICLE, charge_energy=1.0), Car(turns=10_000))
-    run(station(), filled)
-    assert bodies(filled, "PowerDeliveryReq")[-1].ChargeProgress == "Stop"
+def test_what_the_power_stage_is_told_in_ac() -> None:
+    """The vehicle's 11.04 kW (230 V, 16 A, 3 phases) fit into the first hour's 11 kW only so far."""
+    outlet = Outlet()
+    run(station(outlet=outlet), vehicle())
+    first, second, _ = [question.setpoint for question in outlet.powered]
+    assert (first.power, first.voltage, first.max_current, first.energy) == (11_000, None, 16, 20_000)
+    # Turn one read 1010 Wh, from which is counted.
+    assert second.energy == 20_000
+    assert outlet.powered[2].setpoint.energy == 19_990
+    assert outlet.powered[0].granted == 11_000
+
+
+def test_what_the_power_stage_is_told_in_dc() -> None:
+    outlet, car = Outlet(), Car(current="DC", number=2)
+    run(station(outlet=outlet), vehicle(car=car))
+    question = outlet.powered[0]
+    # 400 V and 100 A are wanted, 6 kW granted by the second schedule.
+    assert (question.setpoint.voltage, question.setpoint.current, question.setpoint.power) == (400, 100, 6_000)
+    assert (question.setpoint.max_voltage, question.setpoint.max_current, question.setpoint.max_power) == (
+        450,
+        300,
+        100_000,
+    )
+    assert question.vehicle == VehicleState(0.56, 400, seconds_to_full=1800)
+    assert outlet.switched[0].schedule == 2
+    # What the vehicle is told: before the contactors close, at the start of the loop, after each turn.
+    assert [(one.closed, one.power) for one in car.delivered] == [(False, 0), (True, 0), *[(True, 40_000)] * 3]
 
 
 def test_signed_tariffs_are_told_to_whoever_consents() -> None:
     car = Car()
-    secc, evcc = station(replace(STATION, sign_tariffs=True)), vehicle(car=car)
+    secc, evcc = station(), vehicle(car=car)
     run(secc, evcc)
-    (consent,) = car.offered
-    assert consent.signed
-    night, flat = consent.schedules
-    # 300 and 150 become shares of the dearest; a SalesTariff has no currency.
-    assert [(p.start, p.duration, p.power, p.price) for p in night.periods] == [
-        (0, 3600, 11_000, 100),
-        (3600, 82_800, 7_000, 50),
-    ]
-    assert (night.tariff, night.currency, flat.tariff) == ("night", "%", "")
-    assert [(p.power, p.price) for p in flat.periods] == [(6_000, None)]
-
-
-@pytest.mark.parametrize(
-    ("settings", "spoilt"),
-    [
-        (STATION, {}),
-        (replace(STATION, sign_tariffs=True), {"SignatureQuestion": refuse("signature.wrong_value")}),
-    ],
-)
-def test_tariffs_that_nobody_signed(settings: StationSettings, spoilt: dict[str, Any]) -> None:
-    car = Car()
-    run(station(settings), vehicle(car=car, **spoilt))
-    assert [consent.signed for consent in car.offered] == [False]
-
-
-def test_a_station_without_a_key_for_tariffs_sends_them_without_id() -> None:
-    car = Car()
-    secc = station(replace(STATION, sign_tariffs=True), SigningQuestion=refuse("signature.bad_signer"))
-    evcc = vehicle(car=car)
-    run(secc, evcc)
+    (offered,) = car.offered
+    assert offered.verified
+    night, flat = offered.schedules
+    assert night.power == SCHEDULES[0].power
+    # 0.30 and 0.15 become shares of the dearest and levels; a SalesTariff has no currency.
+    assert night.price == PriceLevels(1, NOW, 2, (Level(HOUR, 1), Level(23 * HOUR, 0)), "night")
+    assert flat == SCHEDULES[1]
     (response,) = bodies(evcc, "ChargeParameterDiscoveryRes")
-    assert [t.SalesTariff and t.SalesTariff.Id for t in response.SASchedules.SAScheduleTuple] == [None, None]
-    assert not car.offered[0].signed
+    (tariff, nothing) = [each.SalesTariff for each in response.SASchedules.SAScheduleTuple]
+    assert nothing is None
+    costs = [cost.Cost[0].amount for entry in tariff.SalesTariffEntry for cost in entry.ConsumptionCost]
+    assert (tariff.Id, costs) == ("id1", [100, 50])
+
+
+def test_tariffs_that_are_signed_wrongly() -> None:
+    car = Car()
+    evcc = vehicle(car=car, SignatureQuestion=refuse("signature.wrong_value"))
+    run(station(), evcc)
+    assert [offered.verified for offered in car.offered] == [False]
+    assert [(n.what, n.problem and n.problem.code) for n in evcc.notices if isinstance(n, Judged)] == [
+        ("SalesTariff signature", "signature.wrong_value")
+    ]
+
+
+@pytest.mark.parametrize("secured", [TLS, None])
+def test_a_station_that_signs_no_tariffs_sends_them_without_id(secured: Secured | None) -> None:
+    """Without a key, or for a vehicle that has no contract."""
+    spoilt: dict[str, Any] = {"SigningQuestion": refuse("signature.bad_signer")} if secured else {}
+    car = Car()
+    evcc = vehicle(car=car, secured=secured)
+    run(station(secured=secured, **spoilt), evcc)
+    (response,) = bodies(evcc, "ChargeParameterDiscoveryRes")
+    tariff = response.SASchedules.SAScheduleTuple[0].SalesTariff
+    assert (tariff.Id, tariff.SalesTariffDescription) == (None, "night")
+    assert not car.offered[0].verified
+
+
+def test_value_added_services() -> None:
+    variants = {1: {"Port": 443, "Name": "cable", "Free": True}}
+    added = ValueAdded(33, "Internet by cable", "Internet", parameters=variants)
+    settings = replace(STATION, offer=replace(STATION.offer, value_added=(added,)))
+    car = Car()
+
+    def service(question: q.ServiceQuestion) -> ServiceChoice:
+        return replace(car.service(question), value_added=((33, 1),))
+
+    secc, evcc = station(settings), vehicle(car=car, ServiceQuestion=service)
+    run(secc, evcc)
+    assert [(one.identifier, one.name, one.category) for one in car.offers[0].value_added] == [
+        (33, "Internet by cable", "Internet")
+    ]
+    (selection,) = bodies(secc, "PaymentServiceSelectionReq")
+    assert selection.SelectedServiceList.SelectedService[1] == iso2.SelectedServiceType(ServiceID=33, ParameterSetID=1)

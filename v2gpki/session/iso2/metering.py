@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from v2gpki.energy.quantities import Reading
 from v2gpki.messages import iso2
-from v2gpki.session.questions import Reading
 
 
 def meter_info(reading: Reading) -> iso2.MeterInfoType:
@@ -11,9 +11,9 @@ def meter_info(reading: Reading) -> iso2.MeterInfoType:
     return iso2.MeterInfoType(
         MeterID=reading.meter_id[:32],
         MeterReading=max(0, round(reading.imported)),
-        SigMeterReading=reading.signature[:64] or None,
-        MeterStatus=reading.status or None,
-        TMeter=reading.at or None,
+        SigMeterReading=reading.signature or None,
+        MeterStatus=reading.status,
+        TMeter=reading.at,
     )
 
 
@@ -22,7 +22,7 @@ def reading_of(info: iso2.MeterInfoType) -> Reading:
     return Reading(
         meter_id=info.MeterID,
         imported=float(info.MeterReading or 0),
-        at=info.TMeter or 0,
-        status=info.MeterStatus or 0,
-        signature=info.SigMeterReading or b"",
+        at=info.TMeter,
+        signature=info.SigMeterReading,
+        status=info.MeterStatus,
     )

@@ -1,7 +1,7 @@
-"""Schedules of ISO 15118-2: SAScheduleList with SalesTariff to and from values, and the profile that must stay below.
+"""Schedules of ISO 15118-2: SAScheduleList to and from values, and the profile that must stay below.
 
-A SalesTariff has no currency: a price is a share of the dearest one, in percent, and a level. On the way out prices
-become such shares; on the way in the currency is "%". Clauses: ISO 15118-2 8.5.2.9 ff., [V2G2-225], [V2G2-303] ff.
+What is in a message counts seconds from the offer on; values have Unix seconds. Clauses: ISO 15118-2 8.5.2.8 ff.,
+[V2G2-225], [V2G2-303] ff.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
+from v2gpki.energy.quantities import VehicleLimits
+from v2gpki.energy.schedule import PowerSchedule, PowerSpan, Schedule
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso2
+from v2gpki.session.iso2 import prices
 from v2gpki.session.iso2.values import physical, quantity
-from v2gpki.session.questions import Period, Schedule
 
-#: What a tariff's prices are counted in here.
-RELATIVE = "%"
-_DAY = 86_400
+DAY = 86_400
 _MOST_SCHEDULES = 3
 _MOST_ENTRIES = 1024
 _MOST_PROFILE_ENTRIES = 24
@@ -26,80 +26,55 @@ _MOST_PROFILE_ENTRIES = 24
 _ROUNDING = 1.0005
 
 
+def relative(schedule: PowerSchedule, now: int) -> list[tuple[int, PowerSpan]]:
+    """Its spans by their beginning in seconds after ``now``, what is past left out; the first one begins now."""
+    found: list[tuple[int, PowerSpan]] = []
+    begins = schedule.starts
+    for span in schedule.spans:
+        ends = begins + span.seconds
+        if ends > now:
+            found.append((max(0, begins - now) if found else 0, span))
+        begins = ends
+    return found or [(0, span) for span in schedule.spans[-1:]]
+
+
 # --- the station's side ---------------------------------------------------------------------------------------------
 
 
-def written(schedules: Sequence[Schedule], most_entries: int = 0) -> iso2.SAScheduleList:
+def written(schedules: Sequence[Schedule], now: int, most_entries: int = 0) -> iso2.SAScheduleList:
     """The offer in a message, its first three schedules, each with ``most_entries`` at most (0: the schema's 1024).
 
-    Raises ``session.value``.
+    Tariffs that shall be signed have an Id. Raises ``session.value``.
     """
     most = min(most_entries or _MOST_ENTRIES, _MOST_ENTRIES)
     tuples = tuple(
         iso2.SAScheduleTupleType(
-            SAScheduleTupleID=schedule.number,
-            PMaxSchedule=iso2.PMaxScheduleType(
-                PMaxScheduleEntry=tuple(
-                    iso2.PMaxScheduleEntry(TimeInterval=interval, PMax=physical(period.power, "W"))
-                    for period, interval in _intervals(schedule.periods[:most])
-                )
-            ),
-            SalesTariff=_tariff(schedule, most),
+            SAScheduleTupleID=schedule.identifier,
+            PMaxSchedule=_granted(schedule.power, now, most),
+            SalesTariff=prices.written(schedule, now, most),
         )
         for schedule in schedules[:_MOST_SCHEDULES]
     )
     return iso2.SAScheduleList(SAScheduleTuple=tuples)
 
 
-def _intervals(periods: Sequence[Period]) -> list[tuple[Period, iso2.RelativeTimeInterval]]:
+def _granted(power: PowerSchedule, now: int, most: int) -> iso2.PMaxScheduleType:
     """The last entry says how long it lasts; the others last until the next one."""
-    last = len(periods) - 1
-    return [
-        (
-            period,
-            iso2.RelativeTimeInterval(
-                start=round(period.start), duration=min(round(period.duration), _DAY) if number == last else None
-            ),
-        )
-        for number, period in enumerate(periods)
-    ]
-
-
-def _tariff(schedule: Schedule, most: int) -> iso2.SalesTariffType | None:
-    prices = sorted({period.price for period in schedule.periods if period.price is not None})
-    if not schedule.tariff or not prices:
-        return None
-    dearest = max(abs(price) for price in prices) or 1
-    entries = tuple(
-        iso2.SalesTariffEntry(
-            TimeInterval=interval,
-            EPriceLevel=prices.index(period.price) + 1,
-            ConsumptionCost=(
-                iso2.ConsumptionCostType(
-                    startValue=physical(0, "W"),
-                    Cost=(
-                        iso2.CostType(
-                            costKind="relativePricePercentage", amount=max(0, round(100 * period.price / dearest))
-                        ),
-                    ),
+    spans = relative(power, now)[:most]
+    last = len(spans) - 1
+    ends = power.ends - now
+    return iso2.PMaxScheduleType(
+        PMaxScheduleEntry=tuple(
+            iso2.PMaxScheduleEntry(
+                TimeInterval=iso2.RelativeTimeInterval(
+                    start=start,
+                    duration=max(1, min(span.seconds, ends - start, DAY)) if number == last else None,
                 ),
-            ),
+                PMax=physical(span.power, "W"),
+            )
+            for number, (start, span) in enumerate(spans)
         )
-        for period, interval in _intervals(schedule.periods[:most])
-        if period.price is not None
     )
-    return iso2.SalesTariffType(
-        Id=f"id{schedule.number}",
-        SalesTariffID=schedule.number,
-        SalesTariffDescription=schedule.tariff[:32],
-        NumEPriceLevels=min(len(prices), 255),
-        SalesTariffEntry=entries,
-    )
-
-
-def offers_tariff(offer: iso2.SAScheduleList) -> bool:
-    """Whether there is anything to sign in an offer."""
-    return any(one.SalesTariff is not None for one in offer.SAScheduleTuple)
 
 
 def unsigned(offer: iso2.SAScheduleList) -> iso2.SAScheduleList:
@@ -111,38 +86,46 @@ def unsigned(offer: iso2.SAScheduleList) -> iso2.SAScheduleList:
     return iso2.SAScheduleList(SAScheduleTuple=tuples)
 
 
-def profile_read(profile: iso2.ChargingProfileType | None) -> tuple[Period, ...]:
-    """The vehicle's profile; an entry lasts until the next one, the last one for a day."""
-    if profile is None:
-        return ()
-    starts = [float(entry.ChargingProfileEntryStart) for entry in profile.ProfileEntry]
-    ends = [*starts[1:], starts[-1] + _DAY]
-    return tuple(
-        Period(start, end - start, quantity(entry.ChargingProfileEntryMaxPower, "W", "ChargingProfileEntryMaxPower"))
-        for entry, start, end in zip(profile.ProfileEntry, starts, ends, strict=True)
-    )
+def profile_read(profile: iso2.ChargingProfileType | None, starts: int) -> PowerSchedule | None:
+    """The vehicle's profile; an entry lasts until the next one, the last one for a day.
 
-
-def require_within(profile: Sequence[Period], schedule: Schedule) -> None:
-    """A profile begins with the schedule, goes on in time, and never wants more than is granted.
-
-    Raises ``session.wrong_profile``.
+    Raises ``session.wrong_profile`` for entries that are out of the order of time, or want less than nothing.
     """
-    if not profile:
-        return
-    if any(later.start <= earlier.start for earlier, later in pairwise(profile)):
+    if profile is None:
+        return None
+    entries = profile.ProfileEntry
+    begins = [entry.ChargingProfileEntryStart for entry in entries]
+    if any(later <= earlier for earlier, later in pairwise(begins)):
         raise _wrong_profile("its entries are not in the order of time")
-    for period in profile:
-        if period.power < 0:
-            raise _wrong_profile(f"it wants {period.power:g} W")
-        for granted in schedule.periods:
-            begins, ends = max(granted.start, period.start), granted.start + granted.duration
-            overlaps = begins < min(ends, period.start + period.duration)
-            if overlaps and period.power > granted.power * _ROUNDING:
+    spans = []
+    for entry, begin, end in zip(entries, begins, [*begins[1:], begins[-1] + DAY], strict=True):
+        power = quantity(entry.ChargingProfileEntryMaxPower, "W", "ChargingProfileEntryMaxPower")
+        if power < 0:
+            raise _wrong_profile(f"it wants {power:g} W")
+        spans.append(PowerSpan(end - begin, power, phases=entry.ChargingProfileEntryMaxNumberOfPhasesInUse))
+    return PowerSchedule(starts + begins[0], tuple(spans))
+
+
+def require_within(profile: PowerSchedule | None, granted: PowerSchedule) -> None:
+    """A profile never wants more than is granted then. Raises ``session.wrong_profile``."""
+    for wanted_from, wanted_until, wanted in _spans(profile):
+        for begins, ends, power in _spans(granted):
+            if max(begins, wanted_from) < min(ends, wanted_until) and wanted > power * _ROUNDING:
                 raise _wrong_profile(
-                    f"it wants {period.power:g} W from {period.start:g} s, "
-                    f"granted are {granted.power:g} W from {granted.start:g} s"
+                    f"it wants {wanted:g} W from second {wanted_from - granted.starts} on, "
+                    f"granted are {power:g} W from second {begins - granted.starts} on"
                 )
+
+
+def _spans(schedule: PowerSchedule | None) -> list[tuple[int, int, float]]:
+    """From when, until when, how much."""
+    found = []
+    if schedule is not None:
+        begins = schedule.starts
+        for span in schedule.spans:
+            found.append((begins, begins + span.seconds, span.power))
+            begins += span.seconds
+    return found
 
 
 def _wrong_profile(why: str) -> V2GPKIError:
@@ -152,66 +135,52 @@ def _wrong_profile(why: str) -> V2GPKIError:
 # --- the vehicle's side ---------------------------------------------------------------------------------------------
 
 
-def read(offer: iso2.SAScheduleList) -> tuple[Schedule, ...]:
+def read(offer: iso2.SAScheduleList, now: int) -> tuple[Schedule, ...]:
     """What a station offers. Raises ``session.wrong_parameter`` for powers that are none."""
-    return tuple(_schedule(one) for one in offer.SAScheduleTuple)
-
-
-def _schedule(one: iso2.SAScheduleTupleType) -> Schedule:
-    entries = one.PMaxSchedule.PMaxScheduleEntry
-    tariff = one.SalesTariff
-    prices = _prices(tariff)
-    starts = sorted({entry.TimeInterval.start for entry in entries} | {start for start, _ in prices})
-    last = entries[-1].TimeInterval
-    end = last.start + (_DAY if last.duration is None else last.duration)
-    powers = [(entry.TimeInterval.start, quantity(entry.PMax, "W", "PMax")) for entry in entries]
-    ends = [*starts[1:], max(end, starts[-1])]
-    periods = tuple(
-        Period(float(start), float(stop - start), _at(powers, start) or 0.0, _price(prices, start))
-        for start, stop in zip(starts, ends, strict=True)
+    return tuple(
+        Schedule(
+            one.SAScheduleTupleID,
+            _granted_read(one.PMaxSchedule, now),
+            prices.read(one.SalesTariff, now),
+            signed=one.SalesTariff is not None and one.SalesTariff.Id is not None,
+        )
+        for one in offer.SAScheduleTuple
     )
-    name = "" if tariff is None else tariff.SalesTariffDescription or f"tariff {tariff.SalesTariffID}"
-    return Schedule(one.SAScheduleTupleID, periods, name, RELATIVE)
 
 
-def _prices(tariff: iso2.SalesTariffType | None) -> list[tuple[int, float]]:
-    """From when on which price: the share in percent, or the level where there is no share."""
-    found = []
-    for entry in () if tariff is None else tariff.SalesTariffEntry:
-        costs = [
-            cost.amount * 10.0 ** (cost.amountMultiplier or 0)
-            for consumption in entry.ConsumptionCost
-            for cost in consumption.Cost
-            if cost.costKind == "relativePricePercentage"
-        ]
-        level = entry.EPriceLevel
-        if costs or level is not None:
-            found.append((entry.TimeInterval.start, costs[0] if costs else float(level or 0)))
-    return found
+def _granted_read(granted: iso2.PMaxScheduleType, now: int) -> PowerSchedule:
+    entries = sorted(granted.PMaxScheduleEntry, key=lambda entry: entry.TimeInterval.start)
+    begins = [entry.TimeInterval.start for entry in entries]
+    last = entries[-1].TimeInterval.duration
+    ends = [*begins[1:], begins[-1] + (DAY if last is None else last)]
+    spans = tuple(
+        PowerSpan(end - begin, quantity(entry.PMax, "W", "PMax"))
+        for entry, begin, end in zip(entries, begins, ends, strict=True)
+    )
+    return PowerSchedule(now + begins[0], spans)
 
 
-def _at(values: Sequence[tuple[int, float]], start: int) -> float | None:
-    """The value that holds from the latest entry that has begun."""
-    begun = [value for since, value in values if since <= start]
-    return begun[-1] if begun else None
+def below(granted: PowerSchedule, vehicle: VehicleLimits) -> PowerSchedule:
+    """The profile of a vehicle that takes what it can; neighbours of the same power are one."""
+    spans: list[PowerSpan] = []
+    for span in granted.spans:
+        power = min(span.power, vehicle.max_charge_power)
+        if spans and spans[-1].power == power:
+            spans[-1] = PowerSpan(spans[-1].seconds + span.seconds, power)
+        else:
+            spans.append(PowerSpan(span.seconds, power))
+    return PowerSchedule(granted.starts, tuple(spans))
 
 
-def _price(prices: Sequence[tuple[int, float]], start: int) -> int | None:
-    found = _at(prices, start)
-    return None if found is None else round(found)
-
-
-def profile_written(periods: Sequence[Period], phases: int) -> iso2.ChargingProfileType | None:
-    """A profile in a message; None for none. ``phases`` 0: not said. Raises ``session.value``."""
-    if not periods:
-        return None
+def profile_written(profile: PowerSchedule, now: int, phases: int) -> iso2.ChargingProfileType:
+    """A profile in a message, 24 entries at most; ``phases`` 0: not said. Raises ``session.value``."""
     return iso2.ChargingProfileType(
         ProfileEntry=tuple(
             iso2.ProfileEntryType(
-                ChargingProfileEntryStart=round(period.start),
-                ChargingProfileEntryMaxPower=physical(period.power, "W"),
-                ChargingProfileEntryMaxNumberOfPhasesInUse=phases or None,
+                ChargingProfileEntryStart=start,
+                ChargingProfileEntryMaxPower=physical(span.power, "W"),
+                ChargingProfileEntryMaxNumberOfPhasesInUse=span.phases or phases or None,
             )
-            for period in periods[:_MOST_PROFILE_ENTRIES]
+            for start, span in relative(profile, now)[:_MOST_PROFILE_ENTRIES]
         )
     )

@@ -21,11 +21,14 @@ from v2gpki.session.questions import (
 
 def install(trip: Trip) -> Steps[None]:
     """Get a contract, if that was chosen, and take it."""
-    action = trip.settings.contract
-    if trip.contract_set is None or action == "none":
+    action = trip.action
+    if action is None:
         return
-    message = yield from trip.ask(InstallationRequestQuestion(action, trip.session_id))
-    body, raw = body_of(message), message
+    if action == "update":
+        # Whoever signs the request has to know with which contract.
+        trip.contract = yield from trip.ask(ContractChoiceQuestion())
+    raw = yield from trip.ask(InstallationRequestQuestion(action, trip.session_id))
+    body = body_of(raw)
     if isinstance(body, iso2.CertificateInstallationReq):
         yield from trip.exchange(body, iso2.CertificateInstallationRes, raw=raw)
     elif isinstance(body, iso2.CertificateUpdateReq):

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
+from v2gpki.energy.offer import Method, Notification
+from v2gpki.energy.quantities import Current, StageLimits, VehicleLimits, VehicleState
+from v2gpki.energy.schedule import PowerSchedule, Schedule
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso2
 from v2gpki.messages.iso2 import BodyMessage
 from v2gpki.session.conversation import Asking
 from v2gpki.session.engine import Engine, Steps
 from v2gpki.session.iso2.dialect import ISO2Dialect
-from v2gpki.session.iso2.settings import VehicleSettings, current_of
-from v2gpki.session.notices import Delivered, Judged
-from v2gpki.session.questions import (
-    Choice,
-    Contract,
-    Current,
-    Limits,
-    Method,
-    Present,
-    Question,
-    ReplyT_co,
-    Schedule,
-    Wish,
-    WishQuestion,
-)
+from v2gpki.session.iso2.settings import Action, VehicleSettings
+from v2gpki.session.iso2.words import FAULTS, WISHES, Mode, current_of
+from v2gpki.session.notices import Judged
+from v2gpki.session.questions import Contract, Question, ReplyT_co, StateQuestion, StepQuestion
 from v2gpki.session.secured import Secured
 
 Intent = Literal["go_on", "stop", "pause", "renegotiate"]
+#: What -2 has no word for, a change of service or standing by, ends the session.
+_INTENTS: dict[str, Intent] = {"go_on": "go_on", "stop": "stop", "pause": "pause", "renegotiate": "renegotiate"}
 #: What a DC station says when it will not go on.
 _SHUT = frozenset({"EVSE_Shutdown", "EVSE_UtilityInterruptEvent", "EVSE_EmergencyShutdown", "EVSE_Malfunction"})
-_SECONDS_OF_AN_HOUR = 3600.0
+_PERCENT = 100
 
 
 class Trip(Asking):
@@ -41,26 +35,43 @@ class Trip(Asking):
         self.settings = settings
         self.secured = secured
         self.method: Method = "eim"
+        self.mode: Mode = "AC_three_phase_core"
         self.contract: Contract | None = None
-        #: The parameter set of the service of contract certificates that was chosen; None: none.
-        self.contract_set: int | None = None
-        self.limits = Limits(0.0, 0.0, 0.0)
-        self.vehicle = Limits(0.0, 0.0, 0.0)
+        #: What is to be done about a contract first, and the parameter set of the service that does it.
+        self.action: Action | None = None
+        self.contract_set = 0
+        self.limits: StageLimits | None = None
+        self.vehicle: VehicleLimits | None = None
         self.schedules: tuple[Schedule, ...] = ()
-        self.choice = Choice(1)
-        self.wish: Wish | None = None
-        self.present: Present | None = None
-        self.notification = ""
-        self.state_of_charge = 0
-        # the charging loops together
-        self.loop_began: float | None = None
-        self.flowing_since = 0.0
-        self.energy = 0.0
+        self.offered_at = 0
+        self.chosen: Schedule | None = None
+        self.profile: PowerSchedule | None = None
+        self.state_now = VehicleState(0.0, 0.0)
+        self.connected = False
+        # what the station wants, within how many seconds, and since when
+        self.wish: Notification = ""
+        self.wish_within = 0
+        self.wished_at = 0.0
+
+    @property
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.engine.clock.now().timestamp())
 
     @property
     def current(self) -> Current:
         """What it charges with."""
-        return current_of(self.settings.transfer_mode)
+        return current_of(self.mode)
+
+    @property
+    def path(self) -> str:
+        """Its current, as states are named."""
+        return self.current.lower()
+
+    @property
+    def granted(self) -> float | None:
+        """What the schedule grants now."""
+        return None if self.chosen is None else self.chosen.power.power_at(self.now)
 
     def message(self, body: BodyMessage) -> iso2.V2G_Message:
         """A body with this session's header, as it is signed."""
@@ -90,45 +101,42 @@ class Trip(Asking):
                 facts={"what": what},
             )
 
-    def flowed(self, present: Present) -> None:
-        """Count what flowed since the last time."""
-        now = self.engine.now
-        if self.loop_began is None:
-            self.loop_began = now
-        else:
-            self.energy += present.power * (now - self.flowing_since) / _SECONDS_OF_AN_HOUR
-        self.flowing_since = now
-        self.present = present
-        imported = None if present.reading is None else present.reading.imported
-        self.engine.tell(Delivered(now, present.voltage, present.current, present.power, imported))
+    def stage(self) -> StageLimits:
+        """The station's limits, which are known since ChargeParameterDiscoveryRes."""
+        if self.limits is None:
+            raise V2GPKIError("internal.bug", "the station's limits are asked for before they are known")
+        return self.limits
 
-    def dc_status(self, *, ready: bool) -> iso2.DC_EVStatus:
+    def look(self) -> Steps[VehicleState]:
+        """What the vehicle is doing now."""
+        self.state_now = yield from self.ask(StateQuestion())
+        return self.state_now
+
+    def dc_status(self, *, ready: bool = True) -> iso2.DC_EVStatus:
         """The state of a vehicle that charges with DC."""
+        state = self.state_now
         return iso2.DC_EVStatus(
-            EVReady=ready, EVErrorCode="NO_ERROR", EVRESSSOC=max(0, min(100, self.state_of_charge))
+            EVReady=ready and state.ready,
+            EVErrorCode=FAULTS[state.fault],
+            EVRESSSOC=max(0, min(_PERCENT, round(_PERCENT * state.soc))),
         )
-
-    def wishes(self) -> Steps[Wish]:
-        """What the vehicle wants in the next turn."""
-        wish = yield from self.ask(WishQuestion(self.present, self.limits, self.notification))
-        self.wish, self.state_of_charge = wish, wish.state_of_charge
-        return wish
 
     def noted(self, status: iso2.AC_EVSEStatus | iso2.DC_EVSEStatus) -> None:
         """What the station wants."""
-        self.notification = {"StopCharging": "stop", "ReNegotiation": "renegotiate"}.get(status.EVSENotification, "")
+        wish, within = WISHES[status.EVSENotification], status.NotificationMaxDelay
         if isinstance(status, iso2.DC_EVSEStatus) and status.EVSEStatusCode in _SHUT:
-            self.notification = "stop"
+            wish, within = "stop", 0
+        if isinstance(status, iso2.AC_EVSEStatus) and status.RCD:
+            wish, within = "stop", 0
+        if wish != self.wish:
+            self.wished_at = self.engine.now
+        self.wish, self.wish_within = wish, within
 
-    def intent(self, wish: Wish) -> Intent:
-        """What comes next: the vehicle's wish, else the plan's end, else what the station wants."""
-        if wish.intent != "go_on":
-            return wish.intent
-        plan, began = self.settings, self.loop_began
-        timed = plan.charge_seconds > 0 and began is not None and self.engine.now - began >= plan.charge_seconds
-        filled = plan.charge_energy > 0 and self.energy >= plan.charge_energy
-        if timed or filled or wish.complete:
-            return "pause" if plan.pause else "stop"
-        if self.notification == "stop":
-            return "stop"
-        return "renegotiate" if self.notification == "renegotiate" else "go_on"
+    def step(self) -> Steps[Intent]:
+        """How it goes on: as the vehicle says, unless the station has waited long enough for what it wants."""
+        left = max(0.0, self.wished_at + self.wish_within - self.engine.now) if self.wish else 0.0
+        step = yield from self.ask(StepQuestion(self.state_now, self.wish, left))
+        what = _INTENTS.get(step.what, "stop")
+        if what != "go_on" or not self.wish or left > 0:
+            return what
+        return "renegotiate" if self.wish == "renegotiate_schedule" else "stop"

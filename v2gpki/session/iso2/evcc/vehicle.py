@@ -7,7 +7,9 @@ from v2gpki.messages import iso2
 from v2gpki.session.engine import Over, Steps
 from v2gpki.session.iso2.evcc import contract, loops, parameters, services
 from v2gpki.session.iso2.evcc.trip import Intent, Trip
+from v2gpki.session.iso2.words import MODES
 from v2gpki.session.notices import Ending, EndingKind
+from v2gpki.session.questions import ConnectQuestion, Paused, PauseQuestion
 
 
 class ISO2Vehicle(Trip):
@@ -23,17 +25,19 @@ class ISO2Vehicle(Trip):
         return Ending("paused" if intent == "pause" else "stopped")
 
     def _session(self) -> Steps[Intent]:
-        yield from services.set_up(self)
-        yield from services.choose(self)
+        evse_id = yield from services.set_up(self)
+        yield from services.choose(self, evse_id)
         if self.method == "pnc":
             yield from contract.install(self)
             yield from contract.authorise_by_contract(self)
         else:
             yield from contract.authorise_at_station(self)
         intent = yield from self._energy()
-        yield from parameters.deliver(self, "Stop", "stopped")
-        if self.current == "dc":
+        yield from self._end_of_power()
+        if self.current == "DC":
             yield from loops.detect_welding(self)
+        if intent == "pause":
+            yield from self._keep()
         yield from self._stop("Pause" if intent == "pause" else "Terminate")
         return intent
 
@@ -43,11 +47,37 @@ class ISO2Vehicle(Trip):
             yield from parameters.negotiate(self)
             if self.state == "parameters-dc" or (self.state == "renegotiated-dc" and self.settings.cable_check_again):
                 yield from loops.prepare(self)
+            yield from self._connect(closed=True)
             yield from parameters.start(self)
             intent = yield from loops.charge(self)
             if intent != "renegotiate":
                 return intent
             yield from parameters.deliver(self, "Renegotiate", "renegotiating")
+
+    def _connect(self, *, closed: bool) -> Steps[None]:
+        if closed != self.connected:
+            yield from self.ask(ConnectQuestion(closed))
+            self.connected = closed
+
+    def _end_of_power(self) -> Steps[None]:
+        """The station's current ends before the vehicle's contactors open."""
+        yield from parameters.deliver(self, "Stop", "stopped")
+        yield from self._connect(closed=False)
+
+    def _keep(self) -> Steps[None]:
+        """What it needs to come back."""
+        held = self.contract if self.method == "pnc" else None
+        paused = Paused(
+            self.session_id,
+            self.dialect.edition,
+            self.settings.evcc_id.hex().upper(),
+            self.method,
+            "" if held is None else held.emaid,
+            () if held is None else held.chain,
+            service=services.CHARGING,
+            parameter_set=tuple(MODES).index(self.mode),
+        )
+        yield from self.ask(PauseQuestion(paused))
 
     def _stop(self, how: iso2.chargingSessionType) -> Steps[None]:
         yield from self.exchange(iso2.SessionStopReq(ChargingSession=how), iso2.SessionStopRes)
@@ -57,7 +87,7 @@ class ISO2Vehicle(Trip):
         kind: EndingKind = "timeout" if problem.code == "session.timeout" else "terminated"
         try:
             if self.state.startswith(("charging", "receipt")):
-                yield from parameters.deliver(self, "Stop", "stopped")
+                yield from self._end_of_power()
             if "SessionStopReq" in self.dialect.flow.expected(self.state):
                 yield from self._stop("Terminate")
         except (V2GPKIError, Over):

@@ -19,6 +19,7 @@ from v2gpki.messages.xmldsig import Signature
 from v2gpki.session.conversation import Answer
 from v2gpki.session.dialect import Heard
 from v2gpki.session.engine import Steps
+from v2gpki.session.iso2.secc.services import evcc_name
 from v2gpki.session.iso2.secc.visit import Visit
 from v2gpki.session.iso2.settings import Action
 from v2gpki.session.iso2.values import taken
@@ -66,6 +67,8 @@ def _contract(visit: Visit, heard: Heard, action: Action) -> Steps[Answer]:
 def _handed_out(visit: Visit, heard: Heard, given: ContractGiven) -> Answer:
     """The answer as it came, if it is one; with this session's id, should it bear another one."""
     wanted = iso2.CertificateInstallationRes if heard.name.startswith("CertificateInst") else iso2.CertificateUpdateRes
+    if not given.exi:
+        raise _none_available("the contract is not ready, and ISO 15118-2 cannot ask again")
     try:
         found = visit.dialect.hear(Frame(PayloadType.EXI, given.exi))
     except V2GPKIError as problem:
@@ -103,7 +106,7 @@ def payment_details(visit: Visit, heard: Heard) -> Steps[Answer]:
     response = iso2.PaymentDetailsRes(
         ResponseCode="OK_CertificateExpiresSoon" if isinstance(holds, ExpiresSoon) else "OK",
         GenChallenge=visit.challenge,
-        EVSETimeStamp=int(visit.engine.clock.now().timestamp()),
+        EVSETimeStamp=visit.now,
     )
     return Answer(response)
 
@@ -127,30 +130,31 @@ def authorization(visit: Visit, heard: Heard) -> Steps[Answer]:
             facts={"response_code": decision.response_code} if decision.response_code else {},
         )
     accepted = decision.status == "accepted"
-    processing: EVSEProcessingType = "Finished" if accepted else _still_at_work(visit)
+    processing: EVSEProcessingType = "Finished" if accepted else _still_at_work(visit, decision)
     response = iso2.AuthorizationRes(ResponseCode="OK", EVSEProcessing=processing)
     return Answer(response, "authorised" if accepted else "authorising")
 
 
 def _decision(visit: Visit) -> Steps[Decision]:
     """Whether it may charge; who does not know in time is asked again."""
+    method = visit.method or "eim"
     question = AuthorizationQuestion(
-        visit.method or "eim", visit.emaid, visit.chain, visit.evcc_id.hex().upper(), visit.session_id
+        method, visit.emaid, visit.chain, evcc_name(visit), visit.session_id, visit.attempt("authorization")
     )
     try:
         return (yield from visit.ask(question))
     except V2GPKIError as problem:
         if problem.code != "session.late":
             raise
-        return Decision("ongoing")
+        return Decision("ongoing", customer=method == "eim")
 
 
-def _still_at_work(visit: Visit) -> EVSEProcessingType:
-    """Somebody at the station may take his time; who decides about a contract may not."""
-    if visit.method == "eim":
+def _still_at_work(visit: Visit, decision: Decision) -> EVSEProcessingType:
+    """Somebody at the station may take his time; whoever else decides may not."""
+    if decision.customer:
         return "Ongoing_WaitingForCustomerInteraction"
     if not visit.waiting("authorization", visit.dialect.timers.ongoing_performance):
-        raise V2GPKIError("session.not_authorised", "nobody decided in time whether this contract may charge")
+        raise V2GPKIError("session.not_authorised", "nobody decided in time whether this vehicle may charge")
     return "Ongoing"
 
 

@@ -6,17 +6,21 @@ wants the contactors open gets them open.
 
 from __future__ import annotations
 
+from v2gpki.energy.quantities import StageState
+from v2gpki.energy.schedule import Schedule
+from v2gpki.energy.steering import Control
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso2
 from v2gpki.session.conversation import Answer
 from v2gpki.session.dialect import Heard
 from v2gpki.session.engine import Steps
 from v2gpki.session.iso2 import schedules
+from v2gpki.session.iso2.secc.services import CHARGING, evcc_name
 from v2gpki.session.iso2.secc.visit import Visit
-from v2gpki.session.iso2.settings import PausedSession
 from v2gpki.session.iso2.values import taken
-from v2gpki.session.notices import Ending
-from v2gpki.session.questions import ContactorQuestion, Schedule
+from v2gpki.session.iso2.words import MODES
+from v2gpki.session.notices import Ending, Remarked
+from v2gpki.session.questions import ContactorQuestion, Paused, PauseQuestion
 
 _CLAUSE = "ISO 15118-2 8.4.3.9"
 _THEN = {"Start": "charging", "Stop": "stopped", "Renegotiate": "renegotiating"}
@@ -25,7 +29,7 @@ _THEN = {"Start": "charging", "Stop": "stopped", "Renegotiate": "renegotiating"}
 def power_delivery(visit: Visit, heard: Heard) -> Steps[Answer]:
     """Do what the vehicle wants with the contactors."""
     request = taken(heard, iso2.PowerDeliveryReq)
-    then = f"{_THEN[request.ChargeProgress]}-{visit.current}"
+    then = f"{_THEN[request.ChargeProgress]}-{visit.current.lower()}"
     if then not in visit.dialect.flow.after(visit.state, heard.name):
         raise V2GPKIError(
             "session.not_delivered",
@@ -35,26 +39,24 @@ def power_delivery(visit: Visit, heard: Heard) -> Steps[Answer]:
         )
     if request.ChargeProgress == "Start":
         chosen = _offered(visit, request.SAScheduleTupleID)
-        profile = schedules.profile_read(request.ChargingProfile)
-        schedules.require_within(profile, chosen)
-        yield from _switch(visit, ContactorQuestion(True, chosen.number, profile))
-        visit.chosen = chosen.number
+        profile = schedules.profile_read(request.ChargingProfile, visit.offered_at)
+        schedules.require_within(profile, chosen.power)
+        yield from _switch(visit, ContactorQuestion(True, chosen.identifier, profile))
+        visit.chosen, visit.profile = chosen.identifier, profile
     elif request.ChargeProgress == "Stop":
         yield from _switch(visit, ContactorQuestion(False, visit.chosen))
-    status = visit.ac_status() if visit.current == "ac" else visit.dc_status(_code(request.ChargeProgress))
+    visit.control = Control()
+    state: StageState = "shutdown" if request.ChargeProgress == "Stop" else "ready"
+    status = visit.ac_status() if visit.current == "AC" else visit.dc_status(state)
     return Answer(iso2.PowerDeliveryRes(ResponseCode="OK", EVSEStatus=status), then)
 
 
-def _code(progress: iso2.chargeProgressType) -> iso2.DC_EVSEStatusCodeType:
-    return "EVSE_Shutdown" if progress == "Stop" else "EVSE_Ready"
-
-
 def _offered(visit: Visit, number: int) -> Schedule:
-    found = next((schedule for schedule in visit.schedules if schedule.number == number), None)
+    found = next((schedule for schedule in visit.schedules if schedule.identifier == number), None)
     if found is None:
         raise V2GPKIError(
             "session.wrong_schedule",
-            f"SAScheduleTupleID {number} is none of {', '.join(str(schedule.number) for schedule in visit.schedules)}",
+            f"SAScheduleTupleID {number} was not offered",
             clause=_CLAUSE,
             facts={"schedule": number},
         )
@@ -80,8 +82,27 @@ def session_stop(visit: Visit, heard: Heard) -> Steps[Answer]:
     if visit.closed:
         yield from _switch(visit, ContactorQuestion(False, visit.chosen))
     pauses = request.ChargingSession == "Pause"
-    if pauses and visit.settings.paused is not None and visit.method is not None and visit.transfer_mode is not None:
-        visit.settings.paused.keep(
-            PausedSession(visit.session_id, visit.evcc_id, visit.method, visit.transfer_mode, visit.chosen)
-        )
+    if pauses:
+        yield from _keep(visit)
     return Answer(iso2.SessionStopRes(ResponseCode="OK"), ends=Ending("paused" if pauses else "stopped"))
+
+
+def _keep(visit: Visit) -> Steps[None]:
+    """What the vehicle needs to come back to; who keeps nothing lets it begin anew."""
+    if not visit.settings.offer.pause or visit.method is None or visit.transfer_mode is None:
+        visit.engine.tell(Remarked(visit.engine.now, "the vehicle pauses, and nothing is kept of its session"))
+        return
+    paused = Paused(
+        visit.session_id,
+        visit.dialect.edition,
+        evcc_name(visit),
+        visit.method,
+        visit.emaid,
+        visit.chain,
+        service=CHARGING,
+        parameter_set=tuple(MODES).index(visit.transfer_mode),
+    )
+    try:
+        yield from visit.ask(PauseQuestion(paused))
+    except V2GPKIError as problem:
+        visit.engine.tell(Remarked(visit.engine.now, f"nothing is kept of the paused session: {problem.message}"))

@@ -20,8 +20,7 @@ def metering_receipt(visit: Visit, heard: Heard) -> Steps[Answer]:
     question = SignatureQuestion("MeteringReceiptReq", heard.message, visit.chain)
     yield from visit.judged("MeteringReceiptReq signature", question, visit.emaid)
     if visit.reading is not None:
-        yield from visit.ask(ReceiptQuestion(visit.reading, visit.engine.clock.now()))
-        visit.confirmed = visit.reading
+        yield from visit.ask(ReceiptQuestion(visit.reading, heard.message))
     visit.receipt_for = None
     return Answer(iso2.MeteringReceiptRes(ResponseCode="OK", EVSEStatus=visit.status()))
 

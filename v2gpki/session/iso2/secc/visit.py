@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from v2gpki.energy.offer import Method
+from v2gpki.energy.quantities import (
+    Current,
+    IsolationState,
+    Needs,
+    Present,
+    Reading,
+    StageLimits,
+    StageState,
+    VehicleLimits,
+)
+from v2gpki.energy.schedule import PowerSchedule, Schedule
+from v2gpki.energy.steering import Control
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso2
-from v2gpki.messages.iso2 import EnergyTransferModeType
 from v2gpki.session.conversation import Answering
 from v2gpki.session.dialect import Heard
 from v2gpki.session.engine import Engine, Steps
 from v2gpki.session.iso2.dialect import ISO2Dialect
 from v2gpki.session.iso2.refusals import permitted
-from v2gpki.session.iso2.settings import PausedSession, StationSettings
+from v2gpki.session.iso2.settings import StationSettings
+from v2gpki.session.iso2.words import ISOLATION, NOTIFICATIONS, STATES, Mode, current_of, modes_of
 from v2gpki.session.notices import Judged
-from v2gpki.session.questions import Current, Limits, Method, Present, Question, Reading, ReplyT_co, Schedule
+from v2gpki.session.questions import Paused, Question, ReplyT_co
 from v2gpki.session.secured import Secured
-
-_NOTIFICATIONS: dict[str, iso2.EVSENotificationType] = {
-    "stop": "StopCharging",
-    # -2 has no word for it: the vehicle may stop with a pause.
-    "pause": "StopCharging",
-    "renegotiate": "ReNegotiation",
-}
 
 
 class Visit(Answering):
@@ -36,7 +42,8 @@ class Visit(Answering):
         self.secured = secured
         self.random = random
         self.evcc_id = b""
-        self.resumed: PausedSession | None = None
+        self.resumed: Paused | None = None
+        self.resumed_mode: Mode | None = None
         # who pays
         self.method: Method | None = None
         self.emaid = ""
@@ -44,34 +51,65 @@ class Visit(Answering):
         self.challenge = b""
         self.first_authorization: iso2.AuthorizationReq | None = None
         # what was agreed
-        self.transfer_mode: EnergyTransferModeType | None = None
-        self.limits: Limits | None = None
-        self.vehicle: Limits | None = None
+        self.transfer_mode: Mode | None = None
+        self.limits: StageLimits | None = None
+        self.vehicle: VehicleLimits | None = None
+        self.needs: Needs | None = None
         self.schedules: tuple[Schedule, ...] = ()
+        self.offered_at = 0
         self.chosen = 0
+        self.profile: PowerSchedule | None = None
         # what flows
         self.closed = False
-        self.isolated = False
+        self.isolation: IsolationState = "unknown"
+        self.control = Control()
         self.reading: Reading | None = None
-        self.confirmed: Reading | None = None
+        self.metered_from: float | None = None
         self.receipt_for: iso2.MeterInfoType | None = None
         self._since: dict[str, float] = {}
+        self._attempts: dict[str, int] = {}
+
+    @property
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.engine.clock.now().timestamp())
 
     @property
     def current(self) -> Current:
         """What the vehicle charges with."""
-        return "ac" if self.transfer_mode is None or self.transfer_mode.startswith("AC") else "dc"
+        return "AC" if self.transfer_mode is None else current_of(self.transfer_mode)
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """How a vehicle may pay here: contracts over TLS only; one that resumes as it did before."""
-        offered = tuple(m for m in self.settings.methods if m == "eim" or self.secured is not None)
+        offered = tuple(m for m in self.settings.offer.methods if m == "eim" or self.secured is not None)
         return offered if self.resumed is None else tuple(m for m in offered if m == self.resumed.method)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """How energy may be transferred; one that resumes goes on as before."""
+        offered = modes_of(self.settings.offer)
+        return offered if self.resumed_mode is None else tuple(m for m in offered if m == self.resumed_mode)
 
     @property
     def does_contracts(self) -> bool:
         """Whether the service of contract certificates is there."""
-        return bool(self.settings.contract_service) and self.secured is not None and "pnc" in self.methods
+        settings = self.settings
+        offered = settings.offer.installation and bool(settings.contract_service)
+        return offered and self.secured is not None and "pnc" in self.methods
+
+    @property
+    def granted(self) -> PowerSchedule | None:
+        """What the vehicle said that it will draw, else what its schedule grants."""
+        if self.profile is not None:
+            return self.profile
+        return next((one.power for one in self.schedules if one.identifier == self.chosen), None)
+
+    def attempt(self, what: str) -> int:
+        """How often something has been asked for already."""
+        count = self._attempts.get(what, 0)
+        self._attempts[what] = count + 1
+        return count
 
     def judged(self, what: str, question: Question[ReplyT_co], by: str = "") -> Steps[ReplyT_co]:
         """Ask for a verdict, tell it, and go on only if it is good."""
@@ -90,6 +128,7 @@ class Visit(Answering):
     def done(self, what: str) -> None:
         """That work is finished; the next begins anew."""
         self._since.pop(what, None)
+        self._attempts.pop(what, None)
 
     def code_for(self, problem: V2GPKIError, request: Heard) -> str:
         """The ResponseCode for a problem, among those that the answer may carry."""
@@ -103,29 +142,24 @@ class Visit(Answering):
     def ac_status(self, present: Present | None = None) -> iso2.AC_EVSEStatus:
         """The state of an AC station, and what it wants."""
         return iso2.AC_EVSEStatus(
-            NotificationMaxDelay=_delay(present), EVSENotification=_notification(present), RCD=False
+            NotificationMaxDelay=self._delay,
+            EVSENotification=NOTIFICATIONS.get(self.control.notification, "None"),
+            RCD=present is not None and present.rcd,
         )
 
-    def dc_status(
-        self, code: iso2.DC_EVSEStatusCodeType = "EVSE_Ready", present: Present | None = None
-    ) -> iso2.DC_EVSEStatus:
-        """The state of a DC station, and what it wants."""
-        notification = _notification(present)
+    def dc_status(self, state: StageState = "ready", present: Present | None = None) -> iso2.DC_EVSEStatus:
+        """The state of a DC station, and what it wants; ``state`` where the power stage does not say."""
         return iso2.DC_EVSEStatus(
-            NotificationMaxDelay=_delay(present),
-            EVSENotification=notification,
-            EVSEIsolationStatus="Valid" if self.isolated else "Invalid",
-            EVSEStatusCode="EVSE_Shutdown" if notification == "StopCharging" else code,
+            NotificationMaxDelay=self._delay,
+            EVSENotification=NOTIFICATIONS.get(self.control.notification, "None"),
+            EVSEIsolationStatus=ISOLATION[self.isolation],
+            EVSEStatusCode=STATES[state if present is None or present.state == "ready" else present.state],
         )
 
     def status(self) -> iso2.AC_EVSEStatus | iso2.DC_EVSEStatus:
         """The state of the station, of whichever kind it is here."""
-        return self.ac_status() if self.current == "ac" else self.dc_status()
+        return self.ac_status() if self.current == "AC" else self.dc_status()
 
-
-def _notification(present: Present | None) -> iso2.EVSENotificationType:
-    return "None" if present is None else _NOTIFICATIONS.get(present.notification, "None")
-
-
-def _delay(present: Present | None) -> int:
-    return 0 if present is None else max(0, min(present.delay, 65535))
+    @property
+    def _delay(self) -> int:
+        return max(0, min(self.control.notification_seconds, 65535))
