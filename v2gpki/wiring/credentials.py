@@ -24,11 +24,11 @@ from v2gpki.pnc.algorithms import Edition
 
 #: Whose a leaf is.
 Holder: TypeAlias = Literal["secc", "contract", "oem", "vehicle", "cps"]
-#: OCSP responses that are at hand now (DER), whatever they are about.
-Answers: TypeAlias = Callable[[], Sequence[bytes]]
+#: The OCSP responses (DER) that are at hand now for a chain (DER, leaf first); others may be among them.
+Answers: TypeAlias = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
-def no_answers() -> Sequence[bytes]:
+def no_answers(_chain: Sequence[bytes]) -> Sequence[bytes]:
     """No OCSP response is at hand."""
     return ()
 
@@ -38,7 +38,7 @@ class Credential:
     """A chain with the key of its leaf.
 
     `chain` is DER, leaf first, without root; `root` the self-signed certificate above it, None if it is not known.
-    `emaid` is a contract's. `source` says where it came from, `answers` gives the OCSP responses found beside it.
+    `emaid` is a contract's. `source` says where it came from, `answers` gives the OCSP responses to staple.
     """
 
     edition: Edition
@@ -71,7 +71,7 @@ class Credential:
 
     def staples(self, at: datetime) -> tuple[bytes | None, ...]:
         """For each certificate of the chain what `staple` says of the leaf."""
-        answers = tuple(self.answers())
+        answers = tuple(self.answers(self.chain))
         above = (*self.chain[1:], *((self.root,) if self.root else ()))
         pairs = list(zip(self.chain, above, strict=False))
         found = [_newest(answers, child, issuer, at) for child, issuer in pairs]
@@ -102,12 +102,12 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class StationCredentials(_Held):
-    """A station's: `identities` by edition, one for each root, and if the folder has them the key that signs meter
-    readings and that of the MO's Sub-CA 2, with which a lab signs tariffs."""
+    """A station's: `identities` by edition, one for each root, and if there is one who signs meter readings, and who
+    has the key of the MO's Sub-CA 2, with which a lab signs tariffs."""
 
     identities: Mapping[Edition, tuple[Credential, ...]] = field(default_factory=dict)
-    meter_key: PrivateKey | None = field(default=None, repr=False)
-    mo_sub_key: PrivateKey | None = field(default=None, repr=False)
+    meter: Signer | None = field(default=None, repr=False)
+    mo_sub_ca_2: Signer | None = field(default=None, repr=False)
 
     def of(self, edition: Edition) -> tuple[Credential, ...]:
         """The SECC chains of an edition, at least one. Raises ``pki.missing``."""

@@ -110,7 +110,7 @@ def _judge(
             edition=by,
             at=at,
             crls=credentials.crls,
-            ocsps=credentials.answers(),
+            ocsps=credentials.answers(chain),
             require_evidence=require_evidence,
             ordered=True,
             tolerate=tolerate,

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 from v2gpki.certs.view import CertificateView
 from v2gpki.errors import V2GPKIError
+from v2gpki.keys.software import SoftwareSigner
 from v2gpki.keys.suites import PrivateKey, spki_of
 from v2gpki.wiring.credentials import (
     Answers,
@@ -24,6 +25,7 @@ from v2gpki.wiring.credentials import (
     Roots,
     StationCredentials,
     VehicleCredentials,
+    no_answers,
 )
 from v2gpki.wiring.pki_layouts import Place, sources_of
 from v2gpki.wiring.pki_reading import (
@@ -41,6 +43,8 @@ from v2gpki.wiring.pki_reading import (
 Compat: TypeAlias = Literal["", "ecog"]
 #: The folder of contracts that a vehicle got, inside its PKI folder.
 INSTALLED = "installed"
+#: The key that signs meter readings; no layout knows one.
+_METER = Place((), ("meter.key",), ("meter*.txt",))
 
 
 def station_credentials(
@@ -62,8 +66,8 @@ def station_credentials(
         found.answers,
         tuple(found.reading.notes),
         identities=newest(found.leafs["secc"], at),
-        meter_key=next((key for _, key in found.reading.keys(folder, Place((), ("meter.key",), ("meter.txt",)))), None),
-        mo_sub_key=found.mo_sub_key,
+        meter=next((SoftwareSigner(key) for _, key in found.reading.keys(folder, _METER)), None),
+        mo_sub_ca_2=SoftwareSigner(found.mo_sub_key) if found.mo_sub_key else None,
     )
 
 
@@ -105,7 +109,7 @@ class _Found:
     leafs: dict[Holder, list[Credential]]
     roots: Roots = field(default_factory=Roots)
     crls: tuple[bytes, ...] = ()
-    answers: Answers = tuple
+    answers: Answers = no_answers
     mo_sub_key: PrivateKey | None = None
 
 
@@ -128,7 +132,7 @@ def _look(folder: Path, holders: Sequence[Holder], password: bytes | None, compa
         if "secc" in holders:
             found.mo_sub_key = found.mo_sub_key or _ca_key(found.reading, place, layout.mo_sub, pool)
     found.roots = Roots(**{use: tuple(dict.fromkeys(ders)) for use, ders in roots.items()})
-    found.answers = lambda: [der for source in sources for der in source()]
+    found.answers = lambda chain: [der for source in sources for der in source(chain)]
     return found
 
 

@@ -192,7 +192,7 @@ def manifest_edition(folder: Path) -> Edition | None:
 def answers_in(folder: Path, layout: PkiLayout) -> Answers:
     """The OCSP responses of a folder, read anew each time: a refreshed one counts at once."""
 
-    def found() -> list[bytes]:
+    def found(_chain: Sequence[bytes]) -> list[bytes]:
         return [data for path in files(folder, layout.answers) if _is_answer(data := read(path))]
 
     return found

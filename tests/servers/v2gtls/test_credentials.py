@@ -12,10 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import v2gpki
 from tests.conftest import BIRTH
 from tests.servers.v2gtls.bench import End, meet
 from tests.wiring.pki_folders import exported, unlocked
 from v2gpki.certs.chain import pem
+from v2gpki.certs.view import view
 from v2gpki.clock import FixedClock
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys import pkcs8
@@ -28,6 +30,7 @@ from v2gpki.servers.v2gtls.credentials import station_security, vehicle_security
 from v2gpki.servers.v2gtls.rules import Edition
 from v2gpki.wiring.credentials import Roots, VehicleCredentials
 from v2gpki.wiring.pki_folder import Compat, station_credentials, vehicle_credentials
+from v2gpki.wiring.pki_home import station_of_home, vehicle_of_home
 
 CATALOGUE = Catalogue()
 NOW = BIRTH + timedelta(hours=2)
@@ -218,6 +221,19 @@ def test_a_station_without_a_chain_for_what_is_asked(folders: Path) -> None:
         lambda: station_security(there, catalogue=CATALOGUE, clock=CLOCK, editions=["iso15118-20"]),
     )
     assert station_security(there, catalogue=CATALOGUE, clock=CLOCK).offered() == ("iso15118-2",)
+
+
+def test_a_home_mints_both_ends_and_its_revocations_count_at_once(everything: v2gpki.CertificateAuthority) -> None:
+    both: list[Edition] = ["iso15118-2", "iso15118-20"]
+    station = station_of_home(everything, editions=both)
+    vehicle = vehicle_of_home(everything, editions=both)
+    security = station_security(station, catalogue=CATALOGUE, clock=CLOCK)
+    for edition in both:
+        here = vehicle_security(vehicle, catalogue=CATALOGUE, clock=CLOCK, editions=[edition])
+        ends = meet(security, here)
+        assert [end.code for end in ends] == ["", ""]
+    everything.revoke(f"{view(vehicle.tls('iso15118-20').chain[0]).serial:x}", "keyCompromise")
+    assert meet(security, here)[0].code == "path.revoked"
 
 
 # --- beyond TLS -----------------------------------------------------------------------------------------------------

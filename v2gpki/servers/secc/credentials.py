@@ -8,7 +8,6 @@ from v2gpki.servers.secc.answers import StationKeys
 from v2gpki.wiring.credentials import StationCredentials
 from v2gpki.wiring.judges import contract_judge
 from v2gpki.wiring.pki_folder import Compat
-from v2gpki.wiring.vehicle import signer_of
 
 _METERING: tuple[Edition, ...] = ("iso15118-20", "lab-ecog-20")
 
@@ -19,11 +18,10 @@ def station_keys(credentials: StationCredentials, *, catalogue: Catalogue, compa
     """
     roots = credentials.roots
     secc = next((one for edition in _METERING for one in credentials.identities.get(edition, ())), None)
-    metering = credentials.meter_key or (secc.private_key if secc else None)
     return StationKeys(
         contract_judge(catalogue, credentials, compat=compat),
         tuple(dict.fromkeys((*roots.mo, *roots.v2g))),
-        signer_of(credentials.mo_sub_key) if credentials.mo_sub_key else None,
-        signer_of(metering) if metering else None,
+        credentials.mo_sub_ca_2,
+        credentials.meter or (secc.signer if secc else None),
         compat == "ecog",
     )

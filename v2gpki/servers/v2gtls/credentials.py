@@ -95,7 +95,7 @@ def _vehicle_judge(
             editions=[edition],
             role="oem" if edition == "lab-ecog-20" else "vehicle",
             crls=credentials.crls,
-            ocsps=credentials.answers(),
+            ocsps=credentials.answers(chain),
             tolerate=tolerate,
         )(chain)
 
@@ -120,7 +120,7 @@ def _station_judge(
             editions=[edition],
             staple_policy=staple_policy,
             crls=credentials.crls,
-            ocsps=credentials.answers(),
+            ocsps=credentials.answers(chain),
             tolerate=tolerate,
         )(chain, staple)
 
