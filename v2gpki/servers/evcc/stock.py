@@ -11,13 +11,12 @@ from v2gpki.energy.battery import Battery, BatteryFacts, Goals
 from v2gpki.energy.curve import Curve
 from v2gpki.energy.offer import Method
 from v2gpki.energy.quantities import Current
-from v2gpki.pnc.algorithms import EDITIONS
 from v2gpki.profile.load import Catalogue
-from v2gpki.servers.evcc.answers import VehicleKeys
 from v2gpki.servers.evcc.choices import StockConsent, StockPilot, Wishes
-from v2gpki.servers.evcc.contracts import FolderContracts, MemoryContracts, held
+from v2gpki.servers.evcc.contracts import MemoryContracts
+from v2gpki.servers.evcc.credentials import contract_store, vehicle_keys
 from v2gpki.servers.evcc.defaults import Inlet, SimulatedVehicle
-from v2gpki.servers.evcc.plugins import ContractStore, HeldContract, VehicleFacts, VehiclePlugins
+from v2gpki.servers.evcc.plugins import ContractStore, VehicleFacts, VehiclePlugins
 from v2gpki.servers.evcc.vehicle import VehicleSetup
 from v2gpki.servers.pace import Pace
 from v2gpki.servers.v2gtls import Edition, StaplePolicy
@@ -25,8 +24,7 @@ from v2gpki.servers.v2gtls.credentials import vehicle_security
 from v2gpki.session.editions import Spoken
 from v2gpki.session.iso2.settings import VehicleSettings
 from v2gpki.session.vehicle import iso2_vehicle
-from v2gpki.wiring.credentials import Credential, Roots, VehicleCredentials
-from v2gpki.wiring.judges import cps_judge
+from v2gpki.wiring.credentials import Roots, VehicleCredentials
 from v2gpki.wiring.pki_folder import Compat
 
 
@@ -73,7 +71,7 @@ def stock_vehicle(
     plugins = VehiclePlugins(
         VehicleFacts(words.mac, words.evcc_id),
         battery,
-        contract_store(held_by, clock, preferred=words.emaid),
+        _contracts(credentials, clock, words),
         StockConsent(wishes),
         StockPilot(pace, most_seconds=words.departure or math.inf),
     )
@@ -86,29 +84,14 @@ def stock_vehicle(
             editions=words.editions,
             staple_policy=words.staple_policy,
         )
-    keys = VehicleKeys(
-        cps_judge(catalogue, held_by, compat=words.compat), accept_document_digest=words.compat == "ecog"
-    )
+    keys = vehicle_keys(held_by, catalogue=catalogue, compat=words.compat)
     return VehicleSetup(plugins, _spoken(words, methods), keys, security, clock)
 
 
-def contract_store(credentials: VehicleCredentials, clock: Clock, *, preferred: str = "") -> ContractStore:
-    """The vehicle's contracts: those of the folder, and those that are installed now, which are kept beside them."""
-    roots: dict[Edition, tuple[bytes, ...]] = dict.fromkeys(EDITIONS, credentials.roots.v2g)
-    provisioning = {edition: _held(some[0]) for edition, some in credentials.oem.items() if some}
-    contracts = tuple(_held(one) for some in credentials.contracts.values() for one in some)
-    folder = credentials.contracts_folder
-    if folder is None:
-        return MemoryContracts(
-            clock, roots=roots, provisioning=provisioning, contracts=contracts, preferred=preferred
-        )
-    return FolderContracts(
-        folder, clock, roots=roots, provisioning=provisioning, contracts=contracts, preferred=preferred
-    )
-
-
-def _held(one: Credential) -> HeldContract:
-    return held(one.emaid, one.edition, one.chain, one.private_key)
+def _contracts(credentials: VehicleCredentials | None, clock: Clock, words: VehicleWords) -> ContractStore:
+    if credentials is None:
+        return MemoryContracts(clock)
+    return contract_store(credentials, clock, compat=words.compat, preferred=words.emaid)
 
 
 def _battery(words: VehicleWords) -> Battery:

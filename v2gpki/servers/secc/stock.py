@@ -15,12 +15,9 @@ from v2gpki.energy.offer import Method
 from v2gpki.energy.quantities import Current
 from v2gpki.energy.stage import Stage
 from v2gpki.energy.tariff import Tariff
-from v2gpki.keys.signer import Signer
-from v2gpki.keys.software import SoftwareSigner
-from v2gpki.keys.suites import PrivateKey
 from v2gpki.profile.load import Catalogue
 from v2gpki.servers.pace import Pace
-from v2gpki.servers.secc.answers import StationKeys
+from v2gpki.servers.secc.credentials import station_keys
 from v2gpki.servers.secc.defaults import (
     ListedAuthoriser,
     SimulatedStage,
@@ -37,7 +34,6 @@ from v2gpki.session.editions import Spoken
 from v2gpki.session.iso2.settings import StationSettings
 from v2gpki.session.station import iso2_station
 from v2gpki.wiring.credentials import Roots, StationCredentials
-from v2gpki.wiring.judges import contract_judge
 from v2gpki.wiring.pki_folder import Compat
 
 #: Above this a station is taken for a DC station, in W: three phases with 63 A.
@@ -97,7 +93,7 @@ def stock_station(
     return StationSetup(
         plugins,
         _spoken(words, methods, installs=contracts is not None),
-        _keys(credentials, catalogue, words.compat),
+        station_keys(credentials or StationCredentials(Roots()), catalogue=catalogue, compat=words.compat),
         security,
         clock,
     )
@@ -121,18 +117,3 @@ def _spoken(
         return rows
 
     return spoken
-
-
-def _keys(credentials: StationCredentials | None, catalogue: Catalogue, compat: Compat) -> StationKeys:
-    held = credentials or StationCredentials(Roots())
-    return StationKeys(
-        contract_judge(catalogue, held, compat=compat),
-        (*held.roots.mo, *held.roots.v2g),
-        _signer(held.mo_sub_key),
-        _signer(held.meter_key),
-        accept_document_digest=compat == "ecog",
-    )
-
-
-def _signer(key: PrivateKey | None) -> Signer | None:
-    return None if key is None else SoftwareSigner(key)
