@@ -2,14 +2,18 @@
 
 A vehicle's judge holds a station's leaf against the role `secc` (DC=CPO), and counts a staple only if it says that this
 leaf is good. A station's judge holds a vehicle's leaf against `vehicle`, or another role. Names of hosts play no part.
-Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
+What a judge found about the roles of a chain it remembers, for they do not change; path, times and evidence are judged
+anew each time. Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from v2gpki.certs.path import ValidPath, validate
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.suites import family_of
@@ -17,6 +21,60 @@ from v2gpki.profile.load import Catalogue
 from v2gpki.servers.v2gtls.rules import RULES, Edition
 from v2gpki.servers.v2gtls.security import Chain, JudgeStation, JudgeVehicle, StaplePolicy
 from v2gpki.services.trust import TrustAnchor, judge
+
+#: Chains whose roles a judge remembers.
+_REMEMBERED = 64
+
+
+@dataclass(slots=True)
+class _Judge:
+    """What stays the same from chain to chain."""
+
+    catalogue: Catalogue
+    roots: Sequence[bytes | TrustAnchor]
+    now: Callable[[], datetime]
+    role: str
+    editions: Sequence[Edition]
+    crls: Sequence[bytes]
+    ocsps: Sequence[bytes]
+    tolerate: Collection[str]
+    known: OrderedDict[Chain, ValidPath] = field(default_factory=OrderedDict)
+
+    def path(self, chain: Chain, staples: Sequence[bytes] = (), *, require_evidence: bool = False) -> ValidPath:
+        """The path of a chain that may be used; raises what ``services.trust.judge`` raises."""
+        ocsps, at = [*self.ocsps, *staples], self.now()
+        known = self.known.get(chain)
+        if known is not None:
+            try:
+                return validate(
+                    known.certificates[:-1],
+                    [known.anchor],
+                    at=at,
+                    crls=self.crls,
+                    ocsps=ocsps,
+                    require_evidence=require_evidence,
+                    leaf=known.leaf,
+                )
+            except V2GPKIError:
+                # Something has changed: all of it is judged below.
+                del self.known[chain]
+        path = judge(
+            chain,
+            self.roots,
+            catalogue=self.catalogue,
+            role=self.role,
+            edition=edition_of(chain, self.editions),
+            at=at,
+            crls=self.crls,
+            ocsps=ocsps,
+            require_evidence=require_evidence,
+            leaf=_leaf(chain),
+            tolerate=self.tolerate,
+        ).path
+        self.known[chain] = path
+        while len(self.known) > _REMEMBERED:
+            self.known.popitem(last=False)
+        return path
 
 
 def station_judge(
@@ -37,22 +95,14 @@ def station_judge(
     The judge raises ``path.*``, ``role.*``, ``chain.*``, ``ocsp.malformed``.
     """
 
+    station = _Judge(catalogue, roots, now, "secc", editions, crls, ocsps, tolerate)
+
     def verdict(chain: Chain, staple: bytes | None) -> None:
-        trusted = judge(
-            chain,
-            roots,
-            catalogue=catalogue,
-            role="secc",
-            edition=edition_of(chain, editions),
-            at=now(),
-            crls=crls,
-            ocsps=[*ocsps, *([staple] if staple else ())],
-            require_evidence=staple is not None and staple_policy == "require-all",
-            leaf=_leaf(chain),
-            tolerate=tolerate,
-        )
-        status = trusted.path.statuses[0]
-        if staple is not None and status.state == "unknown":
+        if staple is None:
+            station.path(chain)
+            return
+        status = station.path(chain, [staple], require_evidence=staple_policy == "require-all").statuses[0]
+        if status.state != "good":
             raise V2GPKIError(
                 "path.status_unknown",
                 f"the stapled OCSP response does not say that the station's certificate is good: {status.detail}",
@@ -80,19 +130,10 @@ def vehicle_judge(
     The judge raises ``path.*``, ``role.*``, ``chain.*``.
     """
 
+    vehicle = _Judge(catalogue, roots, now, role, editions, crls, ocsps, tolerate)
+
     def verdict(chain: Chain) -> None:
-        judge(
-            chain,
-            roots,
-            catalogue=catalogue,
-            role=role,
-            edition=edition_of(chain, editions),
-            at=now(),
-            crls=crls,
-            ocsps=ocsps,
-            leaf=_leaf(chain),
-            tolerate=tolerate,
-        )
+        vehicle.path(chain)
 
     return verdict
 
