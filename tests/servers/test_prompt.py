@@ -11,7 +11,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
 
@@ -21,7 +20,7 @@ from v2gpki.servers.http.application import build
 from v2gpki.servers.http.exchange import Receive, Scope, Send, body_of, respond
 from v2gpki.servers.http.front import Limits
 from v2gpki.servers.http.limits import Meter
-from v2gpki.servers.http.part import LATER, Later, Part, When
+from v2gpki.servers.http.part import LATER, Asker, Later, Part, Said
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.prompt import LONGEST_HEAD, MOST_HEADS, Heads
@@ -45,7 +44,7 @@ WAITING: set[asyncio.Task[None]] = set()
 RELEASED = threading.Event()
 
 
-def short_way(body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
+def short_way(body: bytes, later: Later) -> Said:
     if body.startswith(b"later"):
         loop = asyncio.get_running_loop()
 
@@ -294,7 +293,7 @@ def test_who_does_not_read_is_left() -> None:
             assert later.ask(request(bytes(900))).startswith(b"short")
 
 
-def unasked(_rest: bytes) -> None:
+def unasked(rest: bytes, status: int = 200) -> None:
     raise AssertionError("it was there at once")
 
 
@@ -405,12 +404,43 @@ def test_who_went_away_is_answered_nothing(quick: Quick) -> None:
     assert "Traceback" not in quick.log.getvalue()
 
 
+class Nobody:
+    """A connection of nobody."""
+
+    address = ""
+    tls = None
+
+
+def quick_way(body: bytes, later: Later, _asker: Asker) -> Said:
+    return short_way(body, later)
+
+
+def test_heads_with_credentials_are_not_kept_and_take_no_others_place() -> None:
+    """However many tokens there are: of their heads a digest is kept, and OCSP's heads stay."""
+    heads = Heads(lambda _scope: quick_way)
+    length = (b"content-length", b"1")
+    plain = b"POST /quick HTTP/1.1\r\ncontent-length: 1\r\n\r\n"
+    heads.learn(plain + b"b", {"headers": [length]}, b"b", keep_alive=True)
+    for number in range(3 * MOST_HEADS):
+        for name in (b"authorization", b"x-api-key"):
+            secret = b"%b: secret-%d" % (name, number)
+            head = b"POST /quick HTTP/1.1\r\n%b\r\ncontent-length: 1\r\n\r\n" % secret
+            scope = {"headers": [(name, b"secret-%d" % number), length]}
+            heads.learn(head + b"b", scope, b"b", keep_alive=True)
+    assert len(heads) == 1 + MOST_HEADS
+    assert b"secret-" not in repr(vars(heads)).encode()
+    for known in (plain, head):
+        assert heads.answer(known + b"c", [], unasked, Nobody()) is not None
+        assert heads.answer(known + b"cc", [], unasked, Nobody()) is None
+    assert heads.answer(head.replace(b"secret", b"Secret") + b"c", [], unasked, Nobody()) is None
+
+
 def test_the_heads_that_are_remembered_are_bounded() -> None:
-    heads = Heads(lambda _scope: short_way)
+    heads = Heads(lambda _scope: quick_way)
     for number in range(3 * MOST_HEADS):
         head = b"POST /quick HTTP/1.1\r\nx: %d\r\ncontent-length: 1\r\n\r\n" % number
         heads.learn(head + b"b", {"headers": [(b"content-length", b"1")]}, b"b", keep_alive=True)
     assert len(heads) == MOST_HEADS
-    assert heads.answer(head + b"c", [], unasked) is not None
-    assert heads.answer(head + b"cc", [], unasked) is None
-    assert heads.answer(head, [], unasked) is None
+    assert heads.answer(head + b"c", [], unasked, Nobody()) is not None
+    assert heads.answer(head + b"cc", [], unasked, Nobody()) is None
+    assert heads.answer(head, [], unasked, Nobody()) is None

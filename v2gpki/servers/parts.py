@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from v2gpki.servers.http.access import Resolver
+from v2gpki.servers.http.access import AccessResolver
 from v2gpki.servers.http.application import Executor
 from v2gpki.servers.http.part import Part
 from v2gpki.servers.http.tally import Tally
@@ -20,7 +20,7 @@ class Premises:
 
     ca: CertificateAuthority
     settings: ServeSettings
-    resolver: Resolver
+    resolver: AccessResolver
     executor: Executor
     tally: Tally
     served: list[Part] = field(default_factory=list)
@@ -86,7 +86,8 @@ def est(premises: Premises) -> Part:
         labels=labels_of(ca.catalogue, premises.settings.est_labels),
     )
     urls = ("/.well-known/est/<label>/simpleenroll", "/<label>/simpleenroll/ISO15118-2")
-    return Part("est", "EST enrolment", urls, claims=(EstRoute(service, premises.resolver).claim,))
+    route = EstRoute(service, premises.resolver, known=premises.resolver.known)
+    return Part("est", "EST enrolment", urls, claims=(route.claim,), finds=(route.find,))
 
 
 def pools(premises: Premises) -> Part:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ from uvicorn.server import ServerState
 from v2gpki.servers.crowd import Crowd, Work
 from v2gpki.servers.http.client_tls import extension_of
 from v2gpki.servers.http.exchange import Scope
-from v2gpki.servers.http.part import LATER, Prompt
-from v2gpki.servers.prompt import CLOSE, Heads
+from v2gpki.servers.http.part import LATER, Respond
+from v2gpki.servers.prompt import CLOSE, Heads, with_status
 from v2gpki.servers.turned_away import TurnedAway
 
 #: What is asked for when a server is full, and answered then too.
@@ -59,6 +59,8 @@ class Connection(HttpToolsProtocol):
     heads = Heads(lambda _scope: None)
     crowd = Crowd(most=1_000_000, of_one=1_000_000)
     turned = TurnedAway()
+    #: What the client showed in TLS, as ASGI has it.
+    tls: Mapping[object, object] | None = None
 
     def __init__(
         self,
@@ -181,7 +183,7 @@ class Connection(HttpToolsProtocol):
         most = self.config.limit_concurrency
         if most is not None and len(self.server_state.connections) >= most:
             return False
-        found = self.heads.answer(data, self.server_state.default_headers, self._later)
+        found = self.heads.answer(data, self.server_state.default_headers, self._later, self)
         if found is None:
             return False
         beginning, rest, last = found
@@ -201,13 +203,13 @@ class Connection(HttpToolsProtocol):
         if last:
             self.transport.close()
 
-    def _later(self, rest: bytes) -> None:
+    def _later(self, rest: bytes, status: int = 200) -> None:
         """The rest of the answer that is owed; nobody may be left to take it."""
         owed, self._owed = self._owed, None
         if owed is None or self.transport.is_closing():
             return
         beginning, last = owed
-        self._write(beginning + rest, last)
+        self._write(with_status(beginning, status) + rest, last)
         more, self._more = self._more, b""
         if more and not last:
             self.transport.resume_reading()
@@ -299,12 +301,10 @@ class Connection(HttpToolsProtocol):
 class SecureConnection(Connection):
     """One connection with TLS: each request is told what the client showed."""
 
-    _tls: dict[object, object] | None = None
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """The handshake is done."""
         super().connection_made(transport)
-        self._tls = extension_of(transport)
+        self.tls = extension_of(transport)
 
     def eof_received(self) -> None:
         """TLS ends in both directions at once."""
@@ -312,15 +312,15 @@ class SecureConnection(Connection):
     def on_message_begin(self) -> None:
         """The first octet of a request."""
         super().on_message_begin()
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
+        if self.tls is not None:
+            self.scope["extensions"] = {"tls": dict(self.tls)}
 
 
 def with_deadlines(
     deadlines: Deadlines,
     *,
     tls: bool,
-    find: Callable[[Scope], Prompt | None] = lambda _scope: None,
+    find: Callable[[Scope], Respond | None] = lambda _scope: None,
     crowd: Crowd | None = None,
     turned: TurnedAway | None = None,
 ) -> type[Connection]:

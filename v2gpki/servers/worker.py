@@ -182,6 +182,7 @@ class Worker:
             lines=self._lines,
             elsewhere=[part for part in self.parts if not self._serves(listener, part)],
             secured=self._secured_place(),
+            direct=not self._plan.settings.proxies,
         )
 
     def _secured_place(self) -> str:

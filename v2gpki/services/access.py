@@ -154,8 +154,12 @@ class Access:
     def known(self, secret: str, now: datetime) -> Caller | None:
         """Whom a secret stands for, if that was found out before and still holds: no look into the store but for
         whether anything changed."""
+        return self.known_digest(sha256(secret.encode()).digest(), now)
+
+    def known_digest(self, digest: bytes, now: datetime) -> Caller | None:
+        """``known`` for whoever kept a secret's SHA-256 and not the secret."""
         self._refresh(now)
-        caller = self._known.get(sha256(secret.encode()).digest())
+        caller = self._known.get(digest)
         return caller if caller is not None and _holds(caller.expires_at, now) else None
 
     def authenticate(self, secret: str, *, user: str = "", now: datetime | None = None) -> Caller:

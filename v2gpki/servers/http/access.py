@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 from v2gpki.errors import V2GPKIError
@@ -51,6 +52,10 @@ class Identity:
 
 #: The identity behind a request; None when there is no credential, or none that holds.
 Resolver: TypeAlias = Callable[[Scope], Awaitable[Identity | None]]
+#: (user, SHA-256 of the secret) of each credential of a request: what is kept of a head that was read.
+Shown: TypeAlias = "tuple[tuple[str, bytes], ...]"
+#: The identity behind such credentials, if it is known without a look into the store; None for the long way.
+Known: TypeAlias = "Callable[[Shown], Identity | None]"
 
 
 async def nobody(scope: Scope) -> Identity | None:  # noqa: ARG001 - a resolver's signature
@@ -99,9 +104,27 @@ class AccessResolver:
                 raise
             self._failed(scope, refusal)
             return None
+        found_out = self._identity(callers)
+        scope.setdefault("state", {})["caller"] = found_out.name
+        return found_out
+
+    def known(self, shown: Shown) -> Identity | None:
+        """The identity behind credentials that were good before and still are, all of them of one identity; None when
+        the long way has to tell."""
+        now = self._clock.now()
+        callers = [self._access.known_digest(digest, now) for _, digest in shown]
+        good: list[Caller] = []
+        for (user, _), caller in zip(shown, callers, strict=True):
+            if caller is None or caller.identity != (good or [caller])[0].identity:
+                return None
+            if user and user not in (caller.identity, caller.token_id):
+                return None
+            good.append(caller)
+        return self._identity(good) if good else None
+
+    def _identity(self, callers: Sequence[Caller]) -> Identity:
         self._tally.event("authenticated")
         identity = callers[0].identity
-        scope.setdefault("state", {})["caller"] = identity
         return Identity(identity, frozenset.intersection(*(caller.scopes for caller in callers)), identity)
 
     async def _secret(self, user: str, secret: str) -> Caller:
@@ -162,6 +185,11 @@ def credentials(scope: Scope) -> list[tuple[str, str]]:
                     raise V2GPKIError("access.refused", "the scheme of Authorization is neither Basic nor Bearer")
     # MaEVe sends the same token twice.
     return list(dict.fromkeys(found))
+
+
+def digests(scope: Scope) -> Shown:
+    """What ``Known`` is asked with. Raises as ``credentials``."""
+    return tuple((user, sha256(secret.encode()).digest()) for user, secret in credentials(scope))
 
 
 def basic(encoded: str) -> tuple[str, str]:

@@ -6,11 +6,12 @@ Raw applications (OCSP, CRLs, EST, health) stand in front of starlette, which ro
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
-from typing import Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from starlette.applications import Starlette
 from starlette.datastructures import URLPath
@@ -21,9 +22,9 @@ from starlette.routing import BaseRoute, Match, Route
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Receive, Scope, Send, note
-from v2gpki.servers.http.front import Front, Limits
+from v2gpki.servers.http.front import REQUEST_ID, Front, Limits, given_id
 from v2gpki.servers.http.lines import Lines
-from v2gpki.servers.http.part import LATER, App, Later, Part, Prompt, When
+from v2gpki.servers.http.part import LATER, App, Asker, Find, Later, Part, Prompt, Respond, Said
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
@@ -78,27 +79,32 @@ def build(
     lines: Lines | None = None,
     elsewhere: Sequence[Part] = (),
     secured: str = "",
+    direct: bool = True,
 ) -> Front:
     """Join parts. ``own`` are health, readiness and metrics: path -> (part, application). ``elsewhere`` are parts that
-    have TLS alone, at ``secured``: whoever asks for their paths here is told so. ``lines`` is the access log."""
+    have TLS alone, at ``secured``: whoever asks for their paths here is told so. ``lines`` is the access log.
+    ``direct``: no proxy stands between, who asks is the other end of the connection."""
     apps = {segment: (part.name, app) for part in parts for segment, app in part.apps} | dict(own)
     routes = [_OfPart(part.name, route) for part in parts for route in part.routes]
     handlers = {V2GPKIError: _refused, HTTPException: _http(routes, elsewhere, secured), Exception: _broken}
     rest = Starlette(routes=routes, exception_handlers=handlers)
     prompts = {path: _counted(part.name, prompt, tally) for part in parts for path, prompt in part.prompts}
     claims = [(part.name, claim) for part in parts for claim in part.claims]
-    return Front(apps, rest, tally, limits, lines=lines or Lines(), prompts=prompts, claims=claims)
+    lines = lines or Lines()
+    marks = _Marks(tally, lines, limits.body)
+    finds = [partial(marks.find, part.name, find) for part in parts for find in part.finds] if direct else []
+    return Front(apps, rest, tally, limits, lines=lines, prompts=prompts, finds=finds, claims=claims)
 
 
-def _counted(part: str, prompt: Prompt, tally: Tally) -> Prompt:
+def _counted(part: str, prompt: Prompt, tally: Tally) -> Respond:
     """The same, measured as the front measures requests."""
 
-    def answer(body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
+    def answer(body: bytes, later: Later, asker: Asker) -> Said:  # noqa: ARG001 - whoever asks gets the same
         began = perf_counter()
 
-        def counted(given: bytes) -> None:
-            tally.request(part, 200, perf_counter() - began)
-            later(given)
+        def counted(rest: bytes, status: int = 200) -> None:
+            tally.request(part, status, perf_counter() - began)
+            later(rest, status)
 
         try:
             given = prompt(body, counted)
@@ -109,6 +115,45 @@ def _counted(part: str, prompt: Prompt, tally: Tally) -> Prompt:
         return given
 
     return answer
+
+
+class _Marks:
+    """What the front does with a request (``Front.__call__``), done with those that are answered at once."""
+
+    def __init__(self, tally: Tally, lines: Lines, limit: int) -> None:
+        self._tally = tally
+        self._lines = lines
+        self._limit = limit
+
+    def find(self, part: str, find: Find, scope: Scope) -> Respond | None:
+        """Who answers the requests with this head: measured, logged and with an id, as on the long way."""
+        personal = find(scope)
+        if personal is None:
+            return None
+        tally, lines, limit, given = self._tally, self._lines, self._limit, given_id(scope)
+        method, path = scope["method"], scope["path"]
+
+        def answer(body: bytes, later: Later, asker: Asker) -> Said:
+            began = perf_counter()
+            if len(body) > limit:
+                return None
+            state: dict[str, str] = {}
+
+            def marked(rest: bytes, status: int = 200) -> None:
+                number = given or os.urandom(8).hex().encode("ascii")
+                later(b"%b: %b\r\n%b" % (REQUEST_ID, number, rest), status)
+                seconds = perf_counter() - began
+                tally.request(part, status, seconds)
+                state["request_id"] = number.decode("ascii")
+                about = {"method": method, "path": path, "client": (asker.address, 0), "state": state}
+                lines.request(about, part, status, seconds)
+
+            try:
+                return personal(body, state, marked, asker)
+            except Exception:  # noqa: BLE001 - it fails on the long way again, where that is logged and answered
+                return None
+
+        return answer
 
 
 class _OfPart(BaseRoute):

@@ -120,7 +120,7 @@ class CrlApp:
         authority = self._authority(name)
         if authority is None or not publishes(self._store, authority, self._clock.now()):
             return Refusal(404, "there is no such CRL")
-        note(scope, "crl.not_published")
+        note(scope, "not_published")
         return Refusal(503, "this CRL is not published yet", [(b"retry-after", b"%d" % _LOOK)])
 
     def _authority(self, name: str) -> AuthorityRecord | None:

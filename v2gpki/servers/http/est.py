@@ -14,9 +14,10 @@ import asyncio
 import base64
 import os
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from starlette.datastructures import QueryParams, URLPath
@@ -26,11 +27,12 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from v2gpki.certs.cms import certs_only
 from v2gpki.certs.csr import load_csr
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.http.access import Identity, Resolver
+from v2gpki.servers.http.access import Identity, Known, Resolver, digests
 from v2gpki.servers.http.client_tls import client_certificate, tls_unique
 from v2gpki.servers.http.est_body import check_media_type, request_octets
+from v2gpki.servers.http.est_desk import EnrolmentDesk
 from v2gpki.servers.http.exchange import Gone, Receive, Refusal, Scope, Send, body_of, header, note, refuse, respond
-from v2gpki.servers.http.part import App
+from v2gpki.servers.http.part import LATER, App, Asker, Later, Personal, Said
 from v2gpki.services.est import OPERATIONS, SHAPES, Enrolled, EnrolRequest, EstService, ServerKey, Shape, Target
 from v2gpki.services.est.paths import QUERY_EDITION, QUERY_FAMILY, QUERY_LABEL
 from v2gpki.services.est.service import Operation
@@ -38,13 +40,9 @@ from v2gpki.services.est.service import Operation
 CERTS_ONLY = "application/pkcs7-mime; smime-type=certs-only"
 #: A request has less than 2,000 octets; base64 and armour of the largest that is read have less than this.
 LARGEST_BODY = 96 * 1024
-#: So many requests are answered in one group of commits, so many may wait.
-_LARGEST_GROUP = 128
-_MOST_WAITING = 4096
 _BUSY_SECONDS = 5
-#: Seconds that a group waits at most for those whom the last one answered.
-_GATHERING = 0.005
 _IN_BASE64 = (b"content-transfer-encoding", b"base64")
+_CERTIFICATES = ((b"content-type", CERTS_ONLY.encode("ascii")), _IN_BASE64)
 #: So many paths are known by heart.
 _MOST_PATHS = 512
 _OPERATIONS: dict[str, Operation] = {
@@ -78,16 +76,26 @@ class EstRoute(BaseRoute):
     """All URL shapes and operations; anything else is left to the other routes. ``claim`` tells servers whose front
     does without starlette which paths are EST's."""
 
-    def __init__(self, service: EstService, resolver: Resolver, *, realm: str = "EST", scope: str = "est") -> None:
+    def __init__(
+        self,
+        service: EstService,
+        resolver: Resolver,
+        *,
+        realm: str = "EST",
+        scope: str = "est",
+        known: Known = lambda _shown: None,
+    ) -> None:
+        """``known`` tells without waiting who has shown his credentials before; by default nobody has."""
         self._service = service
         self._resolver = resolver
+        self._who = known
         self._scope = scope
         self._challenges = (f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"')
         self._patterns = tuple(_pattern(shape) for shape in SHAPES.values())
         self._known: dict[str, _Asked] = {}
         # Signing and the store block: two threads, one of them for the groups of requests.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="est")
-        self._desk = _Desk(service, self._threads)
+        self._desk = EnrolmentDesk(service, self._threads)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether a URL is one of EST."""
@@ -119,6 +127,53 @@ class EstRoute(BaseRoute):
         except Gone:
             return
         await response(scope, receive, send)
+
+    def find(self, scope: Scope) -> Personal | None:
+        """Who answers requests with this head at once: a first enrolment by somebody with a credential."""
+        asked = self._read(_path(scope))
+        if asked is None or asked.operation != "simpleenroll":
+            return None
+        try:
+            shown, target = digests(scope), self._target(asked, scope)
+            check_media_type((header(scope, b"content-type") or b"").decode("latin-1"))
+        except V2GPKIError:
+            return None
+        if not shown:
+            return None
+
+        def answer(body: bytes, state: dict[str, str], later: Later, asker: Asker) -> Said:
+            identity = self._who(shown) if len(body) <= LARGEST_BODY else None
+            tls = {"extensions": {"tls": asker.tls}} if asker.tls is not None else {}
+            if identity is None or not identity.has(self._scope) or client_certificate(tls) is not None:
+                return None
+            wanted = self._first(body, identity, target, tls)
+            if wanted is None:
+                return None
+            state["caller"] = identity.name
+            self._desk.ask(wanted, partial(self._hand_over, target, state, later))
+            return LATER
+
+        return answer
+
+    def _first(self, body: bytes, identity: Identity, target: Target, tls: Scope) -> EnrolRequest | None:
+        """The request in a body as ``_enrolled`` reads it; None for one that is refused, which the long way tells."""
+        try:
+            request = load_csr(request_octets(body))
+        except V2GPKIError:
+            return None
+        return EnrolRequest(_registered(identity), request, target, "enrol", None, tls_unique(tls), identity.name)
+
+    def _hand_over(
+        self, target: Target, state: dict[str, str], later: Later, answer: Enrolled | V2GPKIError
+    ) -> None:
+        """Give an answer to a connection that waits for it."""
+        if isinstance(answer, V2GPKIError):
+            state["code"] = answer.code
+            refusal = self._refusal(answer)
+            later(_plain(refusal.raw_headers, bytes(refusal.body)), refusal.status_code)
+        else:
+            body = _base64(certs_only([answer.record.der]), self._service.labels.options(target).wrap)
+            later(_plain([*_CERTIFICATES, (b"content-length", b"%d" % len(body))], body))
 
     def _read(self, path: str) -> _Asked | None:
         asked = self._known.get(path)
@@ -219,79 +274,6 @@ class EstRoute(BaseRoute):
         return self._unauthenticated() if status == 401 else _text(status, _said(refusal), headers)
 
 
-class _Desk:
-    """Requests that arrive while others are being answered wait and are answered together.
-
-    Who has many requests sends the next one when the last is answered. So a group waits a moment for those who were
-    just answered: two groups of half of them, each of which comes while the other is worked on, would cost more.
-    """
-
-    def __init__(self, service: EstService, threads: ThreadPoolExecutor) -> None:
-        self._service = service
-        self._threads = threads
-        self._waiting: list[tuple[EnrolRequest, asyncio.Future[Enrolled]]] = []
-        self._worker: asyncio.Task[None] | None = None
-        #: How many a group would have if all who were answered last came again, and until when that is waited for.
-        self._expected, self._until = 0, 0.0
-        self._enough = asyncio.Event()
-
-    async def answer(self, request: EnrolRequest) -> Enrolled:
-        """The answer to one request; raises its refusal."""
-        if len(self._waiting) >= _MOST_WAITING:
-            raise V2GPKIError(
-                "est.busy",
-                "too many requests are waiting",
-                hint="send it again in a few seconds",
-                clause="RFC 9110 15.6.4",
-            )
-        future: asyncio.Future[Enrolled] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, future))
-        if len(self._waiting) >= self._expected:
-            self._enough.set()
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await future
-
-    async def _gather(self, seconds: float) -> None:
-        """Wait until as many are here as are expected, but not for long."""
-        if len(self._waiting) < self._expected and seconds > 0:
-            self._enough.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._enough.wait()
-
-    async def _work(self) -> None:
-        """Answer group after group; when something breaks, nobody waits for ever."""
-        loop = asyncio.get_running_loop()
-        group: list[tuple[EnrolRequest, asyncio.Future[Enrolled]]] = []
-        try:
-            while self._waiting:
-                await self._gather(self._until - loop.time())
-                group = self._waiting[:_LARGEST_GROUP]
-                del self._waiting[:_LARGEST_GROUP]
-                requests = [request for request, _ in group]
-                answers = await loop.run_in_executor(self._threads, self._service.answer_many, requests)
-                for (_, future), answer in zip(group, answers, strict=True):
-                    _settle(future, answer)
-                # Who came alone comes alone.
-                self._expected = min(len(self._waiting) + len(group), _LARGEST_GROUP) if len(group) > 1 else 0
-                self._until = loop.time() + _GATHERING
-        finally:
-            left, self._waiting = [*group, *self._waiting], []
-            for _, future in left:
-                _settle(future, V2GPKIError("internal.bug", "the group of requests was not answered"))
-
-
-def _settle(future: asyncio.Future[Enrolled], answer: Enrolled | V2GPKIError) -> None:
-    """Give an answer to whoever still waits for it."""
-    if future.done():
-        return
-    if isinstance(answer, V2GPKIError):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
-
-
 def _pattern(shape: Shape) -> re.Pattern[str]:
     """The URLs of one shape: base, operation, and behind it, if given, ISO version and algorithm."""
     base = re.escape(shape.base).replace(r"\{label\}", "(?P<label>[^/]+)").replace(r"\{path\}", "(?P<path>.+?)")
@@ -319,6 +301,11 @@ class _Encoded:
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"content-type", self.media_type), _IN_BASE64]
         await respond(send, 200, headers, self.body)
+
+
+def _plain(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
+    """Header lines and body."""
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers) + b"\r\n" + body
 
 
 def _encoded(content: bytes, media_type: str, wrap: int) -> _Encoded:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -19,7 +19,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.servers.http.exchange import Headers, Message, Receive, Scope, Send, header, note, respond
 from v2gpki.servers.http.limits import Meter
 from v2gpki.servers.http.lines import Lines
-from v2gpki.servers.http.part import App, Claim, Prompt
+from v2gpki.servers.http.part import App, Claim, Respond
 from v2gpki.servers.http.problem import problem_body, problem_headers
 from v2gpki.servers.http.tally import Tally
 
@@ -55,15 +55,19 @@ class Front:
     unmetered: frozenset[str] = frozenset({"health"})
     #: Parts that limit their bodies themselves, and whose answers caches keep: no id, no line for each.
     lean: frozenset[str] = frozenset({"ocsp"})
-    #: Who answers a POST to a path at once, and counts it.
-    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    #: Who answers a POST to a path at once, and counts it; then those who are asked by the head.
+    prompts: Mapping[str, Respond] = field(default_factory=dict)
+    finds: Sequence[Callable[[Scope], Respond | None]] = ()
     claims: Sequence[tuple[str, Claim]] = ()
 
-    def prompt(self, scope: Scope) -> Prompt | None:
+    def prompt(self, scope: Scope) -> Respond | None:
         """Who answers requests with this head without going through here; nobody when each must be metered."""
         if scope["method"] != "POST" or self.limits.meter is not None:
             return None
-        return self.prompts.get(scope["path"])
+        found = self.prompts.get(scope["path"])
+        if found is not None:
+            return found
+        return next((found for find in self.finds if (found := find(scope)) is not None), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -137,7 +141,7 @@ class _Exchange:
 
     async def run(self, app: App) -> None:
         front, scope = self._front, self._scope
-        self._id = _request_id(scope)
+        self._id = request_id(scope)
         scope.setdefault("state", {})["request_id"] = self._id.decode("ascii")
         try:
             self._judge()
@@ -231,12 +235,16 @@ def _staying(headers: Headers) -> Headers:
     return [(name, value) for name, value in headers if name != b"connection"]
 
 
-def _request_id(scope: Scope) -> bytes:
+def request_id(scope: Scope) -> bytes:
     """The id that a proxy gave, if it is a harmless one, else a new one."""
+    given = given_id(scope)
+    return given if given is not None else os.urandom(8).hex().encode("ascii")
+
+
+def given_id(scope: Scope) -> bytes | None:
+    """The id that a proxy gave, if it is a harmless one."""
     given = header(scope, REQUEST_ID)
-    if given is not None and _GIVEN_ID.fullmatch(given):
-        return given
-    return os.urandom(8).hex().encode("ascii")
+    return given if given is not None and _GIVEN_ID.fullmatch(given) else None
 
 
 async def _decline(scope: Scope, receive: Receive, send: Send) -> None:
