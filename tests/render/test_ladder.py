@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
@@ -10,7 +11,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.messages import app_protocol
 from v2gpki.render.ladder import Connected, Ended, Event, Ladder, Place, duration_text, event_value
 from v2gpki.render.tree import Line
-from v2gpki.session.notices import Agreed, Delivered, Ending, Exchanged, Judged, Moved, Refused, Remarked
+from v2gpki.session.notices import Agreed, Delivered, Ending, Established, Exchanged, Judged, Moved, Refused, Remarked
 from v2gpki.session.secured import Secured
 
 BEGAN = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -126,6 +127,7 @@ def test_verdicts_protocol_connection_and_end() -> None:
     lines = shown(
         Connected(1000.0, "[fe80::1]:50000", "[fe80::2]:61341", secured),
         Agreed(1000.1, "urn:iso:15118:2:2013:MsgDef", "iso15118-2"),
+        Established(1000.5, b"\x01\x02\x03\x04\x05\x06\x07\x08", "0200000000\x001"),
         Judged(1001.0, "contract chain", "DEABCC12345678"),
         Judged(1002.0, "contract chain", "DE\x1b[31m", EXPIRED),
         Refused(1003.0, "PaymentDetailsReq", "FAILED_CertificateExpired", EXPIRED),
@@ -137,6 +139,7 @@ def test_verdicts_protocol_connection_and_end() -> None:
         "connected  [fe80::1]:50000 to [fe80::2]:61341",
         "TLS 1.2  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, secp256r1, stapled",
         "iso15118-2  urn:iso:15118:2:2013:MsgDef",
+        "session 0102030405060708  with 0200000000\\x001",
         "✓ contract chain  DEABCC12345678",
         "✗ contract chain  DE\\x1b[31m  the contract ended on 2026-04-01 [path.expired]",
         "✗ PaymentDetailsReq refused: FAILED_CertificateExpired  the contract ended on 2026-04-01 [path.expired]",
@@ -177,23 +180,30 @@ def test_the_values_for_machines() -> None:
     assert event_value(Judged(1000.0, "contract chain"), PLACE)["holds"] is True
 
 
-@pytest.mark.parametrize(
-    ("event", "kind"),
-    [
-        (Moved(1000.0, "a", "b", "c"), "state"),
-        (Agreed(1000.0, "n", "e"), "protocol"),
-        (Refused(1000.0, "r", "FAILED", EXPIRED), "refusal"),
-        (Delivered(1000.0, 1.0, 2.0, 3.0), "power"),
-        (Remarked(1000.0, "t"), "remark"),
-        (Connected(1000.0, "p", "l"), "connected"),
-        (Ended(1000.0, Ending("paused")), "ended"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+KINDS: list[tuple[Event, str]] = [
+    (Moved(1000.0, "a", "b", "c"), "state"),
+    (Agreed(1000.0, "n", "e"), "protocol"),
+    (Established(1000.0, b"\x01" * 8, "other"), "established"),
+    (Refused(1000.0, "r", "FAILED", EXPIRED), "refusal"),
+    (Delivered(1000.0, 1.0, 2.0, 3.0), "power"),
+    (Remarked(1000.0, "t"), "remark"),
+    (Connected(1000.0, "p", "l"), "connected"),
+    (Ended(1000.0, Ending("paused")), "ended"),
+]
+EVENTS = [event for event, _ in KINDS]
+
+
+@pytest.mark.parametrize(("event", "kind"), KINDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_every_event_has_a_value(event: Event, kind: str) -> None:
     value = event_value(event, PLACE)
     assert value["event"] == kind
+    assert isinstance(Ladder(PLACE).told(event), list)
     assert value["at"] == 0.0
+
+
+def test_no_kind_of_event_is_forgotten() -> None:
+    shown_here = {type(event) for event in EVENTS} | {Exchanged, Judged}
+    assert set(get_args(Event)) == shown_here
 
 
 def test_tls_in_the_value() -> None:

@@ -145,7 +145,7 @@ INTERFACE = InterfaceType()
 
 #: ``--speed N``: how much faster than the clock energy flows; gives ``speed: float``.
 speed_option = click.option(
-    "--speed", type=click.FloatRange(min=0.1, max=1000), default=1.0, metavar="N", help="Energy flows N times faster."
+    "--speed", type=click.FloatRange(0.1, 1000), default=1.0, metavar="N", help="Let energy flow N times faster."
 )
 #: ``--compat ecog``; gives ``compat: str | None``.
 compat_option = click.option(

@@ -175,6 +175,7 @@ class _Running:
 
         def connected(link: Link) -> None:
             watch.tell(Connected(loop.time(), link.peer, link.local, link.secured))
+            watch.tell_trust(loop.time(), "chain of the station")
 
         capture = self.recorded.capture
         journey = await travel(

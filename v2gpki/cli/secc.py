@@ -14,6 +14,7 @@ import click
 from v2gpki.cli.charging import (
     AUTHORISING,
     EDITIONS,
+    ENERGY,
     INTERFACE,
     LISTENING,
     POWER,
@@ -65,7 +66,7 @@ def secc() -> None:
 @click.option("--evse-id", default="", metavar="EVSEID", help="Its EVSEID (default: that of its certificate).")
 @click.option("--price", type=click.FloatRange(min=0), metavar="AMOUNT", help="What 1 kWh costs.")
 @click.option("--currency", default="EUR", show_default=True, metavar="CODE", help="The currency, by ISO 4217.")
-@click.option("--receipts", is_flag=True, help="Have the vehicle sign meter readings (ISO 15118-2).")
+@click.option("--receipts", type=ENERGY, metavar="ENERGY", help="Have the meter confirmed after each so much.")
 @click.option("--contracts", is_flag=True, help="Install contracts out of the home (asks for its passphrase).")
 @speed_option
 @compat_option
@@ -89,7 +90,7 @@ def run(
     evse_id: str,
     price: float | None,
     currency: str,
-    receipts: bool,
+    receipts: float | None,
     contracts: bool,
     speed: float,
     compat: str | None,
@@ -127,7 +128,7 @@ def run(
         evse_id=evse_id or _evse_id(held) or StationWords().evse_id,
         tariff=_tariff(price, currency) if price is not None else None,
         speed=speed,
-        receipts=receipts,
+        receipts=receipts or 0.0,
         compat=known,
     )
     provider = _contracts(frame) if contracts else None
@@ -236,6 +237,7 @@ class _Running:
         watch = self._watches[peer] = watches.begin(now)
         local = str(Address(*station.address)) if isinstance(station, Station) else ""
         watch.tell(Connected(now, peer, local, secured))
+        watch.tell_trust(now, "chain of the vehicle")
         return watch.tell
 
     def _ended(self, session: Session) -> None:

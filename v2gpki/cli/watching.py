@@ -99,6 +99,17 @@ class Watch:
         for line in self.ladder.told(event):
             self._print(line)
 
+    def tell_trust(self, at: float, what: str) -> None:
+        """A link that stands was judged: whose chain that was."""
+        from v2gpki.certs.view import view
+        from v2gpki.session.notices import Judged
+
+        secured = self.tally.secured
+        if secured is not None and secured.peer_chain:
+            leaf = view(secured.peer_chain[0])
+            evidence = ", and its OCSP response" if secured.staple else ""
+            self.tell(Judged(at, f"{what}{evidence}", leaf.subject_text))
+
     def finish(self, event: Event | None = None) -> Summary:
         """The session is over: show how, and the summary."""
         from v2gpki.render.session import summary_lines, summary_value

@@ -21,6 +21,7 @@ from v2gpki.session.notices import (
     Agreed,
     Delivered,
     Ending,
+    Established,
     Exchanged,
     Judged,
     Moved,
@@ -130,6 +131,12 @@ def _(event: Moved) -> dict[str, object]:
 @_value.register
 def _(event: Agreed) -> dict[str, object]:
     return {"event": "protocol", "namespace": event.namespace, "edition": event.edition}
+
+
+@_value.register
+def _(event: Established) -> dict[str, object]:
+    facts = {"session_id": event.session_id.hex(), "other": event.other, "resumed": event.resumed}
+    return {"event": "established", **facts}
 
 
 @_value.register
@@ -314,6 +321,12 @@ def _(event: Agreed) -> list[list[Span]]:
     if not event.edition:
         return [[Span("no protocol in common", "bad")]]
     return [[Span(f"{event.edition}", "name"), Span(f"  {printable(event.namespace)}", "dim")]]
+
+
+@_words.register
+def _(event: Established) -> list[list[Span]]:
+    how = "session resumed" if event.resumed else "session"
+    return [[Span(f"{how} {event.session_id.hex()}", "name"), Span(f"  with {printable(event.other)}")]]
 
 
 @_words.register

@@ -16,7 +16,7 @@ from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages.iso2 import V2G_Message
 from v2gpki.render.ladder import Connected, Ended, Event, Place, is_response, late
-from v2gpki.session.notices import Agreed, Delivered, Ending, Exchanged, Judged
+from v2gpki.session.notices import Agreed, Delivered, Ending, Established, Exchanged, Judged
 from v2gpki.session.secured import Secured
 
 
@@ -57,6 +57,7 @@ class Summary:
 
     place: Place
     edition: str
+    established: Established | None
     seconds: float
     authorised_after: float | None
     peer: str
@@ -126,6 +127,7 @@ class Tally:
     _energy: _Energy = field(default_factory=_Energy, repr=False)
     _connected: Connected | None = field(default=None, repr=False)
     _edition: str = field(default="", repr=False)
+    _established: Established | None = field(default=None, repr=False)
     _authorised: float | None = field(default=None, repr=False)
     _ending: Ending | None = field(default=None, repr=False)
     _last: float = field(default=0.0, repr=False)
@@ -139,6 +141,8 @@ class Tally:
             self._energy.flows(event)
         elif isinstance(event, Agreed):
             self._edition = event.edition
+        elif isinstance(event, Established):
+            self._established = event
         elif isinstance(event, Judged):
             self._verdicts.append(event)
         elif isinstance(event, Connected):
@@ -148,16 +152,22 @@ class Tally:
         elif isinstance(event, Ended):
             self._ending = event.ending
 
+    @property
+    def secured(self) -> Secured | None:
+        """TLS of the connection, None for plain TCP or none yet."""
+        return self._connected.secured if self._connected else None
+
     def summary(self) -> Summary:
         """All so far."""
         connected = self._connected
         return Summary(
             self.place,
             self._edition,
+            self._established,
             self._last,
             self._authorised,
             connected.peer if connected else "",
-            connected.secured if connected else None,
+            self.secured,
             tuple(self._steps.values()),
             tuple(self._used.values()),
             tuple(self._verdicts),

@@ -22,8 +22,10 @@ from v2gpki.servers.pace import Pace
 from v2gpki.servers.v2gtls import Edition, StaplePolicy
 from v2gpki.servers.v2gtls.credentials import vehicle_security
 from v2gpki.session.editions import Spoken
-from v2gpki.session.iso2.settings import VehicleSettings
-from v2gpki.session.vehicle import iso2_vehicle
+from v2gpki.session.handshake import ISO20_AC, ISO20_DC
+from v2gpki.session.iso2.settings import VehicleSettings as ISO2Settings
+from v2gpki.session.iso20.settings import VehicleSettings as ISO20Settings
+from v2gpki.session.vehicle import iso2_vehicle, iso20_vehicle
 from v2gpki.wiring.credentials import Roots, VehicleCredentials
 from v2gpki.wiring.pki_folder import Compat
 
@@ -100,14 +102,11 @@ def _battery(words: VehicleWords) -> Battery:
     return Battery(facts, words.soc, goals=Goals(departure=words.departure))
 
 
-def _spoken(words: VehicleWords, methods: Sequence[Method]) -> Sequence[Spoken]:
+def _spoken(words: VehicleWords, methods: tuple[Method, ...]) -> Sequence[Spoken]:
     rows: list[Spoken] = []
+    if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
+        settings = ISO20Settings(words.evcc_id, methods=methods, compat=words.compat)
+        rows.append(iso20_vehicle(settings, (ISO20_AC,) if words.current == "AC" else (ISO20_DC,)))
     if "iso15118-2" in words.editions:
-        settings = VehicleSettings(
-            evcc_id=words.mac,
-            methods=tuple(methods),
-            transfer_mode="AC_three_phase_core" if words.current == "AC" else "DC_extended",
-            contract="install" if words.install else "none",
-        )
-        rows.append(iso2_vehicle(settings))
+        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac)))
     return rows

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v2gpki.clock import Clock
 from v2gpki.energy.meter import Meter
@@ -31,8 +31,11 @@ from v2gpki.servers.secc.station import StationSetup
 from v2gpki.servers.v2gtls import Edition
 from v2gpki.servers.v2gtls.credentials import station_security
 from v2gpki.session.editions import Spoken
-from v2gpki.session.iso2.settings import StationSettings
-from v2gpki.session.station import iso2_station
+from v2gpki.session.handshake import ISO20_AC, ISO20_DC
+from v2gpki.session.iso2.settings import Action
+from v2gpki.session.iso2.settings import StationSettings as ISO2Settings
+from v2gpki.session.iso20.settings import StationSettings as ISO20Settings
+from v2gpki.session.station import iso2_station, iso20_station
 from v2gpki.wiring.credentials import Roots, StationCredentials
 from v2gpki.wiring.pki_folder import Compat
 
@@ -43,8 +46,8 @@ MOST_AC = 43_500.0
 @dataclass(frozen=True, slots=True)
 class StationWords:
     """What a station is to be. ``power`` and ``discharge`` in W; ``current`` None goes by the power. ``emaids`` None
-    takes every contract whose chain holds. ``speed``: how much faster than the clock meter and power run. ``receipts``:
-    the vehicle signs meter readings (-2)."""
+    takes every contract whose chain holds. ``speed``: how much faster than the clock meter and power run. After so
+    many Wh of ``receipts`` the vehicle confirms the meter; 0 never."""
 
     editions: tuple[Edition, ...] = ("iso15118-2", "iso15118-20")
     methods: tuple[Method, ...] = ("pnc", "eim")
@@ -55,7 +58,7 @@ class StationWords:
     emaids: tuple[str, ...] | None = None
     tariff: Tariff | None = None
     speed: float = 1.0
-    receipts: bool = False
+    receipts: float = 0.0
     compat: Compat = ""
 
     @property
@@ -77,8 +80,9 @@ def stock_station(
     limits = limits_of(words.transfers, words.power, discharge=words.discharge)
     methods = words.methods if credentials is not None else ("eim",)
     offer = offer_of(limits, words.evse_id, methods=methods, priced=words.tariff is not None)
+    offer = replace(offer, installation=contracts is not None)
     authoriser = ListedAuthoriser(words.emaids, eim="eim" in methods)
-    tariffs, operator, pace = StockTariffs(words.tariff), StockOperator(), Pace(words.speed)
+    tariffs, operator, pace = StockTariffs(words.tariff), StockOperator(receipt_every=words.receipts), Pace(words.speed)
 
     def plugins() -> StationPlugins:
         stage = SimulatedStage(Stage(limits, Meter("V2GPKI-1"), at=pace.seconds()), pace)
@@ -92,28 +96,22 @@ def stock_station(
         )
     return StationSetup(
         plugins,
-        _spoken(words, methods, installs=contracts is not None),
+        _spoken(words, installs=contracts is not None),
         station_keys(credentials or StationCredentials(Roots()), catalogue=catalogue, compat=words.compat),
         security,
         clock,
     )
 
 
-def _spoken(
-    words: StationWords, methods: Sequence[Method], *, installs: bool
-) -> Callable[[StationPlugins], Sequence[Spoken]]:
+def _spoken(words: StationWords, *, installs: bool) -> Callable[[StationPlugins], Sequence[Spoken]]:
     def spoken(plugins: StationPlugins) -> Sequence[Spoken]:
         rows: list[Spoken] = []
+        if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
+            settings = ISO20Settings(offer=plugins.offer, confirm_metering=bool(words.receipts), compat=words.compat)
+            rows.append(iso20_station(settings, os.urandom, (ISO20_AC,) if words.transfers == "AC" else (ISO20_DC,)))
         if "iso15118-2" in words.editions:
-            ac = words.transfers == "AC"
-            settings = StationSettings(
-                evse_id=plugins.offer.evse_id,
-                methods=tuple(methods),
-                transfer_modes=("AC_three_phase_core", "AC_single_phase_core") if ac else ("DC_extended", "DC_core"),
-                contract_service=("install", "update") if installs else (),
-                receipts=words.receipts,
-            )
-            rows.append(iso2_station(settings, os.urandom))
+            actions: tuple[Action, ...] = ("install", "update") if installs else ()
+            rows.append(iso2_station(ISO2Settings(plugins.offer, actions), os.urandom))
         return rows
 
     return spoken
