@@ -176,6 +176,11 @@ class Engine:
         """Whether there is something to be sent."""
         return bool(self._outbox)
 
+    @property
+    def resting(self) -> bool:
+        """Whether it pauses by itself: nothing is awaited but time."""
+        return isinstance(self._effect, Resting)
+
     def notices(self) -> list[Notice]:
         """What happened since the last call."""
         told, self._notices = self._notices, []

@@ -358,9 +358,9 @@ def station(
     outlet: Outlet | None = None,
     secured: Secured | None = TLS,
     random: Callable[[int], bytes] | None = None,
-    **spoilt: Callable[[Any], object],
+    **spoilt: Any,
 ) -> Side:
-    """A station's side; ``spoilt`` replaces answers by the name of the question."""
+    """A station's side; ``spoilt`` replaces answers by the name of the question. Any: functions of every question."""
     spoken = iso2_station(settings or STATION, random or octets())
     answers = (outlet or Outlet()).answers()
     answers.update({getattr(q, name): answer for name, answer in spoilt.items()})
@@ -371,7 +371,7 @@ def vehicle(
     settings: VehicleSettings | None = None,
     car: Car | None = None,
     secured: Secured | None = TLS,
-    **spoilt: Callable[[Any], object],
+    **spoilt: Any,
 ) -> Side:
     """A vehicle's side."""
     spoken = iso2_vehicle(settings or VEHICLE)

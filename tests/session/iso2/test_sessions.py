@@ -389,7 +389,7 @@ def test_a_station_that_signs_no_tariffs_sends_them_without_id(secured: Secured 
 
 
 def test_value_added_services() -> None:
-    variants = {1: {"Port": 443, "Name": "cable", "Free": True}}
+    variants: dict[int, dict[str, bool | int | float | str]] = {1: {"Port": 443, "Name": "cable", "Free": True}}
     added = ValueAdded(33, "Internet by cable", "Internet", parameters=variants)
     settings = replace(STATION, offer=replace(STATION.offer, value_added=(added,)))
     car = Car()
