@@ -6,12 +6,15 @@ the drivers. The battery takes what flows; the power stage gives what it is told
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace as changed
 
 from tests.session.joined import Side, join
 from v2gpki.clock import Clock
@@ -39,6 +42,7 @@ from v2gpki.energy.tariff import Band, Level, PriceLevels, Tariff, TariffSpan
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec
 from v2gpki.messages import iso20_common as cm
+from v2gpki.messages.iso20_types import V2GMessageType
 from v2gpki.messages.schema import Message
 from v2gpki.messages.xmldsig import (
     CanonicalizationMethod,
@@ -48,18 +52,21 @@ from v2gpki.messages.xmldsig import (
     SignatureMethod,
     SignatureValue,
     SignedInfo,
+    X509IssuerSerialType,
 )
 from v2gpki.session import handshake
 from v2gpki.session import questions as q
 from v2gpki.session.engine import Engine, Steps
 from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.evcc.vehicle import ISO20Vehicle
+from v2gpki.session.iso20.flow import FLOW
 from v2gpki.session.iso20.refusals import no_contract
 from v2gpki.session.iso20.secc.station import ISO20Station
 from v2gpki.session.iso20.settings import StationSettings, VehicleSettings
-from v2gpki.session.notices import Ending
+from v2gpki.session.notices import Ending, Exchanged, Moved
 from v2gpki.session.secured import Secured
 
+MessageT = TypeVar("MessageT", bound=Message)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STATION = Secured("1.3", "TLS_AES_256_GCM_SHA384", "secp521r1", (b"vehicle leaf",), (b"secc leaf",))
 VEHICLE = Secured("1.3", "TLS_AES_256_GCM_SHA384", "secp521r1", (b"secc leaf",), (b"vehicle leaf",))
@@ -107,26 +114,12 @@ def signature(over: bytes) -> Signature:
 
 
 def mark(message: Message) -> bytes:
-    """What stands for a digest: the octets of what is signed, shortened by a checksum."""
+    """What stands for a digest: one of the octets without header."""
     if isinstance(message, cm.MeteringConfirmationReq):
         message = message.SignedMeteringData
-    elif hasattr(message, "Header"):
-        message = replace_header(message)
-    octets = codec.encode(message, "iso15118-20-common")
-    return hash_of(octets)
-
-
-def hash_of(octets: bytes) -> bytes:
-    import hashlib  # noqa: PLC0415
-
-    return hashlib.sha512(octets).digest()
-
-
-def replace_header(message: Any) -> Message:
-    from msgspec.structs import replace as changed  # noqa: PLC0415
-
-    made: Message = changed(message, Header=HEADER)
-    return made
+    elif isinstance(message, V2GMessageType):
+        message = changed(message, Header=HEADER)
+    return hashlib.sha512(codec.encode(message, "iso15118-20-common")).digest()
 
 
 def sign(question: q.SigningQuestion) -> Signature:
@@ -209,8 +202,6 @@ class StationWorld:
         )
 
     def contract(self, question: q.ContractQuestion) -> q.ContractGiven:
-        from msgspec.structs import replace as changed  # noqa: PLC0415
-
         if self._wait("contract"):
             raise V2GPKIError("session.late", "the contract is still being made")
         self.given += 1
@@ -314,10 +305,8 @@ class VehicleWorld:
         return q.MethodChoice("pnc" if chosen == "pnc" else "eim", install=self.install and question.installable)
 
     def request(self, question: q.InstallationRequestQuestion) -> Message:
-        from msgspec.structs import replace as changed  # noqa: PLC0415
-
         roots = cm.ListOfRootCertificateIDsType(
-            RootCertificateID=(cm.X509IssuerSerialType(X509IssuerName="CN=V2G", X509SerialNumber=7),)
+            RootCertificateID=(X509IssuerSerialType(X509IssuerName="CN=V2G", X509SerialNumber=7),)
         )
         return cm.CertificateInstallationReq(
             Header=changed(HEADER, Signature=signature(b"oem" * 20)),
@@ -435,24 +424,45 @@ class Meeting:
         self.evcc = Side(Engine(vehicle, clock=self.clock), self.vehicle_world.answers())
         return self.secc, self.evcc
 
-    def run(self, **more: Any) -> Meeting:
+    def run(self, piece: int = 0) -> Meeting:
         """The whole session."""
-        join(*self.sides(), step=0.001, **more)
+        join(*self.sides(), step=0.001, piece=piece)
         return self
+
+    @property
+    def session_id(self) -> bytes:
+        """The session id that the station gave."""
+        for notice in self.evcc.notices:
+            if isinstance(notice, Exchanged) and isinstance(notice.message, cm.SessionSetupRes):
+                return notice.message.Header.SessionID
+        raise AssertionError("no session began")
+
+    def in_table(self) -> None:
+        """Both sides went through the same states, each step a row of the table."""
+        assert self.secc.states() == self.evcc.states()
+        for notice in self.secc.notices + self.evcc.notices:
+            if isinstance(notice, Moved):
+                assert notice.then in FLOW.after(notice.state, notice.request)
 
     def endings(self) -> tuple[str, str]:
         """How it ended: kinds, with the code of a problem after a colon."""
-        return tuple(
-            f"{side.engine.ending.kind}{':' + side.engine.ending.problem.code if side.engine.ending.problem else ''}"
-            if side.engine.ending
-            else "not at all"
-            for side in (self.secc, self.evcc)
-        )  # type: ignore[return-value]  # two sides
+        return told(self.secc), told(self.evcc)
+
+
+def told(side: Side) -> str:
+    """How a side ended."""
+    ending = side.engine.ending
+    if ending is None:
+        return "not at all"
+    return ending.kind if ending.problem is None else f"{ending.kind}:{ending.problem.code}"
+
+
+def sent(meeting: Meeting, kind: type[MessageT]) -> list[MessageT]:
+    """The messages of a kind that came over the wire, as the other side read them."""
+    both = meeting.secc.notices + meeting.evcc.notices
+    return [n.message for n in both if isinstance(n, Exchanged) and not n.sent and isinstance(n.message, kind)]
 
 
 def later(clock: TestClock, seconds: float) -> None:
     """Let time pass on the wall."""
     clock.moment += timedelta(seconds=seconds)
-
-
-__all__ = ["CHAIN", "Meeting", "StationWorld", "TestClock", "VehicleWorld", "later", "replace"]

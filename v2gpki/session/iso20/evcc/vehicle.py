@@ -22,7 +22,7 @@ from v2gpki.session.iso20.evcc.selection import Selection
 from v2gpki.session.iso20.evcc.trip import Trip
 from v2gpki.session.iso20.services import kept
 from v2gpki.session.iso20.settings import Paused, VehicleSettings
-from v2gpki.session.notices import Ending
+from v2gpki.session.notices import Ending, Remarked
 from v2gpki.session.secured import Secured
 
 _CODE, _EXPLANATION = 80, 160
@@ -166,7 +166,10 @@ class ISO20Vehicle(Asking):
         """End in order what can be ended in order."""
         expected = self.dialect.flow.expected(self.state)
         if "PowerDeliveryReq" in expected and self.state.startswith(("charging", "confirming", "renegot", "standby")):
-            yield from self.power.stop()
+            try:
+                yield from self.power.stop()
+            except V2GPKIError as another:
+                self.engine.tell(Remarked(self.engine.now, f"the vehicle's contactors: {another.message}"))
             expected = self.dialect.flow.expected(self.state)
         if "SessionStopReq" in expected:
             yield from self._say_stop("Terminate", problem.code, problem.message)
