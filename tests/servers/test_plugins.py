@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 import v2gpki.servers.evcc.plugins
 import v2gpki.servers.in_thread
 import v2gpki.servers.secc.plugins
+from v2gpki.servers.in_thread import in_thread
 
 MODULES = (v2gpki.servers.evcc.plugins, v2gpki.servers.secc.plugins, v2gpki.servers.in_thread)
 PROTOCOLS = [
@@ -37,6 +41,21 @@ def test_every_protocol_has_an_example(protocol: type) -> None:
     assert methods
     assert all(f"async def {name}(self" in examples for name in methods)
     assert f": {protocol.__name__} = " in examples
+
+
+def test_a_plain_function_gets_its_arguments_and_its_errors_come_out() -> None:
+    threads = set()
+
+    def divide(one: float, *, by: float) -> float:
+        threads.add(threading.get_ident())
+        return one / by
+
+    with ThreadPoolExecutor(1, initializer=lambda: threads.add(threading.get_ident())) as own:
+        assert asyncio.run(in_thread(divide, executor=own)(9, by=3)) == 3
+        assert len(threads) == 1
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(in_thread(divide, executor=own)(1, by=0))
+    assert threading.get_ident() not in threads
 
 
 def test_all_protocols_were_found() -> None:
