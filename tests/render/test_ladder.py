@@ -99,6 +99,11 @@ def test_what_flowed_in_a_loop_of_one_turn_is_told_when_it_is_over() -> None:
     assert [line.split()[1] for line in lines] == ["──▶", "◀──", "400", "──▶"]
 
 
+def test_once_is_once() -> None:
+    lines = shown(*loop(1, 2), request(7, "PowerDeliveryReq"))
+    assert lines[2].strip() == "⋮    CurrentDemand once more, answered in 10 ms at most"
+
+
 def test_while_it_loops_what_flows_is_told_every_ten_seconds() -> None:
     lines = shown(*loop(0, 35))
     # counted from the answer of the second turn, at 1.010 s

@@ -23,6 +23,7 @@ from v2gpki.cli.charging import (
     speed_option,
 )
 from v2gpki.cli.frame import Frame
+from v2gpki.cli.holding import vehicle_holding
 from v2gpki.cli.options import force_option
 from v2gpki.cli.watching import Recordings, Watch, Watches, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
@@ -45,7 +46,7 @@ def evcc() -> None:
 @evcc.command()
 @click.option("--interface", type=INTERFACE, metavar="IF", help="Find a station on this network interface.")
 @click.option("--connect", type=CONNECTING, metavar="[ADDRESS]:PORT", help="Connect there instead; no discovery.")
-@click.option("--pki", type=_FOLDER, metavar="DIR", help="Keys and chains, as v2gpki export writes them.")
+@click.option("--pki", type=_FOLDER, metavar="DIR", help="A folder of v2gpki export, or a home.")
 @click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
 @click.option("--auth", type=AUTHORISING, default="pnc,eim", show_default=True, metavar="WAYS", help="How it pays.")
 @click.option("--install-contract", is_flag=True, help="Have a contract installed first.")
@@ -95,23 +96,23 @@ def run(
     """Charge once at a station, and show the session message by message.
 
     With --interface the station is found by SDP; on lo that is unicast to [::1]. It trusts the roots of DIR and pays
-    with a contract of DIR, or by EIM. A contract that is installed is kept in DIR/installed. The battery is simulated.
+    with a contract of DIR, or by EIM. A contract that is installed is kept in DIR/installed. If DIR is a home, the
+    vehicle's certificates are issued for this run. The battery is simulated.
 
     The exit code is 0 when the session ended as planned, 1 when it was refused or broke off.
     """
-    from v2gpki import wiring
-    from v2gpki.wiring.pki_folder import vehicle_credentials
+    from v2gpki.servers.evcc.stock import VehicleWords
 
     one_of(interface=interface, connect=connect)
     plain = no_tls or pki is None
     if plain and auth == ("pnc",):
         raise click.UsageError("Plug & Charge needs TLS: give --pki DIR and no --no-tls", click.get_current_context())
-    from v2gpki.servers.evcc.stock import VehicleWords
-
     known: Compat = "ecog" if compat else ""
-    held = vehicle_credentials(pki, at=wiring.SystemClock().now(), compat=known) if pki is not None else None
+    wanted, held = editions_of(editions, ecog=bool(compat)), None
+    if pki is not None:
+        held = vehicle_holding(frame, pki, wanted, compat=known, installs=install_contract)
     words = VehicleWords(
-        editions=_with_chains(editions_of(editions, ecog=bool(compat)), held, chosen=bool(editions)),
+        editions=_with_chains(wanted, held, chosen=bool(editions)),
         methods=auth,
         current="DC" if current == "dc" else "AC",
         install=install_contract,

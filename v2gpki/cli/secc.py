@@ -25,6 +25,7 @@ from v2gpki.cli.charging import (
     speed_option,
 )
 from v2gpki.cli.frame import Frame, dump_json
+from v2gpki.cli.holding import station_holding
 from v2gpki.cli.options import force_option
 from v2gpki.cli.watching import Recordings, Watch, Watches, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from v2gpki.servers.secc.stock import StationWords
     from v2gpki.session.notices import Notice
     from v2gpki.session.secured import Secured
+    from v2gpki.wiring import CertificateAuthority
     from v2gpki.wiring.credentials import StationCredentials
     from v2gpki.wiring.pki_folder import Compat
 
@@ -57,7 +59,7 @@ def secc() -> None:
 @secc.command()
 @click.option("--interface", type=INTERFACE, metavar="IF", help="Answer discovery on this network interface.")
 @click.option("--listen", type=LISTENING, metavar="[ADDRESS]:PORT", help="Listen here instead; no discovery.")
-@click.option("--pki", type=_FOLDER, metavar="DIR", help="Keys and chains, as v2gpki export writes them.")
+@click.option("--pki", type=_FOLDER, metavar="DIR", help="A folder of v2gpki export, or a home.")
 @click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
 @click.option("--auth", type=AUTHORISING, default="pnc,eim", show_default=True, metavar="WAYS", help="Who may charge.")
 @click.option("--power", type=POWER, default="11kW", show_default=True, metavar="POWER", help="What it delivers.")
@@ -104,23 +106,26 @@ def run(
 
     It speaks what DIR has chains for: ISO 15118-2 over TLS 1.2, ISO 15118-20 over mutual TLS 1.3; and with --auth eim
     also plain TCP. Power, meter and contactors are simulated. With --interface vehicles find it by SDP; on lo that is
-    unicast to [::1]. Without --pki there is plain TCP and EIM only.
+    unicast to [::1]. Without --pki there is plain TCP and EIM only. If DIR is a home, certificates are issued for this
+    run, and vehicles get their contracts from it.
 
     With --once the exit code is 0 when the session ended as planned.
     """
     from v2gpki import wiring
     from v2gpki.profile.load import Catalogue
     from v2gpki.servers.secc.stock import StationWords, stock_station
-    from v2gpki.wiring.pki_folder import station_credentials
 
     one_of(interface=interface, listen=listen)
     if pki is None and auth != ("eim",):
         raise click.UsageError("Plug & Charge needs TLS: give --pki DIR, or --auth eim", click.get_current_context())
     clock = wiring.SystemClock()
     known: Compat = "ecog" if compat else ""
-    held = station_credentials(pki, at=clock.now(), compat=known) if pki is not None else None
+    wanted, holding = editions_of(editions, ecog=bool(compat)), None
+    if pki is not None:
+        holding = station_holding(frame, pki, wanted, evse_id=evse_id, compat=known)
+    held = holding.credentials if holding else None
     words = StationWords(
-        editions=editions_of(editions, ecog=bool(compat)),
+        editions=wanted,
         methods=auth,
         power=power,
         current=("DC" if current == "dc" else "AC") if current else None,
@@ -131,7 +136,8 @@ def run(
         receipts=receipts or 0.0,
         compat=known,
     )
-    provider = _contracts(frame) if contracts else None
+    installing = holding.home if holding and holding.home else frame.authority(unlock=True) if contracts else None
+    provider = _contracts(installing) if installing else None
     setup = stock_station(words, held, catalogue=Catalogue(frame.profiles), clock=clock, contracts=provider)
     place = _Place(interface, listen, ready_file)
     with recordings(frame, pcap, key_log, force=force) as recorded:
@@ -296,9 +302,9 @@ def _tariff(price: float, currency: str) -> Tariff:
     return Tariff(1, 0, currency, (TariffSpan(2**31, (band,)),))
 
 
-def _contracts(frame: Frame) -> ContractProvider:
+def _contracts(home: CertificateAuthority) -> ContractProvider:
     from v2gpki.servers.secc.contracts import HomeContracts
 
-    provider = HomeContracts(frame.authority(unlock=True).plug_and_charge.provisioning)
+    provider = HomeContracts(home.plug_and_charge.provisioning)
     click.get_current_context().call_on_close(provider.close)
     return provider

@@ -283,7 +283,8 @@ class Ladder:
         lines: list[Line] = []
         if repeated is not None:
             name = repeated.request.name.removesuffix("Req")
-            text = f"{name} {repeated.count} times more, answered in {duration_text(repeated.slowest)} at most"
+            times = "once" if repeated.count == 1 else f"{repeated.count} times"
+            text = f"{name} {times} more, answered in {duration_text(repeated.slowest)} at most"
             lines.append((Span(" " * 11 + "⋮    "), Span(text, "dim")))
         if flow is not None:
             lines.append(self._line(flow.at, [Span(flow_text(flow), "dim")]))
