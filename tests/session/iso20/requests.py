@@ -16,9 +16,10 @@ from v2gpki.messages.iso20_types import MeterInfoType, RationalNumberType, V2GMe
 from v2gpki.messages.xmldsig import X509IssuerSerialType
 from v2gpki.session import questions as q
 from v2gpki.session.iso20.dialect import HEADER, ISO20Dialect
-from v2gpki.session.iso20.settings import KeptSessions, Paused, StationSettings, VehicleSettings
+from v2gpki.session.iso20.settings import VehicleSettings
 from v2gpki.v2gtp import build
 
+_OLD = b"12345678"
 ONE = RationalNumberType(Exponent=0, Value=1)
 _CHAIN = cm.ContractCertificateChainType(
     Certificate=CHAIN[0], SubCertificates=cm.SubCertificatesType(Certificate=CHAIN[1:])
@@ -127,7 +128,10 @@ def journeys() -> list[Meeting]:
         first.station_world.wishes = {2: Control(receipt=True)}
         first.vehicle_world.steps = {4: Step("renegotiate"), 5: Step("standby"), 6: Step("renegotiate_service")}
         first.station_world.more = {q.SchedulesQuestion: _slowly(first.station_world)}
-        back = Meeting(ac=is_ac, vehicle=_coming_back(is_ac), station=_kept(is_ac))
+        back = Meeting(ac=is_ac, vehicle=_coming_back(is_ac))
+        digest = hashlib.sha512(STATION.peer_chain[0]).digest()
+        kept = q.Paused(_OLD, "iso15118-20", vehicle=digest, service=1 if is_ac else 2, parameter_set=1)
+        back.station_world.kept.sessions[_OLD] = kept
         both += [first, back]
     refused = Meeting()
     refused.station_world.more = {q.ContractChainQuestion: _refuse}
@@ -148,13 +152,7 @@ def _slowly(world: StationWorld) -> Callable[[q.SchedulesQuestion], object]:
 
 
 def _coming_back(is_ac: bool) -> VehicleSettings:
-    service = 1 if is_ac else 2
     variant = offer(ac=is_ac).services[0].variants[0]
-    return VehicleSettings("EV", resume=Paused(b"12345678", "eim", service, 1, variant=variant))
+    kept = q.Paused(_OLD, "iso15118-20", service=1 if is_ac else 2, parameter_set=1, variant=variant)
+    return VehicleSettings("EV", resume=kept)
 
-
-def _kept(is_ac: bool) -> StationSettings:
-    kept = KeptSessions()
-    digest = hashlib.sha512(STATION.peer_chain[0]).digest()
-    kept.keep(Paused(b"12345678", "eim", 1 if is_ac else 2, 1, digest))
-    return StationSettings(offer(ac=is_ac), paused=kept)

@@ -22,7 +22,7 @@ from v2gpki.session.iso20.evcc.loop import Loop
 from v2gpki.session.iso20.evcc.power import Power
 from v2gpki.session.iso20.evcc.vehicle import ISO20Vehicle
 from v2gpki.session.iso20.loop_answers import LoopRes
-from v2gpki.session.iso20.settings import KeptSessions, StationSettings, VehicleSettings
+from v2gpki.session.iso20.settings import StationSettings, VehicleSettings
 from v2gpki.session.notices import Ending, Exchanged
 from v2gpki.v2gtp import build
 
@@ -182,9 +182,7 @@ def test_a_vehicle_that_never_confirms_is_asked_again_and_then_to_stop() -> None
 @pytest.mark.parametrize(("wish", "ending"), [("stop", "stopped"), ("pause", "paused")])
 def test_the_vehicle_obeys(wish: str, ending: str) -> None:
 
-    meeting = Meeting(
-        station=StationSettings(offer(), paused=KeptSessions()), vehicle=VehicleSettings("EV", paused=KeptSessions())
-    )
+    meeting = Meeting()
     meeting.station_world.wishes = {2: Control(notification="stop" if wish == "stop" else "pause")}
     meeting.vehicle_world.most = 50
     meeting.run()

@@ -145,6 +145,20 @@ def levels(now: int) -> PriceLevels:
     return PriceLevels(8, now, 2, (Level(3600, 1), Level(82_800, 0)))
 
 
+class Kept:
+    """Paused sessions: of an outlet, or of a vehicle. What is taken is gone."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[bytes, q.Paused] = {}
+
+    def keep(self, question: q.PauseQuestion) -> q.Done:
+        self.sessions[question.paused.session_id] = question.paused
+        return q.DONE
+
+    def take(self, question: q.PausedQuestion) -> q.Paused | None:
+        return self.sessions.pop(question.session_id, None)
+
+
 @dataclass
 class StationWorld:
     """Answers at the station; `power` is granted, `notices` are its wishes by turn of the loop."""
@@ -165,6 +179,7 @@ class StationWorld:
     targets: list[q.PowerQuestion] = field(default_factory=list)
     signed: bool = False
     go_to_pause: bool = False
+    kept: Kept = field(default_factory=Kept)
     more: dict[type, Callable[[Any], object]] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)
 
@@ -183,6 +198,8 @@ class StationWorld:
             q.PowerQuestion: self.turn,
             q.WeldingQuestion: lambda _: Present(self.voltage, 0.0, 0.0),
             q.ReceiptQuestion: self.receipt,
+            q.PausedQuestion: self.kept.take,
+            q.PauseQuestion: self.kept.keep,
             **self.more,
         }
 
@@ -276,6 +293,7 @@ class VehicleWorld:
     confirmed: list[Reading] = field(default_factory=list)
     offered: list[Any] = field(default_factory=list)
     connected: bool = False
+    kept: Kept = field(default_factory=Kept)
     more: dict[type, Callable[[Any], object]] = field(default_factory=dict)
 
     def answers(self) -> dict[type, Callable[[Any], object]]:
@@ -296,6 +314,7 @@ class VehicleWorld:
             q.DemandQuestion: self.demand,
             q.StepQuestion: self.step,
             q.MeteringQuestion: self.meter,
+            q.PauseQuestion: self.kept.keep,
             **self.more,
         }
 

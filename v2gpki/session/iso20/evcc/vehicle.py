@@ -21,8 +21,9 @@ from v2gpki.session.iso20.evcc.power import Power
 from v2gpki.session.iso20.evcc.selection import Selection
 from v2gpki.session.iso20.evcc.trip import Trip
 from v2gpki.session.iso20.services import kept
-from v2gpki.session.iso20.settings import Paused, VehicleSettings
+from v2gpki.session.iso20.settings import VehicleSettings
 from v2gpki.session.notices import Ending, Remarked
+from v2gpki.session.questions import Paused, PauseQuestion
 from v2gpki.session.secured import Secured
 
 _CODE, _EXPLANATION = 80, 160
@@ -92,8 +93,6 @@ class ISO20Vehicle(Asking):
             cm.SessionSetupRes,
             then=lambda one: self._joined(one) or "set-up",
         )
-        if resume is not None and self.settings.paused is not None:
-            self.settings.paused.forget(resume.session_id)
         trip.evse_id = answer.EVSEID
         found = self.last.session_id if self.last else NO_SESSION
         old = answer.ResponseCode == "OK_OldSessionJoined"
@@ -110,7 +109,8 @@ class ISO20Vehicle(Asking):
     def _joined(self, answer: cm.SessionSetupRes) -> str:
         """The state in which a joined session goes on, "" for a session that begins anew."""
         resume, trip = self.settings.resume, self.trip
-        if resume is None or resume.variant is None or answer.ResponseCode != "OK_OldSessionJoined":
+        joined = resume is not None and answer.ResponseCode == "OK_OldSessionJoined"
+        if resume is None or resume.variant is None or not joined or self.settings.compat == "ecog":
             return ""
         trip.method, trip.emaid, trip.chain = resume.method, resume.emaid, resume.chain
         trip.selected = kept(resume.service, resume.variant)
@@ -133,24 +133,24 @@ class ISO20Vehicle(Asking):
         return leaving
 
     def _stop(self, leaving: Leaving) -> Steps[None]:
-        trip, keeper = self.trip, self.settings.paused
-        paused = None
-        if leaving == "pause" and trip.selected is not None and keeper is not None:
-            chain = self.secured.own_chain if self.secured else ()
-            paused = Paused(
-                self.session_id,
-                trip.method,
-                trip.selected.identifier,
-                trip.selected.variant.identifier,
-                hashlib.sha512(chain[0]).digest() if chain else b"",
-                self.settings.evcc_id,
-                trip.emaid,
-                trip.chain,
-                trip.selected.variant,
-            )
+        trip = self.trip
         yield from self._say_stop(_STOPPING[leaving], trip.code, trip.explanation)
-        if paused is not None and keeper is not None:
-            keeper.keep(paused)
+        if leaving != "pause" or trip.selected is None:
+            return
+        chain = self.secured.own_chain if self.secured else ()
+        paused = Paused(
+            self.session_id,
+            self.dialect.edition,
+            self.settings.evcc_id,
+            trip.method,
+            trip.emaid,
+            trip.chain,
+            hashlib.sha512(chain[0]).digest() if chain else b"",
+            trip.selected.identifier,
+            trip.selected.variant.identifier,
+            trip.selected.variant,
+        )
+        yield from self.ask(PauseQuestion(paused))
 
     def _say_stop(self, how: cm.chargingSessionType, code: str, explanation: str) -> Steps[None]:
         request = cm.SessionStopReq(

@@ -18,9 +18,8 @@ from v2gpki.session.engine import Steps
 from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.secc.course import Part, of
 from v2gpki.session.iso20.services import Selected, selected
-from v2gpki.session.iso20.settings import Paused
 from v2gpki.session.notices import Ending, Judged, Remarked
-from v2gpki.session.questions import ContactorQuestion
+from v2gpki.session.questions import ContactorQuestion, Paused, PausedQuestion, PauseQuestion
 
 _CHALLENGE = 16
 _ID = 8
@@ -50,10 +49,9 @@ class Opening(Part):
         return tuple(one for one in self.settings.offer.methods if one == "eim" or not plain)
 
     def _set_up(self, request: cm.SessionSetupReq) -> Steps[Answer]:
-        yield from ()
         self.course.evcc_id = request.EVCCID
         wanted = request.Header.SessionID
-        found = None if wanted == NO_SESSION else self._paused(wanted)
+        found = None if wanted == NO_SESSION else (yield from self._paused(wanted))
         if found is not None:
             paused, service = found
             self.station.session_id = paused.session_id
@@ -69,11 +67,15 @@ class Opening(Part):
     def _named(self, code: cm.responseCodeType) -> cm.SessionSetupRes:
         return cm.SessionSetupRes(Header=HEADER, ResponseCode=code, EVSEID=self.settings.offer.evse_id)
 
-    def _paused(self, session_id: bytes) -> tuple[Paused, Selected] | None:
+    def _paused(self, session_id: bytes) -> Steps[tuple[Paused, Selected] | None]:
         """The session that a vehicle comes back to, if it is this vehicle's and its service is still offered."""
-        kept, engine = self.settings.paused, self.station.engine
-        paused = kept.find(session_id) if kept else None
-        if kept is None or paused is None:
+        engine, edition = self.station.engine, self.station.dialect.edition
+        try:
+            paused = yield from self.station.ask(PausedQuestion(session_id, edition))
+        except V2GPKIError as problem:
+            engine.tell(Remarked(engine.now, f"no paused session can be joined: {problem.message}"))
+            return None
+        if paused is None or paused.session_id != session_id or paused.edition != edition:
             return None
         digest = self.vehicle_digest
         if not hmac.compare_digest(digest, paused.vehicle) or not (digest or self.settings.lab):
@@ -84,12 +86,11 @@ class Opening(Part):
                 facts={"session_id": session_id.hex()},
             )
             engine.tell(Judged(engine.now, "vehicle certificate of the paused session", problem=other))
+            # It stays its owner's.
+            yield from self.station.ask(PauseQuestion(paused))
             return None
         service = selected(self.settings.offer, paused.service, paused.parameter_set, self.transfer)
-        if service is None:
-            return None
-        kept.forget(session_id)
-        return paused, service
+        return None if service is None else (paused, service)
 
     def _authorization_set_up(self, _: cm.AuthorizationSetupReq) -> Steps[Answer]:
         yield from ()
@@ -140,7 +141,7 @@ class Opening(Part):
         if request.ChargingSession == "ServiceRenegotiation":
             return Answer(body, then="choosing-again")
         if request.ChargingSession == "Pause":
-            self._pause()
+            yield from self._pause()
             return Answer(body, then="over", ends=Ending("paused"))
         return Answer(body, then="over", ends=Ending("stopped"))
 
@@ -155,23 +156,24 @@ class Opening(Part):
                 clause="ISO 15118-20 [V2G20-1477]",
             )
 
-    def _pause(self) -> None:
-        course, service, kept = self.course, self.course.selected, self.settings.paused
-        if not self.settings.offer.pause or kept is None or service is None:
+    def _pause(self) -> Steps[None]:
+        course, service = self.course, self.course.selected
+        if not self.settings.offer.pause or service is None:
             raise V2GPKIError(
                 "session.pause_not_allowed",
                 "this station keeps no paused sessions" if service else "there is nothing to come back to yet",
                 clause="ISO 15118-20 8.3.4.3.9",
             )
-        kept.keep(
-            Paused(
-                self.station.session_id,
-                course.method,
-                service.identifier,
-                service.variant.identifier,
-                self.vehicle_digest,
-                course.evcc_id,
-                course.emaid,
-                course.chain,
-            )
+        paused = Paused(
+            self.station.session_id,
+            self.station.dialect.edition,
+            course.evcc_id,
+            course.method,
+            course.emaid,
+            course.chain,
+            self.vehicle_digest,
+            service.identifier,
+            service.variant.identifier,
+            service.variant,
         )
+        yield from self.station.ask(PauseQuestion(paused))
