@@ -283,6 +283,8 @@ def test_the_contracts_of_a_vehicle(
     assert (contract.emaid, contract.edition, len(contract.chain)) == ("DEABCC00000001", edition, 3)
     provisioning = asyncio.run(store.provisioning(edition))
     assert provisioning is not None
+    # As v2gpki export says by default; -20 envelopes are bound to it.
+    assert provisioning.emaid == "WAB00000000000001"
     assert asyncio.run(store.roots(edition)) == here.roots.v2g
     judged = vehicle_keys(here, catalogue=CATALOGUE, compat=compat)
     assert judged.accept_document_digest == (compat == "ecog")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from cryptography.x509.oid import NameOID
+
 from v2gpki.certs.view import view
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
@@ -46,7 +48,10 @@ def contract_store(
             hint="give a folder by --pki; contracts that are installed are kept in it",
             facts={"pki": credentials.source},
         )
-    provisioning = {edition: _held(some[0]) for edition, some in _spoken(credentials.oem, compat).items()}
+    provisioning = {
+        edition: held(_pcid(some[0]), edition, some[0].chain, some[0].private_key)
+        for edition, some in _spoken(credentials.oem, compat).items()
+    }
     contracts = [_held(one) for some in _spoken(credentials.contracts, compat).values() for one in reversed(some)]
     return FolderContracts(
         folder,
@@ -69,6 +74,12 @@ def _spoken(
         for spoken, source in sources.items()
         if found.get(source)
     }
+
+
+def _pcid(one: Credential) -> str:
+    """The common name of a provisioning certificate: envelopes of -20 are bound to it."""
+    names = view(one.chain[0]).x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 def _held(one: Credential) -> HeldContract:
