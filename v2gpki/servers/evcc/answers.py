@@ -35,8 +35,12 @@ class VehicleKeys:
 
     judge_cps: Callable[[tuple[bytes, ...], Edition, datetime], object]
     aad: str = envelope.DEFAULT_AAD
-    #: A lab's: digests over whole documents are let through (EcoG's deviation).
-    accept_document_digest: bool = False
+    #: A lab's: signatures of -20 as EcoG's stack makes them (P-256, SHA-256), digests over whole documents too.
+    lab: bool = False
+
+    def signed_in(self, edition: Edition) -> Edition:
+        """The edition whose algorithms messages of a session are signed with."""
+        return "lab-ecog-20" if self.lab and edition == "iso15118-20" else edition
 
 
 class VehicleAnswers:
@@ -184,7 +188,8 @@ class VehicleAnswers:
                 f"nobody is known who may sign {question.purpose}: the vehicle has no contract",
                 facts={"purpose": question.purpose},
             )
-        signatures.verify(question.message, chain[0], accept_document_digest=self._keys.accept_document_digest)
+        edition, lab = self._keys.signed_in(self._edition), self._keys.lab
+        signatures.verify(question.message, chain[0], edition=edition, accept_document_digest=lab)
         return q.DONE
 
     def _sign(self, question: q.SigningQuestion) -> Signature:
@@ -192,7 +197,9 @@ class VehicleAnswers:
             raise V2GPKIError(
                 "vehicle.no_contract", f"the vehicle has no contract to sign {question.purpose} with"
             )
-        return signatures.sign(question.message, self._contract.signer)
+        return signatures.sign(
+            question.message, self._contract.signer, edition=self._keys.signed_in(self._edition)
+        )
 
     async def _connect(self, question: q.ConnectQuestion) -> q.Done:
         battery = self._plugins.battery

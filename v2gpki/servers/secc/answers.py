@@ -54,8 +54,12 @@ class StationKeys:
     roots: tuple[bytes, ...] = ()
     tariff_signer: Signer | None = None
     metering_signer: Signer | None = None
-    #: A lab's: digests over whole documents are let through (EcoG's deviation).
-    accept_document_digest: bool = False
+    #: A lab's: signatures of -20 as EcoG's stack makes them (P-256, SHA-256), digests over whole documents too.
+    lab: bool = False
+
+    def signed_in(self, edition: Edition) -> Edition:
+        """The edition whose algorithms messages of a session are signed with."""
+        return "lab-ecog-20" if self.lab and edition == "iso15118-20" else edition
 
 
 class PausedSessions:
@@ -159,13 +163,17 @@ class StationAnswers:
         return q.DONE
 
     def _check(self, question: q.SignatureQuestion) -> q.Done:
-        lab = self._keys.accept_document_digest
+        lab, edition = self._keys.lab, self._keys.signed_in(self._edition)
         if question.purpose == "AuthorizationReq":
             authorisation.check_authorization(
-                question.message, question.challenge, chain=question.chain, accept_document_digest=lab
+                question.message,
+                question.challenge,
+                chain=question.chain,
+                edition=edition,
+                accept_document_digest=lab,
             )
         else:
-            signatures.verify(question.message, question.chain[0], accept_document_digest=lab)
+            signatures.verify(question.message, question.chain[0], edition=edition, accept_document_digest=lab)
         return q.DONE
 
     def _sign(self, question: q.SigningQuestion) -> Signature:
@@ -178,7 +186,7 @@ class StationAnswers:
                 hint="SignedMeteringData need the SECC's key, tariffs that of an MO Sub-CA 2",
                 facts={"purpose": question.purpose},
             )
-        return signatures.sign(question.message, signer)
+        return signatures.sign(question.message, signer, edition=self._keys.signed_in(self._edition))
 
     async def _authorise(self, question: q.AuthorizationQuestion) -> q.Decision:
         """The authoriser's word; one that takes its time is asked for its answer at the next request."""

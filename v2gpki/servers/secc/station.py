@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
@@ -32,6 +34,9 @@ from v2gpki.session.station import station_script
 _LOG = logging.getLogger("v2gpki.secc")
 #: Connections that wait to be taken.
 _BACKLOG = 512
+#: Ports of a V2G connection ([V2G2-105]); so many are tried before there seems to be none.
+_PORTS = range(49152, 65536)
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +103,23 @@ class Station:
         self.address: tuple[str, int] = ("", 0)
 
     async def listen(self, host: str, port: int = 0) -> None:
-        """Take connections at this address; port 0 is a free one. Raises ``environment.failed``."""
-        try:
-            self._server = await asyncio.start_server(self._connected, host, port, backlog=_BACKLOG)
-        except OSError as problem:
-            raise V2GPKIError(
-                "environment.failed",
-                f"the station cannot listen at [{host}]:{port}: {problem.strerror or problem}",
-                hint="choose a free port, and an address of this machine",
-                facts={"host": host, "port": port},
-            ) from problem
+        """Take connections at this address; port 0 is a free one of those that discovery may name (some vehicles take
+        no other). Raises ``environment.failed``."""
+        tried = [port] if port else random.sample(_PORTS, _TRIES)
+        for number, wanted in enumerate(tried, 1):
+            try:
+                self._server = await asyncio.start_server(self._connected, host, wanted, backlog=_BACKLOG)
+                break
+            except OSError as problem:
+                if problem.errno == errno.EADDRINUSE and number < len(tried):
+                    continue
+                raise V2GPKIError(
+                    "environment.failed",
+                    f"the station cannot listen at [{host}]:{port}: {problem.strerror or problem}",
+                    hint="choose a free port, and an address of this machine",
+                    facts={"host": host, "port": port},
+                ) from problem
+        assert self._server is not None  # one was taken, or the last refusal was raised
         name = self._server.sockets[0].getsockname()
         self.address = (name[0], name[1])
 
