@@ -30,6 +30,7 @@ interop: set-up  ## the tests against foreign programs (tests/interop/needs.toml
 lint: set-up  ## ruff, mypy --strict, import contracts
 	@$(python) -m ruff check .
 	@$(python) -m mypy
+	@$(python) -m mypy tests
 	@$(python) -m mypy --strict scripts
 	@.venv/bin/lint-imports --no-logo
 

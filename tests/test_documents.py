@@ -77,7 +77,7 @@ def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
 
 def test_the_settings_are_told_with_their_defaults() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.*?) \| ", page("services").split("## Settings")[1], re.MULTILINE)
-    told = {}
+    told: dict[str, str] = {}
     for names, values in rows:
         keys = re.findall("`([a-z_]+)`", names)
         defaults = re.findall("`([^`]+)`", values)
@@ -193,7 +193,8 @@ def test_a_signer_for_requests(tmp_path: Path) -> None:
     )
     key = SUITES["p256"].generate()
     (tmp_path / "station.csr").write_bytes(build_csr(key, "whatever the station says"))
-    command = [sys.executable, ROOT / "examples" / "csr_signer.py", tmp_path / "lab", tmp_path / "station.csr"]
+    signer = ROOT / "examples" / "csr_signer.py"
+    command: list[str | Path] = [sys.executable, signer, tmp_path / "lab", tmp_path / "station.csr"]
     done = subprocess.run([*command, "DE*ACM*E0001"], env=lab, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("BEGIN CERTIFICATE") == 3
@@ -203,7 +204,7 @@ def test_a_signer_for_requests(tmp_path: Path) -> None:
 
 
 def test_the_demo_says_that_the_library_proves_when_there_is_no_openssl_program(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "examples" / "demo.py", tmp_path / "demo"]
+    command: list[str | Path] = [sys.executable, ROOT / "examples" / "demo.py", tmp_path / "demo"]
     alone = environment(PATH=str(tmp_path / "no-programs"))
     done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -213,7 +214,7 @@ def test_the_demo_says_that_the_library_proves_when_there_is_no_openssl_program(
 
 def test_the_demo_replaces_no_folder_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work", "utf-8")
-    command = [sys.executable, ROOT / "examples" / "demo.py", tmp_path]
+    command: list[str | Path] = [sys.executable, ROOT / "examples" / "demo.py", tmp_path]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "not empty" in done.stderr

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PASSPHRASE
+from tests.documents import ROOT, environment
 from tests.services.vehicle import PCID, Vehicle
-from tests.test_documents import ROOT, environment
 from v2gpki.pnc import installation
 from v2gpki.wiring import open_authority
 

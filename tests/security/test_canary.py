@@ -239,7 +239,7 @@ def kept_key(scene: Scene, folder: str) -> PrivateKey:
 def of_envelopes(scene: Scene) -> dict[str, list[bytes]]:
     """What opens the envelopes of the two installations, computed here from the vehicle's key: Z = the x-coordinate,
     key = hash(00000001, Z, 01 55 56) cut to 16 octets of SHA-256 (-2) or 32 of SHA-512 (-20)."""
-    secrets = {}
+    secrets: dict[str, list[bytes]] = {}
     for name, (_, suite, _) in INSTALLED.items():
         key = kept_key(scene, f"{name}-car")
         assert isinstance(key, ec.EllipticCurvePrivateKey)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -270,7 +271,7 @@ def test_a_client_certificate_that_is_none_is_refused_in_the_handshake(
     assert {line["code"] for line in refusals(server, reason)} == {"handshake_refused"}
 
 
-def refusals(server: Server, reason: str) -> list[dict[str, int]]:
+def refusals(server: Server, reason: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in server.log.getvalue().splitlines()]
     return [line for line in lines if line["message"] == "handshake refused" and line["reason"] == reason]
 

@@ -255,6 +255,7 @@ def test_staples_for_each_certificate_of_the_station(
     assert len(cached) == 6
     for name, answer in answers.items():
         assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
+        assert answer.next_update_utc is not None
         assert answer.this_update_utc <= BIRTH < answer.next_update_utc
         lines = cached[name.removesuffix("der") + "hash"].decode().splitlines()
         # As libevse-security writes them: algorithm, name hash, key hash, serial; hexadecimal.

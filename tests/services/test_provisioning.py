@@ -22,8 +22,9 @@ from v2gpki import CertificateAuthority, V2GPKIError
 from v2gpki.keys.suites import spki_of
 from v2gpki.messages import decode
 from v2gpki.pnc import installation
+from v2gpki.services.policy import Policy
 from v2gpki.services.pools import Selection
-from v2gpki.services.provisioning import Policy, ProvisioningAnswer
+from v2gpki.services.provisioning import ProvisioningAnswer
 from v2gpki.store.pool_records import Contract
 
 EMAID = "DE8AA001234567"

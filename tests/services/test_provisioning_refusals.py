@@ -311,7 +311,7 @@ def p256_in_20(world: World) -> Asked:
     above = type(message.OEMProvisioningCertificateChain.SubCertificates)(Certificate=small.chain[1:])  # type: ignore[union-attr]  # a -20 request
     chain = replace(message.OEMProvisioningCertificateChain, Certificate=small.chain[0], SubCertificates=above)  # type: ignore[union-attr]  # the same
     changed = attach(replace(message, OEMProvisioningCertificateChain=chain), None)  # type: ignore[type-var]  # the same
-    signature = sign(changed, SoftwareSigner(small.key), edition="lab-ecog-20")  # type: ignore[arg-type]  # the same
+    signature = sign(changed, SoftwareSigner(small.key), edition="lab-ecog-20")
     return Asked(encode(attach(changed, signature)))  # type: ignore[type-var]  # the same
 
 
@@ -459,9 +459,9 @@ def oversized_chain_20(world: World) -> Asked:
     vehicle = served(world, "iso15118-20")
     message = decode(vehicle.request(), "iso15118-20-common")
     chain = replace(message.OEMProvisioningCertificateChain, Certificate=bytes(1601))  # type: ignore[union-attr]  # a -20 request
-    large = replace(message, OEMProvisioningCertificateChain=chain)  # type: ignore[type-var]  # the same
+    large = replace(message, OEMProvisioningCertificateChain=chain)
     path = "CertificateInstallationReq/OEMProvisioningCertificateChain/Certificate"
-    return Asked(encode(large, waivers=[path]), session=bytes(8))  # type: ignore[arg-type]  # the same
+    return Asked(encode(large, waivers=[path]), session=bytes(8))
 
 
 @case

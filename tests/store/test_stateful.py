@@ -136,9 +136,9 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(V2GPKIError, match=expected):
                 self.store.revoke(issuer_id, serial, at, reason, "me")
             return
-        expected = changed(known, state="revoked", revoked_at=at, reason=reason)
-        assert self.store.revoke(issuer_id, serial, at, reason, "me") == expected
-        self.issued[issuer_id, serial] = expected
+        revoked = changed(known, state="revoked", revoked_at=at, reason=reason)
+        assert self.store.revoke(issuer_id, serial, at, reason, "me") == revoked
+        self.issued[issuer_id, serial] = revoked
         self.rows += 1
 
     @rule(issuer_id=issuers, number=st.integers(0, 5))
@@ -158,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(V2GPKIError, match=r"store\.conflict"):
                 self.store.set_authority_state(issuer_id, "active", event, NOW)
             return
-        wanted = changed(self.cas[issuer_id], state=state)  # type: ignore[arg-type]  # one of the three literals
+        wanted = changed(self.cas[issuer_id], state=state)
         self.store.set_authority_state(issuer_id, wanted.state, event, NOW)
         self.cas[issuer_id] = wanted
         self.rows += 1

@@ -188,7 +188,8 @@ def test_free_content_in_no_form(content: object) -> None:
 
 
 def test_an_emaid_of_no_type() -> None:
-    for held in (1, {"value": "DEABCC12345678"}, []):
+    wrong: tuple[object, ...] = (1, {"value": "DEABCC12345678"}, [])
+    for held in wrong:
         assert _refused({"eMAID": held}, fragment=True).code == "messages.bad_value"
 
 

@@ -223,7 +223,12 @@ def test_what_is_said_when_nobody_signs_elsewhere(iso2: CA, secc: Issued, code: 
 
     async def prompt() -> bytes:
         came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        assert app.prompt(asked(secc), came.set_result) is LATER
+
+        def later(rest: bytes, status: int = 200) -> None:
+            assert status == 200
+            came.set_result(rest)
+
+        assert app.prompt(asked(secc), later) is LATER
         return await came
 
     assert asyncio.run(prompt()).endswith(b"content-length: 5\r\n\r\n" + FAILURES[name])
@@ -236,7 +241,11 @@ def test_what_is_signed_ahead_is_asked_for_nowhere(iso2: CA, secc: Issued) -> No
     elsewhere = Elsewhere(responder)
     app = OcspApp(responder, iso2.clock, elsewhere=elsewhere)
     answered(app, "POST", "/ocsp", body=[asked(secc)])
-    assert isinstance(app.prompt(asked(secc), lambda _given: None), bytes)
+
+    def later(rest: bytes, status: int = 200) -> None:
+        raise AssertionError("it is there at once")
+
+    assert isinstance(app.prompt(asked(secc), later), bytes)
     assert elsewhere.asked == 0
 
 

@@ -110,13 +110,15 @@ def test_a_forged_request_is_refused_with_the_vehicles_code(served: Served) -> N
     message = decode(other.request())
     assert isinstance(message, iso2.V2G_Message)
     # Signed by the other vehicle, in this one's name.
-    body = structs.replace(message.Body.BodyElement, OEMProvisioningCert=vehicle.chain[0])
+    request = message.Body.BodyElement
+    assert isinstance(request, iso2.CertificateInstallationReq)
+    body = structs.replace(request, OEMProvisioningCert=vehicle.chain[0])
     exi = encode(structs.replace(message, Body=iso2.BodyType(BodyElement=body)))
     forged = {"certificateInstallationReq": b64(exi), "xsdMsgDefNamespace": ISO2}
     answer = served.client("cpo").post(CCP, json=forged)
     assert answer.status_code == 400
-    (message,) = messages(answer.json())
-    told = installation.read_response(base64.b64decode(message["certificateInstallationRes"]))
+    (refused,) = messages(answer.json())
+    told = installation.read_response(base64.b64decode(refused["certificateInstallationRes"]))
     assert told.code == "FAILED_SignatureError"
     assert served.ca.store.count_certificates(role="contract") == 0
 

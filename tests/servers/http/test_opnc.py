@@ -87,7 +87,12 @@ def test_a_manufacturer_publishes_and_takes_back(served: Served) -> None:
     assert served.client("mo").get(f"/opnc/v1/pcp/lookupvehicle/{PCID}").status_code == 200
     assert oem.delete(f"{path}/{PCID}").status_code == 200
     assert served.client("mo").get(f"/opnc/v1/pcp/lookupvehicle/{PCID}").status_code == 404
-    for wrong in ({}, {"provisioningCertificateChain": []}, {"provisioningCertificateChain": {"certificate": leaf}}):
+    values: tuple[dict[str, object], ...] = (
+        {},
+        {"provisioningCertificateChain": []},
+        {"provisioningCertificateChain": {"certificate": leaf}},
+    )
+    for wrong in values:
         assert oem.put(path, json=wrong).status_code == 400
 
 

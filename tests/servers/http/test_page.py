@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -52,7 +53,7 @@ class Site:
         assert page.outside() == []
         return page
 
-    def value(self, place: str, status: int = 200) -> dict[str, object]:
+    def value(self, place: str, status: int = 200) -> dict[str, Any]:
         """The same view as JSON."""
         answer = self.client.get(place, headers=JSON)
         assert answer.status_code == status, answer.text

@@ -171,7 +171,8 @@ def test_what_is_no_json_object_is_refused(served: Served, body: bytes) -> None:
 def test_fields_have_their_types(served: Served) -> None:
     good = {"certificateInstallationReq": "AAAA", "xsdMsgDefNamespace": ISO2}
     for name in good:
-        for wrong in (7, 1.5, True, None, [], {}, ["AAAA"]):
+        values: tuple[object, ...] = (7, 1.5, True, None, [], {}, ["AAAA"])
+        for wrong in values:
             words = refusal(served.client("cpo").post(CCP, json={**good, name: wrong}), 400)
             assert name in words
         missing = {other: value for other, value in good.items() if other != name}

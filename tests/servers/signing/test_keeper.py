@@ -389,8 +389,8 @@ def test_answers_say_what_the_store_says(desk: Signing) -> None:
         assert refusal_of(desk, msgspec.structs.replace(honest, cert_id=cert_id)) == "ocsp.malformed_request"
     # What the store does not say, or says no more: a worker whose look at it was an earlier one has reason to ask.
     never_issued = read_request(request_for_serial(4711, issuer.der)).cert_id
-    for changed in ({"status": UNKNOWN}, {"status": b""}, {"cert_id": never_issued}):
-        assert refusal_of(desk, msgspec.structs.replace(honest, **changed)) == "signing.outdated", changed
+    for name, octets in (("status", UNKNOWN), ("status", b""), ("cert_id", never_issued)):
+        assert refusal_of(desk, msgspec.structs.replace(honest, **{name: octets})) == "signing.outdated", name
     # Of several each is judged by itself.
     several = [honest, msgspec.structs.replace(honest, key_id="audit"), msgspec.structs.replace(honest, status=UNKNOWN)]
     given = desk.ask(protocol.SignAnswers(answers=[*several, honest]))
