@@ -269,7 +269,9 @@ class Car:
 
     def service(self, question: q.ServiceQuestion) -> ServiceChoice:
         self.offers.append(question.offer)
-        service = next(one for one in question.offer.services if one.current == self.current)
+        service = next((one for one in question.offer.services if one.current == self.current), None)
+        if service is None:
+            raise V2GPKIError("session.wrong_transfer_mode", f"there is no {self.current}")
         method = next((one for one in self.methods if one in question.offer.methods), self.methods[0])
         return ServiceChoice(method, service, service.variants[0], self.install, self.update)
 

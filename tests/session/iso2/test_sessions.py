@@ -25,6 +25,7 @@ from tests.session.iso2.rig import (
     station,
     vehicle,
 )
+from tests.session.iso2.tapes import answer_to, in_state, requests, with_session
 from tests.session.joined import Side, join
 from v2gpki.energy import Current, Level, Notification, PriceLevels, ServiceChoice, ValueAdded, VehicleState
 from v2gpki.messages import iso2
@@ -404,3 +405,12 @@ def test_value_added_services() -> None:
     ]
     (selection,) = bodies(secc, "PaymentServiceSelectionReq")
     assert selection.SelectedServiceList.SelectedService[1] == iso2.SelectedServiceType(ServiceID=33, ParameterSetID=1)
+
+
+def test_a_new_session_is_asked_for_in_fewer_octets() -> None:
+    """As a vehicle in the field does: one octet of zeros is no session that was paused."""
+    secc = in_state("connected")
+    answer = answer_to(secc, with_session(requests()["SessionSetupReq"], b"\0"))
+    assert answer is not None
+    assert answer.Header.SessionID == b"\1" * 8
+    assert not any(isinstance(question, q.PausedQuestion) for question in secc.asked)

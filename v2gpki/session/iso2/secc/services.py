@@ -49,7 +49,8 @@ def evcc_name(visit: Visit) -> str:
 
 def _paused(visit: Visit, session_id: bytes) -> Steps[Paused | None]:
     """What this vehicle paused here with this id; a store that does not answer is one that has nothing."""
-    if session_id == NO_SESSION or not visit.settings.offer.pause:
+    # Some vehicles say "none" in fewer octets.
+    if not any(session_id) or not visit.settings.offer.pause:
         return None
     try:
         paused = yield from visit.ask(PausedQuestion(session_id, visit.dialect.edition))
