@@ -57,7 +57,8 @@ def ask(
 
 
 def read_needs(request: cm.ScheduleExchangeReq, control: ControlMode) -> tuple[Needs, EnergyOffer | None]:
-    """What the vehicle wishes. Raises `session.wrong_parameter` for wishes of the other control mode."""
+    """What the vehicle wishes, and the energy that it offers: None too for an offer that says nothing (some vehicles
+    have prices for spans of 0 s). Raises `session.wrong_parameter` for wishes of the other control mode."""
     dynamic, scheduled = request.Dynamic_SEReqControlMode, request.Scheduled_SEReqControlMode
     if control == "dynamic" and dynamic is not None:
         needs = Needs(
@@ -354,13 +355,18 @@ def _offer(offer: EnergyOffer) -> cm.EVEnergyOfferType:
     )
 
 
-def _read_offer(value: cm.EVEnergyOfferType) -> EnergyOffer:
+def _read_offer(value: cm.EVEnergyOfferType) -> EnergyOffer | None:
     entries = value.EVPowerSchedule.EVPowerScheduleEntries.EVPowerScheduleEntry
     power = PowerSchedule(
         value.EVPowerSchedule.TimeAnchor,
         tuple(PowerSpan(entry.Duration, number(entry.Power)) for entry in entries),
     )
-    return EnergyOffer(power, prices.read_offer(value.EVAbsolutePriceSchedule))
+    try:
+        return EnergyOffer(power, prices.read_offer(value.EVAbsolutePriceSchedule))
+    except V2GPKIError as problem:
+        if problem.code != "energy.invalid":
+            raise
+        return None
 
 
 def _wrong_profile(what: str) -> V2GPKIError:

@@ -20,6 +20,7 @@ from v2gpki.session.iso20 import limits, schedules
 from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.secc.course import Part, of
 from v2gpki.session.iso20.values import number, rational
+from v2gpki.session.notices import Remarked
 from v2gpki.session.questions import (
     CableCheckQuestion,
     ContactorQuestion,
@@ -75,6 +76,10 @@ class Power(Part):
         control = selected.variant.control
         needs, offer = schedules.read_needs(request, control)
         course.needs = needs
+        scheduled = request.Scheduled_SEReqControlMode
+        if offer is None and scheduled is not None and scheduled.EVEnergyOffer is not None:
+            engine = self.station.engine
+            engine.tell(Remarked(engine.now, "the vehicle's energy offer has no price to reckon with: not taken"))
         in_force = self.station.state.startswith(_IN_FORCE)
         if course.stage is None or course.vehicle is None:
             raise V2GPKIError("internal.bug", "schedules before limits")
