@@ -108,5 +108,7 @@ def _spoken(words: VehicleWords, methods: tuple[Method, ...]) -> Sequence[Spoken
         settings = ISO20Settings(words.evcc_id, methods=methods, compat=words.compat)
         rows.append(iso20_vehicle(settings, (ISO20_AC,) if words.current == "AC" else (ISO20_DC,)))
     if "iso15118-2" in words.editions:
-        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac)))
+        # EcoG's simulated stage reports the same voltage whatever is asked for.
+        within = math.inf if words.compat == "ecog" else ISO2Settings().precharge_within
+        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac, precharge_within=within)))
     return rows

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from v2gpki.clock import Clock
 from v2gpki.energy.meter import Meter
 from v2gpki.energy.offer import Method
 from v2gpki.energy.quantities import Current
 from v2gpki.energy.stage import Stage
-from v2gpki.energy.tariff import Tariff
+from v2gpki.energy.tariff import Band, Tariff, TariffSpan
 from v2gpki.profile.load import Catalogue
 from v2gpki.servers.pace import Pace
 from v2gpki.servers.secc.credentials import station_keys
@@ -41,6 +42,7 @@ from v2gpki.wiring.pki_folder import Compat
 
 #: Above this a station is taken for a DC station, in W: three phases with 63 A.
 MOST_AC = 43_500.0
+_FREE = Tariff(1, 0, "EUR", (TariffSpan(86_400, (Band(Decimal(0)),)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ def stock_station(
     ``identifier.invalid``."""
     limits = limits_of(words.transfers, words.power, discharge=words.discharge)
     methods = words.methods if credentials is not None else ("eim",)
-    offer = offer_of(limits, words.evse_id, methods=methods, priced=words.tariff is not None)
+    # EcoG's vehicle of -20 takes no schedule without a price.
+    tariff = words.tariff or (_FREE if words.compat == "ecog" else None)
+    offer = offer_of(limits, words.evse_id, methods=methods, priced=tariff is not None)
     offer = replace(offer, installation=contracts is not None)
     authoriser = ListedAuthoriser(words.emaids, eim="eim" in methods)
-    tariffs, operator, pace = StockTariffs(words.tariff), StockOperator(receipt_every=words.receipts), Pace(words.speed)
+    tariffs, operator, pace = StockTariffs(tariff), StockOperator(receipt_every=words.receipts), Pace(words.speed)
 
     def plugins() -> StationPlugins:
         stage = SimulatedStage(Stage(limits, Meter("V2GPKI-1"), at=pace.seconds()), pace)
