@@ -132,4 +132,5 @@ def _staple(
 
 
 def _name(certificate: CertificateView) -> str:
-    return certificate.subject_text.partition(",")[0]
+    parts = certificate.subject_text.split(",")
+    return next((part for part in parts if part.startswith("CN=")), parts[0])

@@ -136,8 +136,8 @@ async def _look_around_20(dialogue: Dialogue, report: Report, area: str, at: dat
 def _timed(report: Report, area: str, request: str, took: float, timers: Timers) -> None:
     limit = timers.answers_within(request)
     late = took > limit
-    note = f"{limit:g} s are allowed"
-    report.add(area, f"answers {request}", f"{took * 1000:.0f} ms", "error" if late else "ok", note)
+    note = "later than it may" if late else ""
+    report.add(area, f"answers {request}", f"{took * 1000:.0f} ms of {limit:g} s", "error" if late else "ok", note)
 
 
 def _code(report: Report, area: str, what: str, code: str) -> None:
