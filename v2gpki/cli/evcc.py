@@ -25,7 +25,7 @@ from v2gpki.cli.charging import (
 from v2gpki.cli.frame import Frame
 from v2gpki.cli.holding import vehicle_holding
 from v2gpki.cli.options import force_option
-from v2gpki.cli.watching import Recordings, Watch, Watches, recording_options, recordings
+from v2gpki.cli.watching import Recordings, Watch, Watches, quiet_logs, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def run(
     """
     from v2gpki.servers.evcc.stock import VehicleWords
 
+    quiet_logs(frame)
     one_of(interface=interface, connect=connect)
     plain = no_tls or pki is None
     if plain and auth == ("pnc",):

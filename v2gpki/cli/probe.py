@@ -13,6 +13,7 @@ import click
 
 from v2gpki.cli.charging import CONNECTING, EDITIONS, INTERFACE, LISTENING, Address, editions_of, one_of
 from v2gpki.cli.frame import Frame
+from v2gpki.cli.watching import quiet_logs
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def evcc(
     that the vehicle has. Nothing is charged: plug it in again for the next one. Exit code 1 when it accepted what it
     must refuse, or refused the good chain.
     """
+    quiet_logs(frame)
     one_of(interface=interface, listen=listen)
     from v2gpki.cli.holding import station_holding
 

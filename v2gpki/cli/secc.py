@@ -27,7 +27,7 @@ from v2gpki.cli.charging import (
 from v2gpki.cli.frame import Frame, dump_json
 from v2gpki.cli.holding import station_holding
 from v2gpki.cli.options import force_option
-from v2gpki.cli.watching import Recordings, Watch, Watches, recording_options, recordings
+from v2gpki.cli.watching import Recordings, Watch, Watches, quiet_logs, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def run(
     from v2gpki.profile.load import Catalogue
     from v2gpki.servers.secc.stock import StationWords, stock_station
 
+    quiet_logs(frame)
     one_of(interface=interface, listen=listen)
     if pki is None and auth != ("eim",):
         raise click.UsageError("Plug & Charge needs TLS: give --pki DIR, or --auth eim", click.get_current_context())

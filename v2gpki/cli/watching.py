@@ -39,6 +39,15 @@ STYLES = {
 }
 
 
+def quiet_logs(frame: Frame) -> None:
+    """What peers do is shown as events; the log on stderr keeps what went wrong here."""
+    import logging
+
+    from v2gpki.servers import logs
+
+    logs.configure(as_json=frame.json, level=logging.ERROR)
+
+
 def recording_options(command: Decorated) -> Decorated:
     """``--pcap FILE`` and ``--key-log FILE``; give ``pcap`` and ``key_log``: Path | None."""
     for option in (

@@ -169,7 +169,7 @@ class VehicleProbe:
                 self.report.add("ClientHello", "versions", "no TLS", "warning", note, clause="ISO 15118-2 7.7.3")
             return
         self._described = True
-        self.report.rows.extend(described(hello).rows)
+        self.report.rows[:0] = described(hello).rows
 
     def _certificate(self, link: Link | None) -> None:
         """The vehicle's own certificate (-20), once."""
