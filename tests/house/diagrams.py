@@ -8,10 +8,12 @@ from tests.house.tree import ROOT
 from v2gpki.render.flow import flow_svg
 from v2gpki.session.flow import Flow
 from v2gpki.session.iso2.flow import FLOW as ISO2
+from v2gpki.session.iso20.flow import FLOW as ISO20
 
 #: File in docs/, title and table of each picture.
 DIAGRAMS: dict[str, tuple[str, Flow]] = {
     "session-iso2.svg": ("A session of ISO 15118-2", ISO2),
+    "session-iso20.svg": ("A session of ISO 15118-20", ISO20),
 }
 SUBTITLE = "states, and the requests that may come in each"
 

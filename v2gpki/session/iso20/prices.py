@@ -6,6 +6,7 @@ Elements that are to be signed have Ids; who signs is asked elsewhere. Clauses: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from v2gpki.energy.schedule import Pricing
 from v2gpki.energy.tariff import (
@@ -20,6 +21,7 @@ from v2gpki.energy.tariff import (
     TariffSpan,
     Tax,
 )
+from v2gpki.errors import V2GPKIError
 from v2gpki.messages import iso20_common as cm
 from v2gpki.messages.iso20_types import DetailedCostType, DetailedTaxType, ReceiptType
 from v2gpki.session.iso20.values import amount, money, number, rational
@@ -71,7 +73,16 @@ def levels(prices: PriceLevels, identifier: str | None) -> cm.PriceLevelSchedule
 def read(
     prices: cm.AbsolutePriceScheduleType | None, relative: cm.PriceLevelScheduleType | None
 ) -> Pricing | None:
-    """The prices of a message; None for none."""
+    """The prices of a message; None for none, and for prices of which no sense can be made."""
+    try:
+        return _read(prices, relative)
+    except V2GPKIError:
+        return None
+
+
+def _read(
+    prices: cm.AbsolutePriceScheduleType | None, relative: cm.PriceLevelScheduleType | None
+) -> Pricing | None:
     if prices is not None:
         return _read_absolute(prices)
     if relative is None:
@@ -136,16 +147,12 @@ def offer(tariff: Tariff) -> cm.EVAbsolutePriceScheduleType:
 
 
 def read_offer(value: cm.EVAbsolutePriceScheduleType) -> Tariff:
-    """What the vehicle wants for its energy: prices of the way out of it."""
-    spans = tuple(
-        TariffSpan(
-            stack.Duration,
-            (),
-            tuple(Band(amount(rule.EnergyFee), number(rule.PowerRangeStart)) for rule in stack.EVPriceRule),
-        )
-        for stack in value.EVPriceRuleStacks.EVPriceRuleStack
-    )
-    return Tariff(1, value.TimeAnchor, value.Currency, spans, algorithm=value.PriceAlgorithm)
+    """What the vehicle wants for its energy, as a tariff of the way out of it (and, as one needs prices, into it)."""
+    spans = []
+    for stack in value.EVPriceRuleStacks.EVPriceRuleStack:
+        bands = _rising([Band(amount(rule.EnergyFee), number(rule.PowerRangeStart)) for rule in stack.EVPriceRule])
+        spans.append(TariffSpan(stack.Duration, bands, bands))
+    return Tariff(1, value.TimeAnchor, value.Currency, tuple(spans), algorithm=value.PriceAlgorithm)
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -199,7 +206,7 @@ def _services(services: Sequence[Service]) -> cm.AdditionalServiceListType | Non
 
 def _read_absolute(prices: cm.AbsolutePriceScheduleType) -> Tariff:
     spans = tuple(
-        TariffSpan(stack.Duration, tuple(_band(rule) for rule in stack.PriceRule))
+        TariffSpan(stack.Duration, _rising([_band(rule) for rule in stack.PriceRule]))
         for stack in prices.PriceRuleStacks.PriceRuleStack
     )
     taxes = tuple(
@@ -239,13 +246,24 @@ def _read_absolute(prices: cm.AbsolutePriceScheduleType) -> Tariff:
 
 
 def _band(rule: cm.PriceRuleType) -> Band:
+    # Some stations send a parking fee whose period is 0: no fee.
+    parking = rule.ParkingFee if rule.ParkingFeePeriod else None
     return Band(
         amount(rule.EnergyFee),
         number(rule.PowerRangeStart),
-        None if rule.ParkingFee is None else amount(rule.ParkingFee),
-        rule.ParkingFeePeriod,
+        None if parking is None else amount(parking),
+        None if parking is None else rule.ParkingFeePeriod,
         rule.CarbonDioxideEmission,
         rule.RenewableGenerationPercentage,
+    )
+
+
+def _rising(bands: Sequence[Band]) -> tuple[Band, ...]:
+    """Bands by power, the first from 0 W on; of two for one power the last holds."""
+    by_power = {band.power_from: band for band in bands}
+    least = min(by_power)
+    return tuple(
+        replace(by_power[power], power_from=0.0) if power == least else by_power[power] for power in sorted(by_power)
     )
 
 

@@ -15,8 +15,10 @@ Compat = Literal["", "ecog"]
 
 @dataclass(frozen=True, slots=True)
 class StationSettings:
-    """A station. ``confirm_metering``: a vehicle that does not confirm a reading it was asked for within
-    ``confirmation_seconds`` is asked to stop. ``sign_prices`` has prices for contracts signed. ``standby`` lets a vehicle stand by. ``lab`` speaks
+    """A station.
+
+    ``confirm_metering``: a vehicle that does not confirm a reading it was asked for within ``confirmation_seconds`` is
+    asked to stop. ``sign_prices`` has prices for contracts signed. ``standby`` lets a vehicle stand by. ``lab`` speaks
     without TLS 1.3 and vehicle certificate, which the standard forbids.
     """
 
