@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from dataclasses import replace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from OpenSSL import SSL
 
-from tests.servers.v2gtls.bench import Pki
+from tests.servers.v2gtls.bench import QUICK, Pki
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.v2gtls import ClientHello, StationSecurity, TLSIdentity, TrustedAuthority
+from v2gpki.servers.v2gtls import ClientHello, StationSecurity, TLSIdentity, TrustedAuthority, accept, bindings
 from v2gpki.servers.v2gtls.choice import choose
 
 #: What the editions prescribe: facts in ISO 15118-2 7.7.3 and [V2G20-1634], [V2G20-1856].
@@ -137,3 +140,54 @@ def test_an_edition_that_is_left_out_is_not_chosen(station: StationSecurity) -> 
     with pytest.raises(V2GPKIError) as caught:
         choose(HELLO20, only)
     assert caught.value.facts["alert"] == "protocol_version"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_naming_a_root_is_acknowledged_if_it_was_of_use(pki: Pki, mine: TLSIdentity, ours: bool) -> None:
+    """RFC 6066 6: an empty trusted_ca_keys in the ServerHello says that the client's roots guided the choice."""
+    station = pki.station(("iso15118-2", mine))
+    assert mine.root is not None
+    # pre_agreed, and one digest of a certificate.
+    content = bytes.fromhex("0016 00 03") + hashlib.sha1(mine.root if ours else b"").digest()
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(b"ECDHE-ECDSA-AES128-SHA256")
+    kept = bindings.announce_roots(context, content)
+    client = SSL.Connection(context, None)
+    client.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        client.do_handshake()
+    answered = asyncio.run(_first_answer(station, client.bio_read(65_536)))
+    assert (3 in server_extensions(answered)) is ours
+    assert kept
+
+
+async def _first_answer(station: StationSecurity, hello: bytes) -> bytes:
+    """What a station sends first after this hello."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(V2GPKIError):
+            await accept(reader, writer, station, limits=QUICK)
+
+    async with await asyncio.start_server(serve, "::1", 0) as server:
+        reader, writer = await asyncio.open_connection("::1", server.sockets[0].getsockname()[1])
+        writer.write(hello)
+        answered = await reader.readexactly(5)
+        answered += await reader.readexactly(int.from_bytes(answered[3:], "big"))
+        writer.close()
+        await writer.wait_closed()
+    return answered
+
+
+def server_extensions(record: bytes) -> dict[int, bytes]:
+    """The extensions of the ServerHello in a record (RFC 5246 7.4.1.3)."""
+    assert record[5] == 2
+    at = 5 + 4 + 2 + 32
+    at += 1 + record[at] + 2 + 1
+    end = at + 2 + int.from_bytes(record[at : at + 2], "big")
+    found, at = {}, at + 2
+    while at < end:
+        size = int.from_bytes(record[at + 2 : at + 4], "big")
+        found[int.from_bytes(record[at : at + 2], "big")] = record[at + 4 : at + 4 + size]
+        at += 4 + size
+    return found
