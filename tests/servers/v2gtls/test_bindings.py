@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from OpenSSL import SSL
 
 from tests.house.tree import PACKAGE, ROOT
 from tests.servers.v2gtls.bench import Pki, meet
@@ -116,3 +117,22 @@ def test_a_staple_is_asked_for_at_each_handshake(pki: Pki) -> None:
 )
 def test_the_alert_of_a_refusal(code: str, alert: str) -> None:
     assert alert_for(V2GPKIError(code, "")) == alert
+
+
+@pytest.mark.parametrize("server", [True, False])
+def test_a_chain_that_nobody_judged_is_refused(pki: Pki, monkeypatch: pytest.MonkeyPatch, server: bool) -> None:
+    """If OpenSSL ever came through a handshake without asking this end, no octet would be believed there."""
+    asked = bindings.set_examination
+
+    def unasked(context: SSL.Context, *, server: bool) -> list[object]:
+        return [] if server is blind else asked(context, server=server)
+
+    blind = server
+    monkeypatch.setattr(bindings, "set_examination", unasked)
+    car = pki.identity("vehicle", "iso15118-20")
+    vehicle = pki.vehicle("iso15118-20", identity=car, policy="off")
+    ends = meet(pki.station(("iso15118-20", pki.identity("secc", "iso15118-20"))), vehicle)
+    end = ends[0 if server else 1]
+    assert end.code == "tls.failed"
+    assert "was not judged" in end.problem.message  # type: ignore[union-attr]  # the code is asserted above
+    assert end.received == []

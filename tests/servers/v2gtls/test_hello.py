@@ -165,6 +165,10 @@ def test_an_endless_hello_is_refused_within_the_limit() -> None:
         assert reader.feed(octets[index * size : (index + 1) * size]) is None
     assert refusal(reader, octets[3 * size : 4 * size]) == "tls.hello"
     assert refusal(HelloReader(limit=49_919), octets[:size]) == "tls.hello"
+    # Records of one octet: the limit counts what they are wrapped in, too.
+    tiny = records(b"\x01\x00\xc3\x00" + bytes(10_000), 1)
+    assert refusal(HelloReader(limit=50_000), tiny[:50_000]) == ""
+    assert refusal(HelloReader(limit=50_000), tiny) == "tls.hello"
 
 
 def refusal(reader: HelloReader, octets: bytes) -> str:
