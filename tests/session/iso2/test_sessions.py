@@ -32,7 +32,7 @@ from v2gpki.messages import iso2
 from v2gpki.session import questions as q
 from v2gpki.session.iso2.flow import FLOW
 from v2gpki.session.iso2.settings import VehicleSettings
-from v2gpki.session.notices import Ending, Established, Exchanged, Judged, Moved, Notice
+from v2gpki.session.notices import Ending, Established, Exchanged, Judged, Moved, Notice, Remarked
 from v2gpki.session.secured import Secured
 
 OPENING = ["SessionSetupReq", "ServiceDiscoveryReq", "PaymentServiceSelectionReq"]
@@ -414,3 +414,34 @@ def test_a_new_session_is_asked_for_in_fewer_octets() -> None:
     assert answer is not None
     assert answer.Header.SessionID == b"\1" * 8
     assert not any(isinstance(question, q.PausedQuestion) for question in secc.asked)
+
+
+def test_a_contract_that_expires_soon() -> None:
+    secc, evcc = station(ContractChainQuestion=lambda _: q.ExpiresSoon()), vehicle()
+    run(secc, evcc)
+    assert ("PaymentDetailsRes", "OK_CertificateExpiresSoon") in evcc.codes()
+    assert any("expires soon" in notice.text for notice in evcc.notices if isinstance(notice, Remarked))
+
+
+def test_a_station_that_has_less_power_now() -> None:
+    """6.9 kW of three phases at 230 V are 10 A; the next setpoint has them too."""
+    outlet = Outlet()
+    usual = outlet.power
+
+    def power(question: q.PowerQuestion) -> q.Delivery:
+        given = usual(question)
+        return replace(given, control=replace(given.control, power=6_900.0))
+
+    car = Car()
+    secc, evcc = station(outlet=outlet, PowerQuestion=power), vehicle(car=car)
+    run(secc, evcc)
+    assert {status.EVSEMaxCurrent for status in bodies(evcc, "ChargingStatusRes")} == {
+        iso2.PhysicalValueType(Multiplier=0, Unit="A", Value=10)
+    }
+    assert [question.setpoint.power for question in outlet.powered] == [11_000, 6_900, 6_900]
+    assert [one.power for one in car.delivered] == [0, 6_900, 6_900, 6_900]
+
+
+@pytest.mark.parametrize("what", ["standby", "renegotiate_service"])
+def test_what_this_edition_has_no_word_for_ends_the_session(what: str) -> None:
+    run(station(), vehicle(car=Car(steps={2: what})))
