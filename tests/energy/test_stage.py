@@ -219,3 +219,21 @@ def test_what_is_no_stage_is_refused(wrong: object) -> None:
     with pytest.raises(V2GPKIError) as refused:
         wrong()
     assert refused.value.code == "energy.invalid"
+
+
+def test_a_simulated_stage_lets_flow_what_an_ac_vehicle_says() -> None:
+    """-20: 4.6 kW of the 11 that are allowed; 3 kW back; never beyond the stage."""
+    both = closed(replace(AC, max_discharge_power=2_000, max_discharge_current=16))
+    assert both.deliver(Setpoint(11_000, flowing=4_600)).power == 4_600
+    assert both.deliver(Setpoint(11_000, flowing=0.0)).power == 0
+    assert both.deliver(Setpoint(11_000, max_power=1_000, flowing=-1_500)).power == -1_500
+    assert both.deliver(Setpoint(11_000, flowing=-3_000)).power == -2_000
+    assert both.deliver(Setpoint(11_000, flowing=99_000)).power == 11_040
+    assert closed(AC).deliver(Setpoint(11_000, flowing=-3_000)).power == 0
+
+
+def test_the_vehicles_limits_are_of_charging() -> None:
+    stage = closed(BPT)
+    asked = Setpoint(-20_000, voltage=400, current=-40, max_current=10, max_power=1_000)
+    assert stage.deliver(asked).power == -16_000
+    assert stage.deliver(replace(asked, power=20_000, current=40)).power == 1_000

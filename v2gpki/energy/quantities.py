@@ -90,6 +90,8 @@ class Setpoint:
     max_current: float | None = None
     max_power: float | None = None
     energy: float | None = None
+    #: What the vehicle says that flows (AC of -20): a stage that simulates lets it, one that measures knows better.
+    flowing: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

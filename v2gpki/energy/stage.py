@@ -187,26 +187,33 @@ class Stage:
         most = limits.max_current if current >= 0 else limits.max_discharge_current
         if abs(current) > most:
             limited.add("current")
-        current = math.copysign(min(abs(current), most, _or_infinite(setpoint.max_current)), current)
+        most = min(most, _or_infinite(setpoint.max_current) if current >= 0 else math.inf)
+        current = math.copysign(min(abs(current), most), current)
         power = current * voltage
         most = limits.max_charge_power if power >= 0 else limits.max_discharge_power
         most = min(most, abs(setpoint.power))
         if abs(power) > most * (1 + _ROUNDING):
             limited.add("power")
-        allowed = min(most, _or_infinite(setpoint.max_power))
+        allowed = min(most, _or_infinite(setpoint.max_power) if power >= 0 else math.inf)
         return _Target(max(voltage, 0.0), math.copysign(min(abs(power), allowed), power), frozenset(limited))
 
     def _ac(self, setpoint: Setpoint) -> _Target:
         limits = self.limits
-        power = setpoint.power
+        power = setpoint.power if setpoint.flowing is None else setpoint.flowing
         most = limits.max_charge_power if power >= 0 else limits.max_discharge_power
         by_current = (limits.max_current if power >= 0 else limits.max_discharge_current) * self._nominal()
-        by_vehicle = _or_infinite(setpoint.max_current) * self._nominal()
         limited = {"power"} if abs(power) > most else set()
-        limited |= {"current"} if abs(power) > by_current else set()
-        allowed = min(abs(power), most, by_current, by_vehicle, _or_infinite(setpoint.max_power))
+        limited |= {"current"} if abs(power) > by_current * (1 + _ROUNDING) else set()
+        allowed = min(abs(power), most, by_current, self._by_vehicle(setpoint, power))
         voltage = limits.nominal_voltage if self.closed else 0.0
         return _Target(voltage, math.copysign(allowed, power), frozenset(limited))
+
+    def _by_vehicle(self, setpoint: Setpoint, power: float) -> float:
+        """The most by the vehicle's limits of charging, if it charges."""
+        if power < 0:
+            return math.inf
+        per_phase = _or_infinite(setpoint.max_current) * self._nominal()
+        return min(per_phase, _or_infinite(setpoint.max_power))
 
     def _nominal(self) -> float:
         return self.limits.nominal_voltage * self.limits.phases

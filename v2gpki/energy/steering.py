@@ -7,11 +7,11 @@ ISO 15118-20 8.3.4.5, 8.3.5.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from v2gpki.energy.offer import EnergyService, Method, Notification, Variant
-from v2gpki.energy.quantities import Present, StageLimits
+from v2gpki.energy.quantities import Present, Setpoint, StageLimits
 from v2gpki.energy.schedule import ControlMode, PowerSchedule, Pricing, Schedule
 
 
@@ -51,6 +51,26 @@ class Control:
     minimum_soc: float | None = None
     target_soc: float | None = None
     acknowledge_seconds: int | None = None
+
+
+def steered(setpoint: Setpoint, control: Control, mode: ControlMode) -> Setpoint:
+    """What a power stage is told when the station has a power of its own in mind.
+
+    In dynamic control it is the target, whatever way, and a stage of DC finds the current; in scheduled control it
+    bounds what the vehicle charges with.
+    """
+    power = control.power
+    if power is None:
+        return setpoint
+    if mode == "dynamic":
+        return replace(setpoint, power=min(power, setpoint.power), current=None)
+    most = max(power, 0.0)
+    if setpoint.power <= most:
+        return setpoint
+    current = setpoint.current
+    if current is not None and setpoint.voltage:
+        current = min(current, most / setpoint.voltage)
+    return replace(setpoint, power=most, current=current)
 
 
 @dataclass(frozen=True, slots=True)

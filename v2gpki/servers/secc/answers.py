@@ -16,7 +16,7 @@ from datetime import datetime
 
 from v2gpki.clock import Clock
 from v2gpki.energy.quantities import Reading
-from v2gpki.energy.steering import SchedulesGiven
+from v2gpki.energy.steering import SchedulesGiven, steered
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
 from v2gpki.messages.xmldsig import Signature
@@ -291,8 +291,8 @@ class StationAnswers:
         if self._began is None:
             self._began = loop_now
         stage, asked = self._plugins.stage, self._asked
-        present = await stage.deliver(question.setpoint)
-        reading = await self._reading()
+        # What flowed until now is counted, and seen by whoever decides what shall flow next.
+        present, reading = await stage.present(), await self._reading()
         self._readings[1:] = [reading] if self._readings else []
         if not self._readings:
             self._readings.append(reading)
@@ -313,6 +313,7 @@ class StationAnswers:
                 since_receipt=self._transferred(reading) - self._confirmed,
             )
         )
+        present = await stage.deliver(steered(question.setpoint, control, question.control))
         receipt = await self._plugins.tariffs.receipt(asked.session_id if asked else bytes(8), self.readings)
         return q.Delivery(present, await stage.limits(), control, reading, receipt)
 

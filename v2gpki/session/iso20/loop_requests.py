@@ -233,9 +233,10 @@ def _ac_turn(
             max_discharge_power=abs(_total(mode, "EVMaximumDischargePower", before.max_discharge_power)),
             min_discharge_power=abs(_total(mode, "EVMinimumDischargePower", before.min_discharge_power)),
         )
-    setpoint = _bounded(Setpoint(limits.max_charge_power), limits)
+    present = _total(mode, "EVPresentActivePower", 0.0)
+    setpoint = _bounded(Setpoint(limits.max_charge_power, flowing=present), limits)
     energy = mode.EVMaximumEnergyRequest
-    return replace(setpoint, energy=number(energy)), limits, _total(mode, "EVPresentActivePower", 0.0)
+    return replace(setpoint, energy=number(energy)), limits, present
 
 
 def _bounded(setpoint: Setpoint, limits: VehicleLimits) -> Setpoint:
