@@ -10,7 +10,7 @@ import pytest
 from tests.servers.v2gtls.bench import SHORT, TODAY, Pki
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.v2gtls import Edition
-from v2gpki.servers.v2gtls.judging import edition_of, station_judge, vehicle_judge
+from v2gpki.servers.v2gtls.judging import Remembered, edition_of, station_judge, vehicle_judge
 from v2gpki.servers.v2gtls.security import Chain
 
 
@@ -62,3 +62,17 @@ def test_the_edition_follows_from_the_key(pki: Pki) -> None:
     with pytest.raises(V2GPKIError) as caught:
         judge(pki.identity("secc", "iso15118-2").chain, None)
     assert "role.suite" in {finding.code for finding in caught.value.findings}
+
+
+def test_roots_that_are_trusted_no_more_end_what_was_remembered(pki: Pki) -> None:
+    remembered = Remembered(most=2)
+    cars = [pki.identity("vehicle", "iso15118-20") for _ in range(3)]
+
+    def judge(*roots: str) -> object:
+        return vehicle_judge(pki.catalogue, pki.roots(*roots), lambda: TODAY, remembered=remembered)
+
+    for car in cars:
+        assert code(judge("oem-root", "v2g-root"), car.chain) == ""
+    assert len(remembered) == 2
+    assert code(judge("v2g-root"), cars[-1].chain) == "path.no_anchor"
+    assert code(judge("oem-root", "v2g-root"), cars[-1].chain) == ""

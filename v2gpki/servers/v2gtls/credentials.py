@@ -13,7 +13,7 @@ from datetime import datetime
 
 from v2gpki.clock import Clock
 from v2gpki.profile.load import Catalogue
-from v2gpki.servers.v2gtls.judging import edition_of, station_judge, vehicle_judge
+from v2gpki.servers.v2gtls.judging import Remembered, edition_of, station_judge, vehicle_judge
 from v2gpki.servers.v2gtls.rules import RULES, Edition
 from v2gpki.servers.v2gtls.security import (
     Chain,
@@ -86,6 +86,8 @@ def _vehicle_judge(
     editions: Sequence[Edition],
     tolerate: Collection[str],
 ) -> JudgeVehicle:
+    remembered = Remembered()
+
     def verdict(chain: Chain) -> None:
         edition = edition_of(chain, editions)
         vehicle_judge(
@@ -97,6 +99,7 @@ def _vehicle_judge(
             crls=credentials.crls,
             ocsps=credentials.answers(chain),
             tolerate=tolerate,
+            remembered=remembered,
         )(chain)
 
     return verdict
@@ -111,6 +114,8 @@ def _station_judge(
     staple_policy: StaplePolicy,
     tolerate: Collection[str],
 ) -> JudgeStation:
+    remembered = Remembered()
+
     def verdict(chain: Chain, staple: bytes | None) -> None:
         edition = edition_of(chain, editions)
         station_judge(
@@ -122,6 +127,7 @@ def _station_judge(
             crls=credentials.crls,
             ocsps=credentials.answers(chain),
             tolerate=tolerate,
+            remembered=remembered,
         )(chain, staple)
 
     return verdict

@@ -2,15 +2,16 @@
 
 A vehicle's judge holds a station's leaf against the role `secc` (DC=CPO), and counts a staple only if it says that this
 leaf is good. A station's judge holds a vehicle's leaf against `vehicle`, or another role. Names of hosts play no part.
-What a judge found about the roles of a chain it remembers, for they do not change; path, times and evidence are judged
-anew each time. Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
+What was found about the roles of a chain is remembered (`Remembered`), for they do not change as long as edition, role
+and roots are the same; path, times and evidence are judged anew each time.
+Clauses: [V2G2-875], [V2G2-925], [V2G20-1240], [V2G20-2331], [V2G20-2409].
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from v2gpki.certs.path import ValidPath, validate
@@ -22,11 +23,33 @@ from v2gpki.servers.v2gtls.rules import RULES, Edition
 from v2gpki.servers.v2gtls.security import Chain, JudgeStation, JudgeVehicle, StaplePolicy
 from v2gpki.services.trust import TrustAnchor, judge
 
-#: Chains whose roles a judge remembers.
-_REMEMBERED = 64
+
+class Remembered:
+    """Paths whose roles are good, by everything that roles depend on; the oldest go when there are ``most``."""
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._paths: OrderedDict[object, ValidPath] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def find(self, key: object) -> ValidPath | None:
+        """The path, None when it is not known."""
+        return self._paths.get(key)
+
+    def keep(self, key: object, path: ValidPath) -> None:
+        """Remember one."""
+        self._paths[key] = path
+        while len(self._paths) > self._most:
+            self._paths.popitem(last=False)
+
+    def forget(self, key: object) -> None:
+        """It has to be judged anew."""
+        self._paths.pop(key, None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Judge:
     """What stays the same from chain to chain."""
 
@@ -38,12 +61,14 @@ class _Judge:
     crls: Sequence[bytes]
     ocsps: Sequence[bytes]
     tolerate: Collection[str]
-    known: OrderedDict[Chain, ValidPath] = field(default_factory=OrderedDict)
+    remembered: Remembered
 
     def path(self, chain: Chain, staples: Sequence[bytes] = (), *, require_evidence: bool = False) -> ValidPath:
         """The path of a chain that may be used; raises what ``services.trust.judge`` raises."""
         ocsps, at = [*self.ocsps, *staples], self.now()
-        known = self.known.get(chain)
+        edition = edition_of(chain, self.editions)
+        key = (chain, edition, self.role, frozenset(self.roots), frozenset(self.tolerate))
+        known = self.remembered.find(key)
         if known is not None:
             try:
                 return validate(
@@ -57,13 +82,13 @@ class _Judge:
                 )
             except V2GPKIError:
                 # Something has changed: all of it is judged below.
-                del self.known[chain]
+                self.remembered.forget(key)
         path = judge(
             chain,
             self.roots,
             catalogue=self.catalogue,
             role=self.role,
-            edition=edition_of(chain, self.editions),
+            edition=edition,
             at=at,
             crls=self.crls,
             ocsps=ocsps,
@@ -71,9 +96,7 @@ class _Judge:
             leaf=_leaf(chain),
             tolerate=self.tolerate,
         ).path
-        self.known[chain] = path
-        while len(self.known) > _REMEMBERED:
-            self.known.popitem(last=False)
+        self.remembered.keep(key, path)
         return path
 
 
@@ -87,15 +110,18 @@ def station_judge(
     crls: Sequence[bytes] = (),
     ocsps: Sequence[bytes] = (),
     tolerate: Collection[str] = (),
+    remembered: Remembered | None = None,
 ) -> JudgeStation:
     """What judges a station for a vehicle, at the moment ``now`` tells.
 
     Of several ``editions`` the one that has the leaf's key family counts. ``crls`` and ``ocsps`` are evidence at hand;
     with ``require-all`` they must speak for every sub-CA. Further parameters are those of ``services.trust.judge``.
+    Judges that are made again and again share what is ``remembered``.
     The judge raises ``path.*``, ``role.*``, ``chain.*``, ``ocsp.malformed``.
     """
 
-    station = _Judge(catalogue, roots, now, "secc", editions, crls, ocsps, tolerate)
+    seen = Remembered() if remembered is None else remembered
+    station = _Judge(catalogue, roots, now, "secc", editions, crls, ocsps, tolerate, seen)
 
     def verdict(chain: Chain, staple: bytes | None) -> None:
         if staple is None:
@@ -123,6 +149,7 @@ def vehicle_judge(
     crls: Sequence[bytes] = (),
     ocsps: Sequence[bytes] = (),
     tolerate: Collection[str] = (),
+    remembered: Remembered | None = None,
 ) -> JudgeVehicle:
     """What judges a vehicle for a station of ISO 15118-20, at the moment ``now`` tells.
 
@@ -130,7 +157,8 @@ def vehicle_judge(
     The judge raises ``path.*``, ``role.*``, ``chain.*``.
     """
 
-    vehicle = _Judge(catalogue, roots, now, role, editions, crls, ocsps, tolerate)
+    seen = Remembered() if remembered is None else remembered
+    vehicle = _Judge(catalogue, roots, now, role, editions, crls, ocsps, tolerate, seen)
 
     def verdict(chain: Chain) -> None:
         vehicle.path(chain)
