@@ -106,9 +106,21 @@ def presented(message: Message) -> Presented:
     """
     chain = contract_chain(message)
     body = body_of(message)
-    if isinstance(body, iso2.PaymentDetailsReq):
-        chains.check_emaid(body.eMAID, chain[0], "the eMAID of PaymentDetailsReq")
-    return Presented(chains.emaid_of(chain[0]), chain)
+    said = body.eMAID if isinstance(body, iso2.PaymentDetailsReq) else ""
+    return Presented(check_contract(said, chain), chain)
+
+
+def check_contract(emaid: str, chain: Sequence[bytes]) -> str:
+    """The EMAID of a contract in normal form, which is that of its certificate (DER, the chain's first); `emaid` is
+    what the vehicle says of itself, "" where the message has no such field.
+
+    Raises `installation.wrong_emaid` if they differ, `identifier.invalid`, `chain.malformed`, `chain.empty`.
+    """
+    if not chain:
+        raise V2GPKIError("chain.empty", "the vehicle presents a contract without a certificate")
+    if emaid:
+        chains.check_emaid(emaid, chain[0], "the eMAID of PaymentDetailsReq")
+    return chains.emaid_of(chain[0])
 
 
 # --- the vehicle's side ---------------------------------------------------------------------------------------------

@@ -249,9 +249,9 @@ def test_the_keys_of_a_station(folders: Path) -> None:
     leaf = x509.load_pem_x509_certificate((folders / "twenty/client/cso/SECC_LEAF.pem").read_bytes())
     assert twenty.metering_signer is not None
     assert twenty.metering_signer.spki == spki(leaf)
-    assert (twenty.tariff_signer, twenty.accept_document_digest) == (None, False)
+    assert (twenty.tariff_signer, twenty.lab) == (None, False)
     lab = station_keys(station_credentials(folders / "lab", at=NOW), catalogue=CATALOGUE, compat="ecog")
-    assert lab.accept_document_digest
+    assert lab.lab
 
 
 def spki(certificate: x509.Certificate) -> bytes:
@@ -287,7 +287,7 @@ def test_the_contracts_of_a_vehicle(
     assert provisioning.emaid == "WAB00000000000001"
     assert asyncio.run(store.roots(edition)) == here.roots.v2g
     judged = vehicle_keys(here, catalogue=CATALOGUE, compat=compat)
-    assert judged.accept_document_digest == (compat == "ecog")
+    assert judged.lab == (compat == "ecog")
     # Of the other edition it has nothing.
     other: Edition = "iso15118-2" if edition == "iso15118-20" else "iso15118-20"
     assert asyncio.run(store.contract(other, ())) is None

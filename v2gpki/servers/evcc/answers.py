@@ -140,7 +140,7 @@ class VehicleAnswers:
                 chain=held.chain, emaid=held.emaid, signer=held.signer, roots=roots, session_id=question.session_id
             )
         return installation.build_request(
-            edition=self._edition,
+            edition=self._keys.signed_in(self._edition),
             chain=held.chain,
             signer=held.signer,
             roots=roots,

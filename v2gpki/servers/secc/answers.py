@@ -24,6 +24,7 @@ from v2gpki.ocpp.hash_data import HashData, entries
 from v2gpki.pnc import authorisation
 from v2gpki.pnc import signature as signatures
 from v2gpki.pnc.algorithms import Edition
+from v2gpki.pnc.contract_codes import with_code
 from v2gpki.servers.driving import Answers
 from v2gpki.servers.secc.plugins import Asked, Charging, ContractAsked, ScheduleAsked, StationPlugins
 from v2gpki.servers.secc.plugins import Decision as Decided
@@ -105,6 +106,7 @@ class StationAnswers:
         self._paused = paused or PausedSessions(most=0)
         self._edition: Edition = "iso15118-2"
         self._verdict: V2GPKIError | None = None
+        self._emaid = ""
         self._asked: q.AuthorizationQuestion | None = None
         self._deciding: asyncio.Task[Decided] | None = None
         self._readings: list[Reading] = []
@@ -153,14 +155,20 @@ class StationAnswers:
     # -- trust ---------------------------------------------------------------------------------
 
     async def _contract_chain(self, question: q.ContractChainQuestion) -> q.Done:
-        self._verdict = None
+        """Whose contract it is, by its certificate, and whether it holds."""
+        self._verdict, self._emaid = None, ""
         try:
-            await asyncio.to_thread(self._keys.judge_contract, question.chain, self._edition, self._clock.now())
+            self._emaid = authorisation.check_contract(question.emaid, question.chain)
+            trusted = await asyncio.to_thread(
+                self._keys.judge_contract, question.chain, self._edition, self._clock.now()
+            )
         except V2GPKIError as problem:
+            with_code(problem, self._edition)
             if problem.code not in _UNKNOWN_HERE:
                 raise
             self._verdict = problem
-        return q.DONE
+            return q.DONE
+        return q.ExpiresSoon() if getattr(trusted, "expires_soon", False) else q.DONE
 
     def _check(self, question: q.SignatureQuestion) -> q.Done:
         lab, edition = self._keys.lab, self._keys.signed_in(self._edition)
@@ -197,7 +205,7 @@ class StationAnswers:
                 edition=self._edition,
                 session_id=question.session_id,
                 evcc_id=question.evcc_id,
-                emaid=question.emaid,
+                emaid=question.emaid or self._emaid,
                 chain=question.chain,
                 hash_data=self._hash_data(question.chain),
                 verdict=self._verdict,
@@ -210,7 +218,7 @@ class StationAnswers:
         deciding, self._deciding = self._deciding, None
         decided = deciding.result()
         if decided.problem is not None and decided.status == "rejected" and not decided.response_code:
-            raise decided.problem
+            raise with_code(decided.problem, self._edition) if question.method == "pnc" else decided.problem
         return q.Decision(decided.status, decided.response_code, decided.reason, decided.customer)
 
     async def _decide(self, asked: Asked) -> Decided:
@@ -221,7 +229,7 @@ class StationAnswers:
         if not chain:
             return ()
         try:
-            return tuple(data for _, data in entries(chain, anchors=self._keys.roots, algorithm="sha256"))
+            return tuple(data for _, data in entries(chain, anchors=self._keys.roots))
         except V2GPKIError:
             return ()
 
