@@ -84,6 +84,18 @@ class ForeignProcess:
             tail = "\n".join(self.text().splitlines()[-15:])
             raise AssertionError(f"{self.log.name}: awaited {pattern!r}, but the program {why}:\n{tail}")
 
+    def await_end(self, seconds: float) -> int | None:
+        """The exit code, None if the program still runs after that time."""
+        _until(lambda: not self._leader_alive(), seconds)
+        return self._running.returncode
+
+    def await_file(self, path: Path, seconds: float) -> None:
+        """Return once the file is there; fail when the program ends or the time is over before that."""
+        _until(lambda: path.exists() or not self._leader_alive(), seconds)
+        if not path.exists():
+            tail = "\n".join(self.text().splitlines()[-15:])
+            raise AssertionError(f"{self.log.name}: there is no {path.name} after {seconds} s:\n{tail}")
+
     @property
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the process was not started"
