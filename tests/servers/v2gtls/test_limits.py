@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.servers.v2gtls.bench import QUICK, End, Pki, play_station
+from tests.servers.v2gtls.bench import QUICK, End, Pki, play_station, play_vehicle
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.v2gtls import Limits, StationSecurity, VehicleSecurity, connect
 from v2gpki.servers.v2gtls.link import PlainLink, TLSLink
@@ -198,3 +200,57 @@ def test_a_judge_that_fails_lets_nobody_in(pki: Pki, station: StationSecurity) -
 
     end = asyncio.run(run())
     assert (end.code, end.alert, end.received) == ("tls.alert", "internal_error", [])
+
+
+def test_three_hundred_bad_beginnings_leave_a_station_as_it_was(pki: Pki, station: StationSecurity) -> None:
+    """A real ClientHello with octets changed, cut, or noise; then a vehicle that is served."""
+    chance = random.Random(15118)
+    hello = first_octets()
+
+    def beginning(number: int) -> bytes:
+        if number % 3 == 0:
+            return chance.randbytes(chance.randrange(1, 400))
+        octets = bytearray(hello)
+        for _ in range(chance.randrange(1, 6)):
+            octets[chance.randrange(len(octets))] = chance.randrange(256)
+        return bytes(octets[: chance.randrange(1, len(octets) + 1)] if number % 3 == 1 else octets)
+
+    async def run() -> tuple[set[str], End]:
+        ends: list[End] = []
+        over: asyncio.Queue[None] = asyncio.Queue()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            ends.append(End())
+            await play_station(ends[-1], reader, writer, station, QUICK)
+            over.put_nowait(None)
+
+        async with await asyncio.start_server(serve, "::1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            for number in range(300):
+                reader, writer = await asyncio.open_connection("::1", port)
+                writer.write(beginning(number))
+                writer.write_eof()
+                await reader.read()
+                writer.close()
+                await over.get()
+            vehicle = End()
+            await play_vehicle(vehicle, port, pki.vehicle("iso15118-2"), QUICK)
+        return {end.code for end in ends[:300]}, vehicle
+
+    codes, vehicle = asyncio.run(run())
+    assert {"tls.foreign", "tls.hello", "tls.closed", "tls.no_common", "tls.failed"} <= codes
+    # "": noise that begins as V2GTP does is plain TCP, or a change that TLS does not see until the end.
+    assert codes <= {"", "tls.foreign", "tls.hello", "tls.closed", "tls.no_common", "tls.failed", "tls.alert"}
+    assert vehicle.problem is None
+    assert vehicle.received == [b"\x01charge"]
+
+
+def first_octets() -> bytes:
+    """The ClientHello of Python's own TLS 1.2."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA256")
+    out = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="secc").do_handshake()
+    return out.read()
