@@ -88,14 +88,15 @@ class Answering:
     def _turn(self) -> Steps[Ending | None]:
         engine, timers = self.engine, self.dialect.timers
         waits_since = engine.now
-        frame = yield from engine.hear(f"a request in the state {self.state}", timers.sequence)
+        within = timers.next_within(self.state)
+        frame = yield from engine.hear(f"a request in the state {self.state}", within)
         try:
             request = self.dialect.hear(frame)
         except V2GPKIError as problem:
             # What cannot be read names no answer.
             raise Over(Ending("fault", problem)) from problem
         waited = engine.now - waits_since
-        engine.tell(Exchanged(engine.now, False, request.name, request.message, build(*frame), waited, timers.sequence))
+        engine.tell(Exchanged(engine.now, False, request.name, request.message, build(*frame), waited, within))
         came = self.came = engine.now
         self.answering = request.name
         try:

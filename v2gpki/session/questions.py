@@ -66,7 +66,7 @@ class ExpiresSoon(Done):
 @dataclass(frozen=True, slots=True)
 class ContractChainQuestion(Question[Done]):
     """SECC: may this contract chain (leaf first, DER) be relied on? Refused with ``path.*``, ``role.*``,
-    ``chain.*``."""
+    ``chain.*``. In -20 ``emaid`` is empty: the certificate has it."""
 
     takes = Done
     emaid: str

@@ -14,6 +14,8 @@ class Timers:
     """All timers of an edition; tests and slow labs make their own with ``dataclasses.replace``.
 
     ``sequence``: the SECC waits so long for the next request; ``sequence_performance``: so soon the EVCC sends it.
+    ``loop_sequence`` is the same within the charging loop of -20 (0.5 s in the standard; 0: as outside of it, because
+    vehicles of the field do not keep it).
     ``ongoing``: so long may "still working" go on before the EVCC gives up; the SECC does after
     ``ongoing_performance``; ``cable_check`` and ``pre_charge`` in the same way. ``set_up``: from the connection to
     SessionSetupRes, at the EVCC. ``response``: so long the EVCC waits for an answer, by the name of the request.
@@ -28,6 +30,7 @@ class Timers:
     set_up: float
     cable_check: float
     pre_charge: float
+    loop_sequence: float = 0.0
     ongoing_performance: float = 55.0
     cable_check_performance: float = 38.0
     default_response: float = 2.0
@@ -35,6 +38,11 @@ class Timers:
     response: Mapping[str, float] = field(default_factory=dict)
     performance: Mapping[str, float] = field(default_factory=dict)
     patience: Mapping[str, float] = field(default_factory=dict)
+
+    def next_within(self, state: str) -> float:
+        """How long the SECC waits for the next request in a state."""
+        looping = state.startswith(("charging", "confirming", "renegotiating", "renegotiated"))
+        return self.loop_sequence if looping and self.loop_sequence else self.sequence
 
     def waits(self, request: str) -> float:
         """How long the EVCC waits for the answer to a request."""

@@ -92,6 +92,27 @@ def test_a_reading_whose_signature_does_not_hold_ends_the_session_in_order() -> 
     meeting.in_table()
 
 
+def test_ecogs_vehicle_is_not_asked() -> None:
+    meeting = Meeting(station=StationSettings(offer(), compat="ecog"))
+    meeting.station_world.wishes = {2: Control(receipt=True)}
+    meeting.run()
+    assert meeting.endings() == ("stopped", "stopped")
+    assert not sent(meeting, cm.MeteringConfirmationReq)
+
+
+def test_ecogs_station_signs_no_reading_and_has_no_side_streams() -> None:
+    meeting = Meeting(vehicle=VehicleSettings("EV", compat="ecog"))
+    meeting.station_world.wishes = {2: Control(receipt=True)}
+
+    def unsigned(_: object) -> object:
+        raise V2GPKIError("signature.missing", "there is none")
+
+    meeting.vehicle_world.more = {q.SignatureQuestion: unsigned}
+    meeting.run()
+    assert meeting.endings() == ("stopped", "stopped")
+    assert payload_types(meeting, "MeteringConfirmationReq") == {0x8002}
+
+
 def test_a_vehicle_that_does_not_want_to_confirm_stops() -> None:
     meeting = Meeting()
     meeting.station_world.wishes = {2: Control(receipt=True)}

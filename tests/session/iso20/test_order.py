@@ -3,13 +3,14 @@ late or refused, noise."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from msgspec.structs import replace as changed
 
 from tests.session.iso20.requests import REQUESTS, journeys, octets
-from tests.session.iso20.world import Meeting, told
+from tests.session.iso20.world import Meeting, offer, told
 from tests.session.joined import Side, join
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec
@@ -18,7 +19,9 @@ from v2gpki.messages.frames import decode_frame
 from v2gpki.messages.schema import Message
 from v2gpki.session.iso20.flow import FLOW
 from v2gpki.session.iso20.refusals import refusal, requests
+from v2gpki.session.iso20.settings import StationSettings, VehicleSettings
 from v2gpki.session.notices import Exchanged, Moved
+from v2gpki.session.timers import ISO20
 from v2gpki.v2gtp import Splitter, build
 
 FOREIGN = b"\x99" * 8
@@ -129,6 +132,16 @@ def test_silence_in_every_state_ends_the_session(state: str) -> None:
     assert secc.engine.ending is None
     secc.engine.tick(secc.engine.deadline)
     assert told(secc) == "timeout:session.timeout"
+
+
+def test_a_loop_may_be_held_to_its_own_timer() -> None:
+    station = StationSettings(offer(), timers=replace(ISO20, loop_sequence=0.5))
+    meeting = Meeting(method="eim", station=station, vehicle=VehicleSettings("EV", loop_pace=0.6))
+    meeting.run()
+    assert meeting.endings()[0] == "timeout:session.timeout"
+    assert meeting.secc.states()[-1] == "charging-dc"
+    quick = Meeting(method="eim", station=station, vehicle=VehicleSettings("EV", loop_pace=0.4)).run()
+    assert quick.endings() == ("stopped", "stopped")
 
 
 @pytest.mark.parametrize("progress", ["Start", "Standby", "ScheduleRenegotiation"])

@@ -262,6 +262,14 @@ def test_a_contract_that_ends_soon_is_taken_and_the_vehicle_told() -> None:
     assert meeting.endings() == ("stopped", "stopped")
 
 
+def test_who_decides_learns_who_asks() -> None:
+    meeting = Meeting().run()
+    [asked] = [one for one in meeting.secc.asked if isinstance(one, q.AuthorizationQuestion)]
+    assert (asked.method, asked.chain) == ("pnc", CHAIN)
+    assert asked.session_id == meeting.session_id
+    assert asked.evcc_id == "WMIV1234567890ABCDEX"
+
+
 def test_when_nothing_is_left_to_pay_with_the_vehicle_stops_in_order() -> None:
     meeting = Meeting(method="eim", station=StationSettings(offer(methods=("eim",))))
     meeting.station_world.more = {q.AuthorizationQuestion: lambda _: q.Decision("rejected", reason="unknown card")}

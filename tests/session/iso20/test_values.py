@@ -197,7 +197,7 @@ def test_limits_of_dc(both: bool) -> None:
     stage = StageLimits("DC", 150_000.0, 920.0, 400.0, 100.0, 150.0, 0.5, *back, power_ramp=5_000.0)
     response = over_the_wire(limits.tell_dc(stage, both))
     assert isinstance(response, iso20_dc.DC_ChargeParameterDiscoveryRes)
-    assert limits.read_station(response) == stage
+    assert limits.read_station(response, selected) == stage
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -212,14 +212,15 @@ def test_limits_of_ac(both: bool, phases: tuple[float, float, float] | None) -> 
     found = limits.read_vehicle(over_the_wire(limits.ask_ac(vehicle, both)), selected)
     assert (found.max_charge_power, found.min_charge_power, found.phase_power) == (11_000.0, 1_380.0, phases)
     assert (found.max_discharge_power, found.min_discharge_power) == (most, least)
-    # 11 kW over three phases of 230 V are 15.9 A; what is not told by phase may be one.
-    assert found.max_current == pytest.approx(11_000 / 690 if phases else 11_000 / 230)
+    # 11 kW over three phases of 230 V are 15.9 A: the connector that was selected has three.
+    assert found.max_current == pytest.approx(11_000 / 690)
+    assert found.phases == 3
     stage = StageLimits(
         "AC", 22_000.0, 230.0, 32.0, 1_380.0, max_discharge_power=most, max_power_asymmetry=4_600.0
     )
     response = over_the_wire(limits.tell_ac(stage, both))
     assert isinstance(response, iso20_ac.AC_ChargeParameterDiscoveryRes)
-    told = limits.read_station(response)
+    told = limits.read_station(response, selected)
     assert (told.max_charge_power, told.nominal_frequency, told.max_power_asymmetry) == (22_000.0, 50.0, 4_600.0)
     assert told.max_discharge_power == most
 

@@ -82,15 +82,17 @@ def read_vehicle(request: Message, selected: Selected) -> VehicleLimits:
         raise _wrong(f"{type(request).__name__} has no limits")
     if both != selected.bidirectional:
         raise _wrong(f"{type(mode).__name__} is not of the service {selected.identifier} that was selected")
-    limits = _vehicle_ac(mode) if isinstance(mode, ac.AC_CPDReqEnergyTransferMode) else _vehicle_dc(mode)
+    if isinstance(mode, ac.AC_CPDReqEnergyTransferMode):
+        limits = _vehicle_ac(mode, selected.phases)
+    else:
+        limits = _vehicle_dc(mode)
     _require_sense(limits)
     return limits
 
 
-def _vehicle_ac(mode: ac.AC_CPDReqEnergyTransferMode) -> VehicleLimits:
+def _vehicle_ac(mode: ac.AC_CPDReqEnergyTransferMode, phases: int) -> VehicleLimits:
     power, each = _sum(mode, "EVMaximumChargePower")
     back = isinstance(mode, ac.BPT_AC_CPDReqEnergyTransferMode)
-    phases = 3 if each else 1
     return VehicleLimits(
         "AC",
         power,
@@ -189,14 +191,16 @@ def tell_dc(limits: StageLimits, bidirectional: bool) -> dc.DC_ChargeParameterDi
     return dc.DC_ChargeParameterDiscoveryRes(Header=HEADER, ResponseCode="OK", DC_CPDResEnergyTransferMode=mode)
 
 
-def read_station(response: ac.AC_ChargeParameterDiscoveryRes | dc.DC_ChargeParameterDiscoveryRes) -> StageLimits:
+def read_station(
+    response: ac.AC_ChargeParameterDiscoveryRes | dc.DC_ChargeParameterDiscoveryRes, selected: Selected
+) -> StageLimits:
     """What the station says it can do."""
     if isinstance(response, dc.DC_ChargeParameterDiscoveryRes):
         return _station_dc(response.DC_CPDResEnergyTransferMode)
     mode = response.AC_CPDResEnergyTransferMode
     power, each = _sum(mode, "EVSEMaximumChargePower")
     back = isinstance(mode, ac.BPT_AC_CPDResEnergyTransferMode)
-    phases = 3 if each else 1
+    phases = selected.phases
     return StageLimits(
         "AC",
         power,

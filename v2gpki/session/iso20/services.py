@@ -56,6 +56,11 @@ class Selected:
         return self.service.current.lower()
 
     @property
+    def phases(self) -> int:
+        """How many phases AC has."""
+        return 3 if self.variant.connector == "three_phase" else 1
+
+    @property
     def bidirectional(self) -> bool:
         """Whether energy may flow out of the vehicle."""
         return self.service.bidirectional

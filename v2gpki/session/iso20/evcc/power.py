@@ -49,13 +49,13 @@ class Power(Part):
             told = yield from self.vehicle.exchange(
                 limits.ask_ac(trip.limits, selected.bidirectional), ac.AC_ChargeParameterDiscoveryRes
             )
-            trip.stage = limits.read_station(told)
+            trip.stage = limits.read_station(told, selected)
         else:
             answer = yield from self.vehicle.exchange(
                 limits.ask_dc(trip.limits, selected.bidirectional, trip.needs.target_soc),
                 dc.DC_ChargeParameterDiscoveryRes,
             )
-            trip.stage = limits.read_station(answer)
+            trip.stage = limits.read_station(answer, selected)
         return trip.stage
 
     def agree(self, *, renegotiation: bool = False) -> Steps[bool]:

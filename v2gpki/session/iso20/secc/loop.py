@@ -100,7 +100,8 @@ class Loop(Part):
     def _answer(self, turn: Turn, delivery: Delivery, granted: float | None) -> Steps[Answer]:
         course = self.course
         wish: Notification = delivery.control.notification
-        asks = delivery.control.receipt and delivery.reading is not None and course.issued is None
+        # EcoG's vehicle breaks off when it is asked for that.
+        asks = delivery.control.receipt and delivery.reading is not None and self.settings.compat != "ecog"
         if course.issued is not None and self._overdue():
             wish = wish or "stop"
         elif (asks or course.issued is not None) and not wish:
