@@ -110,6 +110,7 @@ def _made(method: int, rules: list[Rules], *, keylog: bool) -> MadeContext:
     context.set_min_proto_version(_VERSIONS[versions[0]])
     context.set_max_proto_version(_VERSIONS[versions[-1]])
     context.set_options(_OPTIONS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     for version in set(versions):
         suites = ":".join(_once(name for rule in rules if rule.version == version for name in rule.suites.values()))
