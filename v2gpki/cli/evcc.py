@@ -103,7 +103,6 @@ def run(
     """
     from v2gpki.servers.evcc.stock import VehicleWords
 
-    quiet_logs(frame)
     one_of(interface=interface, connect=connect)
     plain = no_tls or pki is None
     if plain and auth == ("pnc",):
@@ -127,6 +126,7 @@ def run(
         staple_policy=staple,
         compat=known,
     )
+    quiet_logs(frame)
     with recordings(frame, pcap, key_log, force=force) as recorded:
         return asyncio.run(_Running(frame, words, held, interface, connect, recorded).run())
 

@@ -100,7 +100,6 @@ def evcc(
     that the vehicle has. Nothing is charged: plug it in again for the next one. Exit code 1 when it accepted what it
     must refuse, or refused the good chain.
     """
-    quiet_logs(frame)
     one_of(interface=interface, listen=listen)
     from v2gpki.cli.holding import station_holding
 
@@ -110,6 +109,7 @@ def evcc(
     roots = tuple(dict.fromkeys((*held.roots.oem, *held.roots.v2g)))
     cases = _Cases(good, holding.home)
     waiting = _Waiting(frame, cases, roots, interface, listen, timeout, ready_file)
+    quiet_logs(frame)
     return _show(frame, asyncio.run(waiting.run()))
 
 

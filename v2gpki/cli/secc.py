@@ -115,7 +115,6 @@ def run(
     from v2gpki.profile.load import Catalogue
     from v2gpki.servers.secc.stock import StationWords, stock_station
 
-    quiet_logs(frame)
     one_of(interface=interface, listen=listen)
     if pki is None and auth != ("eim",):
         raise click.UsageError("Plug & Charge needs TLS: give --pki DIR, or --auth eim", click.get_current_context())
@@ -141,6 +140,7 @@ def run(
     provider = _contracts(installing) if installing else None
     setup = stock_station(words, held, catalogue=Catalogue(frame.profiles), clock=clock, contracts=provider)
     place = _Place(interface, listen, ready_file)
+    quiet_logs(frame)
     with recordings(frame, pcap, key_log, force=force) as recorded:
         return asyncio.run(_Running(frame, setup, words, place, recorded, once=once).run())
 
