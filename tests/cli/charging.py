@@ -72,9 +72,10 @@ def objects(text: str) -> list[dict[str, Any]]:
 class Running:
     """A program that listens; ``address`` is where."""
 
-    def __init__(self, process: subprocess.Popen[str], ready: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], ready: Path, out: Path) -> None:
         self._process = process
         self._ready = ready
+        self._out = out
         self.ended: Program | None = None
 
     @property
@@ -87,23 +88,26 @@ class Running:
         if self.ended is None:
             if number is not None:
                 self._process.send_signal(number)
-            out, complained = self._process.communicate(timeout=PATIENCE)
-            self.ended = Program(self._process.returncode, objects(out), complained)
+            _, complained = self._process.communicate(timeout=PATIENCE)
+            self.ended = Program(self._process.returncode, objects(self._out.read_text("utf-8")), complained)
         return self.ended
 
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[Running]:
     """A program from its ready-file to its end."""
-    ready = folder / f"ready-{time.monotonic_ns()}"
-    process = subprocess.Popen(
-        command(*arguments, "--json", "--ready-file", str(ready)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    program = Running(process, ready)
+    name = time.monotonic_ns()
+    ready, out = folder / f"ready-{name}", folder / f"said-{name}"
+    # A file takes what it says at once; a pipe that nobody reads would stop its sessions.
+    with out.open("w") as stream:
+        process = subprocess.Popen(
+            command(*arguments, "--json", "--ready-file", str(ready)),
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+    program = Running(process, ready, out)
     try:
         until = time.monotonic() + PATIENCE
         while not ready.exists():
