@@ -22,7 +22,7 @@ from v2gpki.session.iso20.evcc.selection import Selection
 from v2gpki.session.iso20.evcc.trip import Trip
 from v2gpki.session.iso20.services import kept
 from v2gpki.session.iso20.settings import VehicleSettings
-from v2gpki.session.notices import Ending, Remarked
+from v2gpki.session.notices import Ending, Established, Remarked
 from v2gpki.session.questions import Paused, PauseQuestion
 from v2gpki.session.secured import Secured
 
@@ -104,6 +104,7 @@ class ISO20Vehicle(Asking):
                 clause="ISO 15118-20 8.3.4.3.1",
             )
         self.session_id = found
+        self.engine.tell(Established(self.engine.now, found, answer.EVSEID, old))
         return self.state.startswith("joined")
 
     def _joined(self, answer: cm.SessionSetupRes) -> str:

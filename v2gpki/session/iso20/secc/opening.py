@@ -18,7 +18,7 @@ from v2gpki.session.engine import Steps
 from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.secc.course import Part, of
 from v2gpki.session.iso20.services import Selected, selected
-from v2gpki.session.notices import Ending, Judged, Remarked
+from v2gpki.session.notices import Ending, Established, Judged, Remarked
 from v2gpki.session.questions import ContactorQuestion, Paused, PausedQuestion, PauseQuestion
 
 _CHALLENGE = 16
@@ -59,10 +59,16 @@ class Opening(Part):
             course.method, course.emaid, course.chain = paused.method, paused.emaid, paused.chain
             course.selected = service
             body = self._named("OK_OldSessionJoined")
+            self._established(resumed=True)
             return Answer(body, then=f"joined-{service.transfer}")
         while self.station.session_id in {NO_SESSION, wanted}:
             self.station.session_id = self._octets(_ID)
+        self._established(resumed=False)
         return Answer(self._named("OK_NewSessionEstablished"), then="set-up")
+
+    def _established(self, *, resumed: bool) -> None:
+        engine = self.station.engine
+        engine.tell(Established(engine.now, self.station.session_id, self.course.evcc_id, resumed))
 
     def _named(self, code: cm.responseCodeType) -> cm.SessionSetupRes:
         return cm.SessionSetupRes(Header=HEADER, ResponseCode=code, EVSEID=self.settings.offer.evse_id)
