@@ -189,6 +189,9 @@ class Connections:
             connection.execute("PRAGMA foreign_keys=ON")
             # REPLACE fires the triggers that refuse deletion only with this.
             connection.execute("PRAGMA recursive_triggers=ON")
+            # Four times what SQLite does by itself: an answer to a vehicle writes some 27 pages, and each checkpoint
+            # makes one of them wait for the disk twice more. Up to 4,062 frames the WAL is searched as fast as ever.
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
             if self._place is None:
                 self._place = before
             self._check()
