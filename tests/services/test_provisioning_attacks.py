@@ -331,16 +331,26 @@ class Interrupting:
         return getattr(self._pools, name)
 
 
-def test_a_contract_that_ends_while_its_request_is_answered(iso2: CertificateAuthority) -> None:
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_contract_that_ends_while_its_request_is_answered(iso2: CertificateAuthority, ready: bool) -> None:
     vehicle, made = Vehicle.made(iso2), contract(iso2)
     pools = iso2.plug_and_charge
     provisioning = pools.provisioning
-    provisioning._pools = Interrupting(  # type: ignore[assignment]  # the only way into the middle
-        iso2.store.pools, "record_answer", lambda: pools.contracts.end(made.id, at=BIRTH, caller="test")
-    )
+
+    def end() -> None:
+        pools.contracts.end(made.id, at=BIRTH, caller="test")
+
+    if ready:
+        pools.bundles_with().prepare([made])
+        provisioning._pools = Interrupting(iso2.store.pools, "record_answer", end)  # type: ignore[assignment]
+    else:
+        provisioning._maker._mo = Interrupting(provisioning._maker._mo, "issue", end)  # type: ignore[assignment]
     answer = provisioning.answer(vehicle.request())
     assert answer.problem is not None
-    assert answer.problem.code == "provisioning.contract_ended"
+    assert answer.problem.code == ("provisioning.contract_ended" if ready else "contract.ended")
+    assert [bundle for bundle in iso2.store.pools.bundles() if bundle.state == "ready"] == []
+    assert list(iso2.store.pools.answers()) == []
+    assert iso2.store.pending_intents() == []
 
 
 @pytest.mark.parametrize("ready", [False, True])

@@ -33,8 +33,9 @@ WATCHED = {
     "sign",
 }
 #: What a process must be killed at, at least: the intent is recorded, the certificate signed, then the contract data
-#: too, certificate and bundle committed together, the answer recorded.
-NAMED = ["after record_intents", "after sign", "after sign", "after commit_results", "after record_answer"]
+#: too, certificate, bundle and answer committed together; where the bundle is ready the answer alone is recorded.
+NAMED = ["after record_intents", "after sign", "after sign", "after commit_results"]
+NAMED_READY = ["before record_answer", "after record_answer"]
 
 
 class Watch:
@@ -133,14 +134,18 @@ def dies_at(step: int, home: Path, vault: Vault, request: bytes, sent: Path) -> 
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+@pytest.mark.parametrize("ready", [False, True])
 @pytest.mark.parametrize(("edition", "made"), [("iso15118-2", "home_iso2"), ("iso15118-20", "home_all")])
 def test_death_at_every_step_of_an_installation(
-    edition: Edition, made: str, request: pytest.FixtureRequest, tmp_path: Path
+    edition: Edition, made: str, ready: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(request.getfixturevalue(made), home)
     vault = Vault.unlock(home / "keys", PASSPHRASE)
     first, second, vehicle = asked(home, vault, edition)
+    if ready:
+        with opened(home, vault) as ca:
+            ca.plug_and_charge.bundles_with().prepare(list(ca.store.pools.contracts()))
 
     def copy(name: str) -> Path:
         return Path(shutil.copytree(home, tmp_path / name))
@@ -148,7 +153,8 @@ def test_death_at_every_step_of_an_installation(
     watch = Watch()
     with opened(copy("lives"), vault) as ca:
         answered(ca, first, watch)
-    assert in_order(NAMED, watch.steps), watch.steps
+    assert in_order(NAMED_READY if ready else NAMED, watch.steps), watch.steps
+    assert ("after commit_results" in watch.steps) != ready
     for step, name in enumerate([*watch.steps, "never"]):
         place, sent = copy(f"dies-{step}"), tmp_path / f"sent-{step}"
         assert dies_at(step, place, vault, first, sent) == (0 if name == "never" else 9), name

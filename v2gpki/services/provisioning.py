@@ -237,10 +237,15 @@ class Provisioning:
         Except that somebody may ask for something else beside the same octets: then the record lasts as well.
         """
         bundles: list[Bundle] = []
+        with_bundle: list[Answered] = []
 
-        def answer(last: Bundle | None = None) -> Answered:
-            ids = [bundle.id for bundle in (*bundles, last) if bundle is not None]
-            return Answered(due.digest, tuple(ids), now, {"pcid": due.recipient.pcid})
+        def answer(*last: Bundle) -> Answered:
+            ids = tuple(bundle.id for bundle in (*bundles, *last))
+            return Answered(due.digest, ids, now, {"pcid": due.recipient.pcid})
+
+        def answering(last: Bundle) -> Answered:
+            with_bundle.append(answer(last))
+            return with_bundle[-1]
 
         rest, made = list(due.found), False
         while rest and len(bundles) < wanted.limit:
@@ -251,7 +256,7 @@ class Provisioning:
                 if isinstance(item, Job):
                     made = True
                     last = not rest or len(bundles) + 1 == wanted.limit
-                    item = self._maker.make(item, now, caller=wanted.caller, answering=answer if last else None)
+                    item = self._maker.make(item, now, caller=wanted.caller, answering=answering if last else None)
                 bundles.append(item)
             except V2GPKIError as problem:
                 if not undeliverable(problem):
@@ -260,6 +265,9 @@ class Provisioning:
         if not bundles and due.unable is not None:
             raise due.unable
         given = answer()
+        if given in with_bundle:
+            # A bundle that was not committed together with it has another id.
+            return bundles
         kept = self._pools.record_answer(given, wanted.caller, lasting=made or not wanted.by_vehicle)
         if kept.bundles != given.bundles:
             return self._still_good(kept.bundles, due.recipient, now)[: wanted.limit] or bundles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from v2gpki.store.canonical import moment, seconds, unreadable
@@ -36,6 +37,7 @@ AUDIT = "sequence, at, action, caller, target, details, previous, digest"
 HEAD = "sequence, digest, at, signature"
 
 
+@cache
 def insertion(table: str, columns: str) -> str:
     """The INSERT statement for a table and its columns."""
     return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(columns.split(',')))})"
