@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x
 
 from tests.keys.published import KEYS, point
 from v2gpki.errors import V2GPKIError
-from v2gpki.keys.suites import SUITES, load_public_key, spki_of, suite_of, suite_of_spki
+from v2gpki.keys.suites import SUITES, halves_of, load_public_key, spki_of, suite_of, suite_of_spki
 
 # id-ecPublicKey 1.2.840.10045.2.1 (RFC 5480 2.1.1), secp256r1 1.2.840.10045.3.1.7, secp521r1 1.3.132.0.35 (2.1.1.1)
 EC = "06072a8648ce3d0201"
@@ -236,3 +236,29 @@ def test_ed448_octets_that_are_no_point() -> None:
     assert isinstance(key, ed448.Ed448PublicKey)
     with pytest.raises(V2GPKIError):  # the last octet holds the sign of x and seven zero bits
         load_public_key(spki("06032b6571", good.to_bytes(56, "little") + b"\x01"))
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+@pytest.mark.parametrize("number", [1, 2, 255, 2**200, 2**255 - 1])
+def test_halves_of_a_key_are_its_number_and_its_public_key(curve: ec.EllipticCurve, number: int) -> None:
+    """Small numbers have leading zeros, which an envelope carries."""
+    key = ec.derive_private_key(number, curve)
+    octets, public = halves_of(key)
+    assert octets == number.to_bytes(32 if curve.name == "secp256r1" else 66, "big")
+    assert public == key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def test_halves_of_any_key() -> None:
+    for suite in (SUITES["p256"], SUITES["p521"]) * 20:
+        key = suite.generate()
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        octets, public = halves_of(key)
+        assert int.from_bytes(octets, "big") == key.private_numbers().private_value
+        assert public == spki_of(key.public_key())
+
+
+def test_no_halves_of_a_curve_that_is_not_used() -> None:
+    with pytest.raises(V2GPKIError, match=r"key\.unsupported"):
+        halves_of(ec.generate_private_key(ec.SECP384R1()))

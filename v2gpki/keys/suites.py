@@ -90,6 +90,9 @@ _ELLIPTIC = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
 _BY_CURVE = {suite.curve.name: suite for suite in SUITES.values() if suite.curve is not None}
 
 
+#: What stands between private number and point in the PKCS#8 export of an EC key: [1], BIT STRING, no unused bits.
+_BETWEEN = {"p256": bytes.fromhex("a144034200"), "p521": bytes.fromhex("a1818903818600")}
+_PLAIN_PKCS8 = (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 _PLAIN = tuple(
     (suite, suite.spki_prefix + _UNCOMPRESSED) for suite in SUITES.values() if suite.curve is not None
 )
@@ -183,6 +186,28 @@ def load_public_key(spki: bytes) -> PublicKey:
 def spki_of(key: PublicKey) -> bytes:
     """DER SubjectPublicKeyInfo, EC points uncompressed."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def halves_of(key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
+    """The private number of an EC key, as wide as the curve's order, and its DER SubjectPublicKeyInfo.
+
+    Both stand in one PKCS#8 export (RFC 5915): asked for one by one, the library computes the point anew each time.
+    """
+    suite = suite_of(key)
+    between = _BETWEEN.get(suite.name)
+    if between is not None:
+        size = suite.point_size // 2
+        octets = key.private_bytes(*_PLAIN_PKCS8)
+        point = len(octets) - suite.point_size
+        number = point - len(between) - size
+        marked = octets[number - 2 : number] == bytes((4, size)) and octets[number + size : point] == between
+        if marked and octets[point : point + 1] == _UNCOMPRESSED:
+            return octets[number : number + size], suite.spki_prefix + octets[point:]
+    return _number_of(key), spki_of(key.public_key())
+
+
+def _number_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
 
 
 def kind_of(key: object) -> str:

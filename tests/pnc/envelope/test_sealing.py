@@ -26,8 +26,8 @@ from tests.pnc.envelope.samples import (
 )
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.software import SoftwareAgreement
-from v2gpki.keys.suites import PrivateKey, PublicKey
-from v2gpki.pnc.envelope import Curve, lab_ed448_key, seal
+from v2gpki.keys.suites import SUITES, PrivateKey, PublicKey, suite_of
+from v2gpki.pnc.envelope import Curve, lab_ed448_key, seal, seal_number
 from v2gpki.pnc.envelope.opening import unseal
 
 
@@ -77,6 +77,19 @@ def test_short_scalars_keep_their_leading_zeros(curve: Curve, number: int) -> No
         sealed, SoftwareAgreement(vehicle_key(curve)), contract=certificate(private_key.public_key()), aad=b""
     )
     assert content_of(opened, curve) == content
+
+
+@pytest.mark.parametrize("curve", EC_CURVES)
+def test_the_number_of_a_key_is_sealed_as_the_key_is(curve: Curve) -> None:
+    for number in (1, 2**240 + 5):
+        octets, suite = number.to_bytes(WIDTHS[curve], "big"), suite_of(contract_key(curve))
+        sealed = seal_number(octets, suite, vehicle_key(curve).public_key(), curve=curve, aad=aad_for(curve))
+        assert ByHand(curve).decrypt(sealed, vehicle_key(curve), aad_for(curve)) == octets
+        with pytest.raises(ValueError):
+            seal_number(octets[1:], suite, vehicle_key(curve).public_key(), curve=curve)
+        other = SUITES["p521" if curve == "P256" else "p256"]
+        with pytest.raises(V2GPKIError, match=r"envelope\.wrong_curve"):
+            seal_number(octets, other, vehicle_key(curve).public_key(), curve=curve)
 
 
 @pytest.mark.parametrize("curve", EC_CURVES)

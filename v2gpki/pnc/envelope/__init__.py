@@ -7,7 +7,7 @@ may be opened only behind a verified signature ([V2G2-818]).
 
 from v2gpki.pnc.envelope.additional_data import AAD_FORMS, DEFAULT_AAD, AadForm, aad
 from v2gpki.pnc.envelope.layout import LAYOUTS, TPM_SIZES, Curve, Layout, Sealed, X448Form, derive_key
-from v2gpki.pnc.envelope.sealing import lab_ed448_key, seal
+from v2gpki.pnc.envelope.sealing import lab_ed448_key, seal, seal_number
 
 __all__ = [
     "AAD_FORMS",
@@ -23,4 +23,5 @@ __all__ = [
     "derive_key",
     "lab_ed448_key",
     "seal",
+    "seal_number",
 ]

@@ -48,6 +48,30 @@ def seal(
     """
     layout = layout_of(curve)
     content = _octets_of(contract_key, layout, lab_ed448=lab_ed448)
+    return _sealed(content, layout, receiver, aad=aad, ephemeral=ephemeral, iv=iv, x448_form=x448_form)
+
+
+def seal_number(number: bytes, suite: Suite, receiver: PublicKey, *, curve: Curve, aad: bytes = b"") -> Sealed:
+    """`seal` for the private number of a key of ``suite`` (`v2gpki.keys.suites.halves_of`), as wide as its order."""
+    layout = layout_of(curve)
+    check_suite("the contract's key", suite, layout)
+    if len(number) != layout.private_key_size:
+        raise ValueError(f"a private number of {curve} has {layout.private_key_size} octets")
+    return _sealed(number, layout, receiver, aad=aad)
+
+
+def _sealed(
+    content: bytes,
+    layout: Layout,
+    receiver: PublicKey,
+    *,
+    aad: bytes,
+    ephemeral: PrivateKey | None = None,
+    iv: bytes | None = None,
+    x448_form: X448Form = "bare",
+) -> Sealed:
+    """The private key's octets for the receiver."""
+    curve = layout.curve
     check_suite("the receiver's key", suite_of(receiver), layout)
     if ephemeral is None:
         ephemeral = layout.suite.generate()

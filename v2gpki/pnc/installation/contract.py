@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from v2gpki import identifiers
 from v2gpki.certs.view import view
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
-from v2gpki.keys.suites import PrivateKey, PublicKey, load_public_key, spki_of, suite_of
+from v2gpki.keys.suites import PrivateKey, PublicKey, halves_of, load_public_key, spki_of, suite_of
 from v2gpki.messages import codec, iso2, iso20_common
 from v2gpki.messages.schema import NamedValue
 from v2gpki.messages.xmldsig import Signature
@@ -66,13 +68,14 @@ def contract_data(
     """
     chains.check_sizes(edition, chain, "contract")
     normal = identifiers.parse("emaid", emaid).normal
-    certified = _checked(chain, normal, spki_of(contract_key.public_key()))
+    elliptic = halves_of(contract_key) if isinstance(contract_key, ec.EllipticCurvePrivateKey) else None
+    certified = _checked(chain, normal, elliptic[1] if elliptic else spki_of(contract_key.public_key()))
     key = load_public_key(receiver) if isinstance(receiver, bytes) else receiver
     chosen = curve or curve_for(edition, suite_of(key).name)
-    if edition == "iso15118-2":
-        sealed = envelope.seal(contract_key, key, curve=chosen)
+    bound = b"" if edition == "iso15118-2" else envelope.aad(aad, pcid=pcid, contract=chain[0])
+    if elliptic:
+        sealed = envelope.seal_number(elliptic[0], suite_of(contract_key), key, curve=chosen, aad=bound)
     else:
-        bound = envelope.aad(aad, pcid=pcid, contract=chain[0])
         sealed = envelope.seal(
             contract_key, key, curve=chosen, aad=bound, x448_form="schema", lab_ed448=lab_ed448
         )
