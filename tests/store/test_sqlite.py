@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.contract import Make, StoreContract
-from tests.store.samples import ISSUER, authority, issue, sign_head
+from tests.store.samples import ISSUER, NOW, authority, issue, sign_head
 from v2gpki.store.migrations.m0001_first_layout import CHANGES_ONLY, NEVER_CHANGED, NEVER_DELETED
 from v2gpki.store.sqlite import SqliteStore
 
@@ -148,3 +148,38 @@ def test_connections_of_ended_threads_are_closed(store: SqliteStore) -> None:
 def test_integrity_of_a_sound_store(store: SqliteStore) -> None:
     _fill(store)
     assert store.integrity() == []
+
+
+def test_what_a_snapshot_read_once_it_reads_no_more(store: SqliteStore, path: Path) -> None:
+    """Of certificates; and outside, and in the next snapshot, the change of another process is seen."""
+    issue(store, [1])
+    other = SqliteStore(path)
+    (record,) = store.find_certificates()
+    statements: list[str] = []
+    with store._reading() as connection:
+        connection.set_trace_callback(statements.append)
+    with store.snapshot():
+        assert store.certificate(record.issuer_id, record.serial) == record
+        other.revoke(record.issuer_id, record.serial, NOW, "superseded", "me")
+        read = len(statements)
+        assert store.certificate(record.issuer_id, record.serial) == record
+        assert store.certificate(record.issuer_id, record.serial + 1) is None
+        assert store.certificate(record.issuer_id, record.serial + 1) is None
+        assert len(statements) == read + 1
+    for look in range(2):
+        with store.snapshot() if look else store._reading():
+            found = store.certificate(record.issuer_id, record.serial)
+            assert found is not None
+            assert found.state == "revoked"
+    other.close()
+
+
+def test_a_snapshot_remembers_a_bounded_number_of_certificates(store: SqliteStore) -> None:
+    with store.snapshot():
+        for serial in range(1000):
+            assert store.certificate(ISSUER, serial) is None
+        with store._reading():
+            remembered = store._reading().certificates
+        assert remembered is not None
+        assert len(remembered) == 500
+    assert store._reading().certificates is None

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from v2gpki.store import faults
 from v2gpki.store.faults import refusal
+from v2gpki.store.records import CertificateRecord
 
 #: A fork waits this long for other threads' transactions to end, in seconds.
 FORK_PATIENCE = 10.0
@@ -33,7 +34,7 @@ class Held:
     """The connection of one thread. ``with held as connection`` opens it when needed, keeps a fork waiting and
     turns SQLite's errors into ours (a class and no generator: this surrounds every look-up)."""
 
-    __slots__ = ("_check", "_lasts", "_open", "_path", "connection", "depth", "lock", "seen", "thread")
+    __slots__ = ("_check", "_lasts", "_open", "_path", "certificates", "connection", "depth", "lock", "seen", "thread")
 
     def __init__(self, path: Path, opener: Callable[[], sqlite3.Connection], check: Callable[[], None]) -> None:
         self._path = path
@@ -44,6 +45,8 @@ class Held:
         self.depth = 0
         #: Inside a snapshot, what its state says of the counters that were asked; None outside.
         self.seen: dict[str, int] | None = None
+        #: The same of certificates, by issuer and serial.
+        self.certificates: dict[tuple[str, int], CertificateRecord | None] | None = None
         self.thread = threading.current_thread()
         #: Whether a commit of the connection waits for the disk (synchronous=FULL).
         self._lasts = True
@@ -117,7 +120,7 @@ class Connections:
 
     def use(self) -> Held:
         """The calling thread's connection as a context; no fork happens inside the block."""
-        held = self._mine()
+        held: Held = getattr(self._local, "held", None) or self._mine()
         if self._forking and held.depth == 0:
             # Locks are not fair: without this a busy thread could keep a fork waiting for ever.
             with self._registry:

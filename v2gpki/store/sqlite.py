@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from v2gpki.store import auditlog, faults, home, issuing, lookup, revoking, schema
 from v2gpki.store.canonical import seconds
-from v2gpki.store.connections import Connections, Held, settled
+from v2gpki.store.connections import Connections, settled
 from v2gpki.store.details import put_details
 from v2gpki.store.lookup import CertificateFilter
 from v2gpki.store.records import (
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 #: How long a write waits for another process, in seconds.
 BUSY_SECONDS = 10.0
 _PAGE = 500
+#: So many certificates are remembered inside a snapshot: what one request or group asks for, not a whole home.
+_REMEMBERED = 500
 
 
 class SqliteStore:
@@ -60,6 +62,8 @@ class SqliteStore:
         ``store.read_only``, ``store.locked``, ``store.disk_full``."""
         self.path = path
         self._connections = Connections(path, busy_seconds=busy_seconds, factory=self.connection_class)
+        #: The calling thread's connection, as a context.
+        self._reading = self._connections.use
         self._pools: SqlitePools | None = None
         self._access: SqliteAccess | None = None
         self._webhooks: SqliteWebhooks | None = None
@@ -162,9 +166,16 @@ class SqliteStore:
 
     # -- looking up --------------------------------------------------------------------------
     def certificate(self, issuer_id: str, serial: int) -> CertificateRecord | None:
-        """One certificate by its identity."""
-        with self._reading() as connection:
-            return lookup.one(connection, issuer_id, serial)
+        """One certificate by its identity; inside a snapshot it is read once."""
+        held = self._reading()
+        seen, identity = held.certificates, (issuer_id, serial)
+        if seen is not None and identity in seen:
+            return seen[identity]
+        with held as connection:
+            found = lookup.one(connection, issuer_id, serial)
+        if seen is not None and len(seen) < _REMEMBERED:
+            seen[identity] = found
+        return found
 
     def certificate_by_fingerprint(self, fingerprint: bytes) -> CertificateRecord | None:
         """One certificate by the SHA-256 of its DER."""
@@ -246,8 +257,12 @@ class SqliteStore:
 
     def held_certificates(self, role: str = "", issuer_id: str = "") -> list[CertificateRecord]:
         """End-entity certificates with a key in the vault, newest first."""
-        with self._reading() as connection:
-            return lookup.held(connection, role, issuer_id)
+        held = self._reading()
+        with held as connection:
+            found = lookup.held(connection, role, issuer_id)
+        if held.certificates is not None and len(found) < _REMEMBERED:
+            held.certificates.update({(record.issuer_id, record.serial): record for record in found})
+        return found
 
     def authority(self, authority_id: str) -> AuthorityRecord | None:
         """``slug@n``, or the newest active generation of a slug."""
@@ -344,10 +359,10 @@ class SqliteStore:
             try:
                 # A deferred transaction sees nothing before its first read.
                 home.revision(connection)
-                held.seen = {}
+                held.seen, held.certificates = {}, {}
                 yield
             finally:
-                held.seen = None
+                held.seen = held.certificates = None
                 connection.execute("ROLLBACK")
 
     # -- the home ----------------------------------------------------------------------------
@@ -396,9 +411,6 @@ class SqliteStore:
         self._connections.close()
 
     # -- transactions ------------------------------------------------------------------------
-    def _reading(self) -> Held:
-        return self._connections.use()
-
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """A write transaction that is on the disk when it ends."""
         return self._transaction(lasting=True)
