@@ -53,6 +53,15 @@ def test_what_holds(make: Callable[[], Message], suite: str) -> None:
         assert agreed(message, sound, key) == (other == suite)
 
 
+@pytest.mark.parametrize(("make", "suite"), SIGNED)
+def test_what_is_referred_to_twice(make: Callable[[], Message], suite: str) -> None:
+    message = make()
+    sound = sign(message, samples.signer(suite))
+    references = sound.SignedInfo.Reference
+    twice = signed_with(samples.with_references(sound, *references, references[0]), suite=suite)
+    assert not agreed(message, twice, KEYS[suite])
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_each_way_to_be_wrong(what: str) -> None:
     message = samples.rise_message()

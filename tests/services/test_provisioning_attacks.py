@@ -408,6 +408,35 @@ def test_the_same_request_answered_by_somebody_else_meanwhile(iso2: CertificateA
     assert iso2.store.pools.certificates_of(first.id) == []
     assert iso2.store.count_certificates(role="contract") == 1
     assert iso2.store.pending_intents() == []
+    # It was tried once: nothing would have been different the second time.
+    assert abandoned(iso2) == 1
+
+
+def abandoned(ca: CertificateAuthority) -> int:
+    """How many certificates were begun and never seen: their serials count as revoked."""
+    return sum(len(list(ca.store.revoked_serials(authority.id))) for authority in ca.store.authorities())
+
+
+def test_a_bundle_that_somebody_else_made_meanwhile(iso2: CertificateAuthority) -> None:
+    """It is sent, and what the request was answered with is recorded as ever."""
+    vehicle = Vehicle.made(iso2)
+    contract(iso2)
+    pools = iso2.plug_and_charge
+    theirs, slower = list[bytes](), pools.provisioning_with(Policy())
+
+    def faster() -> None:
+        other = vehicle.request(session=bytes(range(8)))
+        theirs.append(vehicle.open(accepted(pools.provisioning_with(Policy()).answer(other)).exi).chain[0])
+
+    slower._maker._mo = Interrupting(slower._maker._mo, "issue", faster)  # type: ignore[assignment]  # the only way in
+    request = vehicle.request()
+    ours = accepted(slower.answer(request))
+    assert vehicle.open(ours.exi).chain[0] == theirs[0]
+    (bundle,) = iso2.store.pools.bundles()
+    assert [answer.bundles for answer in iso2.store.pools.answers()] == [(bundle.id,)] * 2
+    assert accepted(slower.answer(request)).exi == ours.exi
+    assert len(list(iso2.store.pools.answers())) == 2
+    assert abandoned(iso2) == 1
 
 
 def test_everything_is_looked_up_in_one_state_of_the_store(iso2: CertificateAuthority) -> None:
