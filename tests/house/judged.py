@@ -17,14 +17,16 @@ PAGE = ROOT / "docs" / "judged.md"
 _OURSELVES = "ourselves"
 _HEAD = """# What is judged by whom
 
-Every row is shown by at least one test that `make test` or `make interop` runs. *EcoG's SECC* and *EcoG's EVCC* are the programs
-of PyPI's `iso15118`, unchanged; *OpenSSL* is its command line; *ourselves* means that both ends are ours, so that a mistake which
-both make would not be seen. The table is made of the marks on the tests: `.venv/bin/python -m tests.house.judged` writes it anew,
-and a test keeps it current.
+Every row is shown by at least one test that `make test` or `make interop` runs. *EcoG's SECC* and *EcoG's EVCC* are the
+programs of PyPI's `iso15118`, unchanged; *OpenSSL* is its command line; *ourselves* means that both ends are ours, so
+that a mistake which both make would not be seen. The table is made of the marks on the tests:
+`.venv/bin/python -m tests.house.judged` writes it anew, and a test keeps it current.
 
 | feature | edition | judged by | tests |
 |---|---|---|---|
 """
+#: Nothing of our usual settings, and nothing said.
+_QUIET = ("--collect-only", "-o", "addopts=--strict-markers", "-p", "no:terminal", "-p", "no:cacheprovider")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,10 +60,7 @@ def page(found: dict[Row, int]) -> str:
 def collected(folders: Iterable[str] = ("tests",)) -> dict[Row, int]:
     """The rows of all tests; nothing is run."""
     collector = Collector()
-    pytest.main(
-        ["--collect-only", "-q", "-p", "no:terminal", "-p", "no:cacheprovider", *(str(ROOT / one) for one in folders)],
-        plugins=[collector],
-    )
+    pytest.main([*_QUIET, *(str(ROOT / one) for one in folders)], plugins=[collector])
     return collector.found
 
 
