@@ -199,7 +199,7 @@ class _Running:
 
         if self.interface == "lo":
             self.frame.note("discovery by unicast to [::1]:15118, because lo has no multicast")
-        found = await find(self.interface or "", tls=self.words.tls)
+        found = await find(self.interface or "", tls=self.words.tls, seen=self.recorded.datagram)
         secure = found.response.security == sdp.Security.TLS
         if self.words.tls and not secure:
             if "eim" not in self.words.methods:

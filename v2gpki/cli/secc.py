@@ -191,7 +191,7 @@ class _Running:
             elif interface is not None:
                 host = str(local_address(interface))
                 await station.listen(host if interface == "lo" else f"{host}%{interface}")
-                await station.answer_discovery(interface)
+                await station.answer_discovery(interface, seen=self.recorded.datagram)
             self._announce(Address(*station.address))
             await self._over.wait()
         finally:

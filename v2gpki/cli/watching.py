@@ -65,6 +65,11 @@ class Recordings:
     capture: CaptureFile | None = None
     key_log: Callable[[bytes], None] | None = None
 
+    def datagram(self, source: object, target: object, octets: bytes) -> None:
+        """One datagram of discovery."""
+        if self.capture is not None:
+            self.capture.datagram(source, target, octets)
+
 
 @contextmanager
 def recordings(frame: Frame, pcap: Path | None, key_log: Path | None, *, force: bool) -> Iterator[Recordings]:

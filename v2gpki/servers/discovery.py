@@ -29,6 +29,8 @@ _HERE = IPv6Address("::1")
 Respond: TypeAlias = Callable[[Request, str], Response | None]
 #: Is told of datagrams that were no request, and from where.
 Refused: TypeAlias = Callable[[V2GPKIError, str], None]
+#: Is told of each datagram, to record it: the socket addresses of sender and receiver, its octets.
+Seen: TypeAlias = Callable[[object, object, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,22 @@ class DiscoveryServer:
         self._transport.close()
 
 
+def unseen(_source: object, _target: object, _octets: bytes) -> None:
+    """Nobody records."""
+
+
 async def serve_discovery(
-    interface: str, respond: Respond, *, port: int = PORT, refused: Refused = lambda _problem, _peer: None
+    interface: str,
+    respond: Respond,
+    *,
+    port: int = PORT,
+    refused: Refused = lambda _problem, _peer: None,
+    seen: Seen = unseen,
 ) -> DiscoveryServer:
     """Answer requests that come in by ``interface`` (`LOOPBACK`: at [::1]) until it is closed.
 
     ``respond`` is asked for each request and must not take long: a vehicle waits 250 ms. What is no request is not
-    answered; ``refused`` is told. Raises ``sdp.no_interface``, ``sdp.port_taken``.
+    answered; ``refused`` is told, ``seen`` of every datagram. Raises ``sdp.no_interface``, ``sdp.port_taken``.
     """
     opened = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     try:
@@ -109,17 +120,19 @@ async def serve_discovery(
         opened.close()
         raise
     loop = asyncio.get_running_loop()
-    transport, _protocol = await loop.create_datagram_endpoint(lambda: _Answering(respond, refused), sock=opened)
+    heard_at, here = opened.getsockname(), str(local_address(interface))
+    answering = _Answering(respond, refused, seen, heard_at, (here, heard_at[1]))
+    transport, _protocol = await loop.create_datagram_endpoint(lambda: answering, sock=opened)
     return DiscoveryServer(transport)
 
 
 async def discover(
-    interface: str, wanted: Request, *, port: int = PORT, retries: Retries | None = None
+    interface: str, wanted: Request, *, port: int = PORT, retries: Retries | None = None, seen: Seen = unseen
 ) -> Found:
     """Ask by ``interface`` (`LOOPBACK`: at [::1]) until a station answers.
 
     Raises ``sdp.no_interface``, and ``sdp.no_answer`` once all attempts are used up: its fact ``others`` names what
-    came instead.
+    came instead. ``seen`` is told of every datagram.
     """
     asked = retries or Retries()
     loop = asyncio.get_running_loop()
@@ -129,13 +142,16 @@ async def discover(
     except V2GPKIError:
         opened.close()
         raise
-    transport, asking = await loop.create_datagram_endpoint(_Asking, sock=opened)
+    host = str(local_address(interface))
+    transport, asking = await loop.create_datagram_endpoint(lambda: _Asking(opened, host, seen), sock=opened)
     attempts: list[Attempt] = []
     start = loop.time()
     try:
         while len(attempts) < asked.attempts:
             sent = loop.time()
-            transport.sendto(request(wanted), target)
+            octets = request(wanted)
+            transport.sendto(octets, target)
+            seen(asking.here, target, octets)
             problems: list[V2GPKIError] = []
             answer = await asking.answer(asked.wait, problems)
             attempts.append(Attempt(sent - start, tuple(problems)))
@@ -151,6 +167,9 @@ async def discover(
 class _Answering(asyncio.DatagramProtocol):
     respond: Respond
     refused: Refused
+    seen: Seen
+    heard_at: object
+    here: object
     transport: asyncio.DatagramTransport | None = field(default=None, init=False)
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]  # as asyncio calls
@@ -158,6 +177,7 @@ class _Answering(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         peer = address_text(addr)
+        self.seen(addr, self.heard_at, data)
         try:
             answer = self.respond(read_request(data[: DATAGRAM_LIMIT + 1]), peer)
             octets = response_octets(answer) if answer is not None else b""
@@ -165,6 +185,7 @@ class _Answering(asyncio.DatagramProtocol):
             self.refused(problem, peer)
             return
         if octets and self.transport is not None:
+            self.seen(self.here, addr, octets)
             self.transport.sendto(octets, addr)
 
     def error_received(self, exc: Exception) -> None:
@@ -172,10 +193,19 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 class _Asking(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
+    def __init__(self, opened: socket.socket, host: str, seen: Seen) -> None:
+        self._opened = opened
+        self._host = host
+        self._seen = seen
         self._came: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue(maxsize=100)
 
+    @property
+    def here(self) -> tuple[str, int]:
+        """Where it asks from; the port is there once something was sent."""
+        return self._host, self._opened.getsockname()[1]
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._seen(addr, self.here, data)
         if not self._came.full():
             self._came.put_nowait((data[: DATAGRAM_LIMIT + 1], address_text(addr)))
 

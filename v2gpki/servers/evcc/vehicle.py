@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from v2gpki import sdp
 from v2gpki.clock import Clock
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.discovery import Found, Retries, discover
+from v2gpki.servers.discovery import Found, Retries, Seen, discover, unseen
 from v2gpki.servers.driving import drive
 from v2gpki.servers.evcc.answers import VehicleAnswers, VehicleKeys
 from v2gpki.servers.evcc.plugins import VehiclePlugins
@@ -50,10 +50,13 @@ class Journey:
     paused: Paused | None = None
 
 
-async def find(interface: str, *, tls: bool, port: int = sdp.PORT, retries: Retries | None = None) -> Found:
-    """The station on an interface (``lo``: at [::1]). Raises ``sdp.no_answer``, ``sdp.no_interface``."""
+async def find(
+    interface: str, *, tls: bool, port: int = sdp.PORT, retries: Retries | None = None, seen: Seen = unseen
+) -> Found:
+    """The station on an interface (``lo``: at [::1]); ``seen`` is told of every datagram. Raises ``sdp.no_answer``,
+    ``sdp.no_interface``."""
     security = sdp.Security.TLS if tls else sdp.Security.NONE
-    return await discover(interface, sdp.Request(security), port=port, retries=retries)
+    return await discover(interface, sdp.Request(security), port=port, retries=retries, seen=seen)
 
 
 async def travel(

@@ -20,7 +20,7 @@ from v2gpki import sdp
 from v2gpki.clock import Clock
 from v2gpki.energy.quantities import Reading
 from v2gpki.errors import V2GPKIError
-from v2gpki.servers.discovery import DiscoveryServer, local_address, serve_discovery
+from v2gpki.servers.discovery import DiscoveryServer, Seen, local_address, serve_discovery, unseen
 from v2gpki.servers.driving import drive
 from v2gpki.servers.secc.answers import PausedSessions, StationAnswers, StationKeys
 from v2gpki.servers.secc.plugins import StationPlugins
@@ -123,11 +123,18 @@ class Station:
         name = self._server.sockets[0].getsockname()
         self.address = (name[0], name[1])
 
-    async def answer_discovery(self, interface: str, *, port: int = sdp.PORT) -> DiscoveryServer:
-        """Answer SDP on an interface (``lo``: at [::1]), naming where it listens. Raises ``sdp.*``."""
+    async def answer_discovery(
+        self, interface: str, *, port: int = sdp.PORT, seen: Seen = unseen
+    ) -> DiscoveryServer:
+        """Answer SDP on an interface (``lo``: at [::1]), naming where it listens; ``seen`` is told of every datagram.
+        Raises ``sdp.*``."""
         here = local_address(interface)
         self._discovery = await serve_discovery(
-            interface, lambda asked, _peer: self._located(asked, here), port=port, refused=_not_asked
+            interface,
+            lambda asked, _peer: self._located(asked, here),
+            port=port,
+            refused=_not_asked,
+            seen=seen,
         )
         return self._discovery
 
