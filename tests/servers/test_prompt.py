@@ -10,12 +10,15 @@ import io
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from tests.servers.running import received, running
 from v2gpki.servers import listeners
+from v2gpki.servers.crowd import Work
 from v2gpki.servers.http.application import build
 from v2gpki.servers.http.exchange import Receive, Scope, Send, body_of, respond
 from v2gpki.servers.http.front import Limits
@@ -24,7 +27,7 @@ from v2gpki.servers.http.part import LATER, Asker, Later, Part, Said
 from v2gpki.servers.http.tally import Tally
 from v2gpki.servers.process import Conduct, Door, Process
 from v2gpki.servers.prompt import LONGEST_HEAD, MOST_HEADS, Heads
-from v2gpki.servers.protocol import Deadlines
+from v2gpki.servers.protocol import Connection, Deadlines, with_deadlines
 
 BODY = b"\x30\x03\x0d\x0a\x0d\x0a\x00"
 
@@ -444,3 +447,128 @@ def test_the_heads_that_are_remembered_are_bounded() -> None:
     assert heads.answer(head + b"c", [], unasked, Nobody()) is not None
     assert heads.answer(head + b"cc", [], unasked, Nobody()) is None
     assert heads.answer(head, [], unasked, Nobody()) is None
+
+
+# -- what was sent before anybody listened -------------------------------------------------------
+
+
+class Line(asyncio.Transport):
+    """A connection whose other end is ours: what is sent to it is read by whoever looks, what it writes is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.written, self.closed = b"", False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return {"socket": self.near, "peername": ("192.0.2.1", 1), "sockname": ("192.0.2.2", 2)}.get(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        """As the loop has it."""
+
+    def resume_reading(self) -> None:
+        """As the loop has it."""
+
+
+def told(
+    sent: bytes, then: Callable[[Connection, Line], None], *, known: bool = False, enough: bytes = BODY
+) -> bytes:
+    """What is answered to a client that had sent ``sent`` when it came; ``then`` is what happens right after that."""
+
+    async def run() -> bytes:
+        front = build(
+            [Part("ocsp", "", (), apps=(("/quick", long_way),), prompts=(("/quick", short_way),))],
+            Tally(["ocsp"]),
+            limits=Limits(),
+            own={},
+        )
+        config = uvicorn.Config(front, lifespan="off", interface="asgi3", log_config=None, access_log=False)
+        config.load()
+        made, line = with_deadlines(Deadlines(), tls=False, find=front.prompt), Line()
+        if known:
+            length = [(b"host", b"a"), (b"content-length", b"%d" % len(BODY))]
+            scope = {"method": "POST", "path": "/quick", "headers": length}
+            made.heads.learn(request(), scope, BODY, keep_alive=True)
+        line.far.sendall(sent)
+        connection = made(config, ServerState(), {}, asyncio.get_running_loop())
+        connection.connection_made(line)
+        then(connection, line)
+        async with asyncio.timeout(20):
+            while not line.written.endswith(enough) and not line.closed:
+                await asyncio.sleep(0)
+        for _ in range(50 if line.closed else 0):
+            await asyncio.sleep(0)
+        line.near.close()
+        line.far.close()
+        return line.written
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("at", [1, 20, len(request()) - len(BODY), len(request()) - 1])
+def test_what_came_early_stands_before_what_comes_next(at: int) -> None:
+    """A loop may hear the rest of a request before its beginning's turn has come."""
+    whole = request()
+    answer = told(whole[:at], lambda connection, _line: connection.data_received(whole[at:]))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nlong" + BODY)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_what_came_early_is_answered_without_anything_more() -> None:
+    assert told(request(), lambda _connection, _line: None).endswith(b"long" + BODY)
+    assert told(request(), lambda _connection, _line: None, known=True).endswith(b"short" + BODY)
+
+
+def test_a_known_request_that_came_early_is_answered_before_anybody_listens() -> None:
+    def then(_connection: Connection, line: Line) -> None:
+        assert line.written.endswith(b"short" + BODY)
+
+    told(request(), then, known=True)
+
+
+def test_nothing_came_early() -> None:
+    assert told(b"", lambda connection, _line: connection.data_received(request())).endswith(b"long" + BODY)
+
+
+def test_who_is_cut_off_is_not_answered() -> None:
+    """The connection that had to go for another one, before its request was looked at."""
+    assert told(request(), lambda connection, _line: connection.drop()) == b""
+
+
+def test_who_sends_no_more_was_heard() -> None:
+    def then(connection: Connection, _line: Line) -> None:
+        connection.eof_received()
+        assert connection.work is Work.ANSWERING
+
+    assert told(request(), then).endswith(b"long" + BODY)
+
+
+def test_what_tls_wrapped_is_left_to_tls() -> None:
+    """The socket holds records of TLS, which are no octets of a request."""
+
+    async def run() -> None:
+        made, line = with_deadlines(Deadlines(), tls=True), Line()
+        line.far.sendall(request())
+        config = uvicorn.Config(long_way, lifespan="off", interface="asgi3", log_config=None)
+        config.load()
+        made(config, ServerState(), {}, asyncio.get_running_loop()).connection_made(line)
+        await asyncio.sleep(0)
+        assert line.near.recv(1000) == request()
+        line.near.close()
+        line.far.close()
+
+    asyncio.run(run())

@@ -11,6 +11,7 @@ showed in TLS is put into ``scope["extensions"]["tls"]``. Source: RFC 9110 15.5.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ from v2gpki.servers.turned_away import TurnedAway
 
 #: What is asked for when a server is full, and answered then too.
 _ALWAYS = (b"/healthz", b"/readyz")
+#: So much of a request is taken at once.
+_READ = 65536
 _LATE_TEXT = b"the request did not arrive in time\n"
 _LATE = b"\r\n".join(
     (
@@ -86,6 +89,8 @@ class Connection(HttpToolsProtocol):
         #: The beginning of an answer that is on its way, and whether it is the last; what came after its request.
         self._owed: tuple[bytes, bool] | None = None
         self._more = b""
+        #: What the client had sent when it came, until it is looked at.
+        self._early = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """A client is there; with TLS, its handshake is done."""
@@ -96,6 +101,25 @@ class Connection(HttpToolsProtocol):
             return
         self.server_state.connections.add(self)
         self._since = self.loop.time()
+        self._look()
+
+    def _look(self) -> None:
+        """Take what the client has sent by now, which mostly is its request: an event loop would begin to listen for it
+        only now, and an answer to the only request of a connection would cost twice as much."""
+        try:
+            data = os.read(self.transport.get_extra_info("socket").fileno(), _READ)
+        except OSError:
+            # Nothing is there yet, or whatever it is, the loop will find it too.
+            return
+        if data and not self._answer(data):
+            # When the loop has begun to listen; what it hears before that turn comes behind these octets.
+            self._early = data
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        early, self._early = self._early, b""
+        if early and not self.transport.is_closing():
+            self.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
@@ -148,6 +172,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets of a request."""
+        if self._early:
+            data, self._early = self._early + data, b""
         if self._owed is not None:
             # They wait until the answer before them is written.
             self._more += data
@@ -224,6 +250,7 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """The client sends no more, but may wait for what it asked."""
+        self._go_on()
         if self._owed is None:
             return None
         self._owed = self._owed[0], True
@@ -303,8 +330,11 @@ class SecureConnection(Connection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """The handshake is done."""
-        super().connection_made(transport)
         self.tls = extension_of(transport)
+        super().connection_made(transport)
+
+    def _look(self) -> None:
+        """What the socket holds is not what was said."""
 
     def eof_received(self) -> None:
         """TLS ends in both directions at once."""

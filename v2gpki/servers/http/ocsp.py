@@ -3,7 +3,8 @@
 ``POST <prefix>`` with a DER request, ``GET <prefix>/<base64>`` in every way that clients write it. What is no request
 is answered malformedRequest with status 200, as RFC 6960 A.1 has it; HTTP statuses are for what is no OCSP: other
 methods (405), bodies that are too long (413) or too slow (408), an empty path (400). Good and revoked answers to GET
-carry validators and an age for caches; those with a nonce, unknown ones and errors carry no-store.
+carry validators and an age for caches; those with a nonce, unknown ones and errors carry no-store. An ETag is that of
+the octets (RFC 5019 6.2), so processes that each sign for themselves have different ones for answers that say the same.
 Sources: RFC 6960 A.1; RFC 5019 5 and 7.
 """
 
