@@ -9,7 +9,6 @@ Clauses: ISO 15118-2 8.4.3.10 and 8.4.3.11; ISO 15118-20 8.3.4.3; OCPP 2.1 M01, 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from v2gpki.pnc import installation
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.installation import Action, Request, root_matches
 from v2gpki.services.admission import Admission
+from v2gpki.services.brought import action_of, check_wishes, octets_of, readable
 from v2gpki.services.bundles import BundleMaker, Job, undeliverable
 from v2gpki.services.cps import CertificateProvisioningService, CpsSigner, no_common_root
 from v2gpki.services.mo import elsewhere
@@ -37,7 +37,6 @@ _OF_THE_HOME = ("authority.", "cps.none", "issuing.", "lint.", "profile.")
 #: What leaves nothing to answer with, or says something about the evidence that the caller gave.
 _RAISED = ("crl.", "ocsp.", "store.")
 _ATTEMPTS = 3
-_ACTIONS: dict[str, Action | None] = {"": None, "install": "install", "update": "update"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +149,11 @@ class Provisioning:
         (``home.locked``, ``store.*``), and what is wrong with the other arguments (``crl.malformed``,
         ``ocsp.malformed``, ``usage.invalid``).
         """
-        _check_arguments(maximum_contracts, prioritised_emaids, position)
+        check_wishes(maximum_contracts, prioritised_emaids, position)
         now = self._clock.now().replace(microsecond=0)
         request: Request | None = None
         try:
-            request = installation.read_request(_octets(exi_request), schema=schema, action=_action(action))
+            request = installation.read_request(octets_of(exi_request), schema=schema, action=action_of(action))
             wishes = (*prioritised_emaids, *request.prioritised_emaids)
             limit = min(request.maximum_contracts, maximum_contracts or request.maximum_contracts)
             by_vehicle = maximum_contracts is None and not prioritised_emaids
@@ -169,7 +168,7 @@ class Provisioning:
             if request is not None:
                 return _refused(request.edition, request.action, request.session_id, problem, now)
             # In the edition that the vehicle speaks, as far as that can be told.
-            edition, session_id = installation.sender_of(_readable(exi_request), schema)
+            edition, session_id = installation.sender_of(readable(exi_request), schema)
             return _refused(edition, "update" if action.lower() == "update" else "install", session_id, problem, now)
 
     # -- the steps -----------------------------------------------------------------------------
@@ -417,52 +416,6 @@ def _refused(
     )
     fault: Literal["request", "home"] = "home" if problem.code.startswith(_OF_THE_HOME) else "request"
     return ProvisioningAnswer("Failed", exi, code, reason=problem.message, problem=problem, fault=fault)
-
-
-def _check_arguments(maximum_contracts: int | None, prioritised_emaids: Sequence[str], position: int | None) -> None:
-    wrong = ""
-    if maximum_contracts is not None and maximum_contracts < 1:
-        wrong = f"maximum_contracts is {maximum_contracts}: at least 1, or None for what the vehicle wants"
-    elif isinstance(prioritised_emaids, str):
-        wrong = "prioritised_emaids is a text; it is a sequence of EMAIDs"
-    elif position is not None and position < 0:
-        wrong = f"position is {position}; the first contract is at 0"
-    if wrong:
-        raise V2GPKIError("usage.invalid", wrong, hint="see Provisioning.answer")
-
-
-def _action(said: str) -> Action | None:
-    if said.lower() not in _ACTIONS:
-        raise V2GPKIError(
-            "installation.wrong_action",
-            f"there is no action {said[:40]!r}",
-            hint="Install or Update",
-            clause="OCPP 2.0.1 M01, M02",
-            facts={"action": said[:40]},
-        )
-    return _ACTIONS[said.lower()]
-
-
-def _octets(exi_request: str | bytes | bytearray | memoryview) -> bytes:
-    if not isinstance(exi_request, str):
-        return bytes(exi_request)
-    try:
-        return base64.b64decode("".join(exi_request.split()), validate=True)
-    except (binascii.Error, ValueError) as problem:
-        raise V2GPKIError(
-            "provisioning.not_base64",
-            "the request is no base64",
-            hint="OCPP carries the EXI octets of the vehicle's request in base64, unchanged",
-            clause="OCPP 2.0.1 M01",
-        ) from problem
-
-
-def _readable(exi_request: str | bytes | bytearray | memoryview) -> bytes:
-    """The octets of a request, none when they cannot be read."""
-    try:
-        return _octets(exi_request)
-    except V2GPKIError:
-        return b""
 
 
 def _digest(request: Request) -> bytes:
