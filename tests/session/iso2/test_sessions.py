@@ -216,7 +216,8 @@ def test_receipts_in_dc() -> None:
 def test_a_vehicle_without_contract_is_asked_for_no_receipt() -> None:
     outlet = Outlet(receipts=frozenset({1}))
     secc, evcc = station(outlet=outlet, secured=None), vehicle(secured=None)
-    assert "MeteringReceiptReq" not in run(secc, evcc)
+    assert run(secc, evcc).count("ChargingStatusReq") == 3
+    assert [status.ReceiptRequired for status in bodies(evcc, "ChargingStatusRes")] == [False] * 3
 
 
 def test_a_vehicle_that_signs_no_receipt_stops() -> None:
