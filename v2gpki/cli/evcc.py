@@ -54,6 +54,9 @@ def evcc() -> None:
 @click.option("--current", type=click.Choice(["ac", "dc"]), default="ac", show_default=True, help="How it charges.")
 @click.option("--energy", type=ENERGY, metavar="ENERGY", help="Stop after so much (default: full).")
 @click.option("--discharge", type=ENERGY, metavar="ENERGY", help="Give back so much first (BPT).")
+@click.option(
+    "--stop-after", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long by the clock."
+)
 @click.option("--battery", type=ENERGY, default="60kWh", show_default=True, metavar="ENERGY", help="Its capacity.")
 @click.option("--soc", type=click.IntRange(0, 100), default=30, show_default=True, metavar="%", help="How full it is.")
 @click.option(
@@ -83,6 +86,7 @@ def run(
     current: str,
     energy: float | None,
     discharge: float | None,
+    stop_after: float | None,
     battery: float,
     soc: int,
     staple: StaplePolicy,
@@ -112,12 +116,13 @@ def run(
     if pki is not None:
         held = vehicle_holding(frame, pki, wanted, compat=known, installs=install_contract)
     words = VehicleWords(
-        editions=_with_chains(wanted, held, chosen=bool(editions)),
+        editions=_with_chains(wanted, held, chosen=bool(editions) and not compat),
         methods=auth,
         current="DC" if current == "dc" else "AC",
         install=install_contract,
         energy=energy,
         discharge=discharge or 0.0,
+        stop_after=stop_after,
         capacity=battery,
         soc=soc / 100,
         speed=speed,
@@ -220,7 +225,8 @@ class _Running:
 def _with_chains(
     wanted: tuple[Edition, ...], held: VehicleCredentials | None, *, chosen: bool
 ) -> tuple[Edition, ...]:
-    """Without a choice: those that the folder has certificates for; TLS of -20 needs one of the vehicle's own."""
+    """Without a choice: those that the folder has certificates for; TLS of -20 needs one of the vehicle's own. With
+    another stack's deviations a choice of -20 means either form of its chains."""
     if chosen or held is None:
         return wanted
     found: list[Edition] = []
@@ -228,4 +234,4 @@ def _with_chains(
         shown = held.oem if edition == "lab-ecog-20" else held.vehicle
         if edition == "iso15118-2" or shown.get(edition):
             found.append(edition)
-    return tuple(found)
+    return tuple(found) or wanted

@@ -34,7 +34,7 @@ from v2gpki.wiring.pki_folder import Compat
 class VehicleWords:
     """What a vehicle is to be and to do. ``energy`` (Wh) ends charging, ``discharge`` (Wh) is given back first;
     ``capacity`` in Wh, ``soc`` from 0 to 1; ``speed``: how much faster than the clock the battery lives; ``departure``
-    in seconds of its time. ``tls`` False: plain TCP."""
+    in seconds of its time, ``stop_after`` in seconds by the clock. ``tls`` False: plain TCP."""
 
     editions: tuple[Edition, ...] = ("iso15118-2",)
     methods: tuple[Method, ...] = ("pnc", "eim")
@@ -45,6 +45,7 @@ class VehicleWords:
     capacity: float = 60_000.0
     soc: float = 0.3
     departure: float | None = None
+    stop_after: float | None = None
     speed: float = 1.0
     emaid: str = ""
     mac: bytes = b"\x02\0\0\0\0\x01"
@@ -75,7 +76,7 @@ def stock_vehicle(
         battery,
         _contracts(credentials, clock, words),
         StockConsent(wishes),
-        StockPilot(pace, most_seconds=words.departure or math.inf),
+        StockPilot(pace, most_seconds=_most_seconds(words)),
     )
     security = None
     if credentials is not None and words.tls:
@@ -94,6 +95,12 @@ def _contracts(credentials: VehicleCredentials | None, clock: Clock, words: Vehi
     if credentials is None:
         return MemoryContracts(clock)
     return contract_store(credentials, clock, compat=words.compat, preferred=words.emaid)
+
+
+def _most_seconds(words: VehicleWords) -> float:
+    """In the battery's time."""
+    by_clock = math.inf if words.stop_after is None else words.stop_after * words.speed
+    return min(words.departure or math.inf, by_clock)
 
 
 def _battery(words: VehicleWords) -> Battery:
