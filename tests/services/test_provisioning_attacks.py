@@ -417,6 +417,23 @@ def abandoned(ca: CertificateAuthority) -> int:
     return sum(len(list(ca.store.revoked_serials(authority.id))) for authority in ca.store.authorities())
 
 
+def test_a_bundle_that_is_withdrawn_while_another_is_made_for_the_same_answer(everything: CertificateAuthority) -> None:
+    """The request is looked at anew, and gets what is still due; the one that was begun is made in its second try."""
+    vehicle = Vehicle.made(everything, "iso15118-20")
+    first, second = contract(everything), contract(everything, OTHER)
+    pools = everything.plug_and_charge
+    pools.bundles_with().prepare([first])
+    provisioning = pools.provisioning
+    provisioning._maker._mo = Interrupting(  # type: ignore[assignment]  # the only way into the middle
+        provisioning._maker._mo, "issue", lambda: pools.contracts.end(first.id, at=BIRTH, caller="test", revoke=False)
+    )
+    answer = accepted(provisioning.answer(vehicle.request(maximum=2), position=0))
+    assert (answer.emaid, answer.remaining_contracts) == (second.emaid, 0)
+    (ready,) = (bundle for bundle in everything.store.pools.bundles() if bundle.state == "ready")
+    assert [one.bundles for one in everything.store.pools.answers()] == [(ready.id,)]
+    assert abandoned(everything) == 1
+
+
 def test_a_bundle_that_somebody_else_made_meanwhile(iso2: CertificateAuthority) -> None:
     """It is sent, and what the request was answered with is recorded as ever."""
     vehicle = Vehicle.made(iso2)

@@ -35,8 +35,8 @@ _DELIVERED = {("iso15118-2", "p256"), ("iso15118-20", "p521")}
 _LOCKS = 64
 _ATTEMPTS = 3
 #: Conflicts that another attempt does not end: a vehicle that was taken out of the pool meanwhile stays out, a request
-#: that was answered meanwhile has its answer.
-_FINAL = ("vehicle", "answer")
+#: that was answered meanwhile has its answer, and a bundle that was to be answered with as well is withdrawn.
+_FINAL = ("vehicle", "answer", "withdrawn")
 #: A bundle that ends within a day is signed again when somebody can sign who lasts longer.
 _MARGIN = timedelta(days=1)
 #: So many certificates are committed together.

@@ -232,8 +232,9 @@ class Provisioning:
 
         A new bundle is committed with its certificate and, where it is the last one, with the record of the answer.
         When all were ready there is nothing that has to last: should a power cut take the record, it takes everything
-        that was committed after it too, and the same request finds the same bundles in the same state of the store.
-        Except that somebody may ask for something else beside the same octets: then the record lasts as well.
+        that was committed after it too, and the same request finds the same bundles in the same state of the store;
+        only the log lacks the row of the answer that left. Except that somebody may ask for something else beside the
+        same octets: then the record lasts as well.
         """
         bundles: list[Bundle] = []
         with_bundle: list[Answered] = []

@@ -61,6 +61,8 @@ class VehicleTrust:
                 ocsps=ocsps,
                 require_evidence=required,
                 ordered=True,
+                # It is the one that was registered: which of them is the leaf needs no search.
+                leaf=whole[0],
             )
             return
         judge(
