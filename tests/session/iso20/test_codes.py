@@ -360,6 +360,19 @@ def test_a_pre_charge_beyond_the_station(volts: float, good: bool) -> None:
     assert code == ("OK" if good else "FAILED_WrongChargeParameter")
 
 
+def test_ecogs_vehicle_gets_the_volts_that_there_are() -> None:
+    meeting = Meeting(method="eim", station=StationSettings(offer(), compat="ecog"))
+    secc, evcc = meeting.sides()
+    twist(
+        secc,
+        lambda m: changed(m, EVTargetVoltage=rational(20_000)) if isinstance(m, iso20_dc.DC_PreChargeReq) else m,
+    )
+    join(secc, evcc, step=0.001)
+    assert told(secc) == "stopped"
+    questions = [one.voltage for one in secc.asked if isinstance(one, q.PreChargeQuestion)]
+    assert set(questions) == {920.0}
+
+
 def test_scheduled_control_needs_a_profile() -> None:
     secc, code = asked("pre-charged", changed(REQUESTS["PowerDeliveryReq"], EVPowerProfile=None))
     assert code == "FAILED_EVPowerProfileInvalid"

@@ -20,7 +20,7 @@ class StationSettings:
     ``confirm_metering``: a vehicle that does not confirm a reading it was asked for within ``confirmation_seconds`` is
     asked to stop. ``sign_prices`` has prices for contracts signed. ``standby`` lets a vehicle stand by. ``lab`` speaks
     without TLS 1.3 and vehicle certificate, which the standard forbids. ``compat`` "ecog": no reading is to be
-    confirmed, that vehicle breaks off when it is asked.
+    confirmed, that vehicle breaks off when it is asked; a pre-charge beyond the station goes to what there is.
     """
 
     offer: Offer

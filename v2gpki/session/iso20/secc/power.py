@@ -144,6 +144,9 @@ class Power(Part):
 
     def _pre_charge(self, request: dc.DC_PreChargeReq) -> Steps[Answer]:
         target, stage = number(request.EVTargetVoltage), self.course.stage
+        if stage is not None and self.settings.compat == "ecog":
+            # EcoG's vehicle wants 20 kV.
+            target = min(target, stage.max_voltage)
         if stage is not None and not 0 <= target <= stage.max_voltage * 1.01:
             raise V2GPKIError(
                 "session.wrong_parameter",
