@@ -6,7 +6,7 @@ Values: ISO 15118-2 table 109 and 8.8.3, ISO 15118-20 table 215 ff., as the publ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class Timers:
     def fails_after(self, request: str) -> float:
         """When the SECC stops to look for an answer, and sends a failure."""
         return self.patience.get(request, self.answers_within(request))
+
+
+def patient(timers: Timers, seconds: float) -> Timers:
+    """The same for a vehicle at a station that misses the standard's times: it waits so long for every answer."""
+    return replace(timers, default_response=seconds, response={})
 
 
 _LONG_ISO2 = (

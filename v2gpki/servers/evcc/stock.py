@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v2gpki.clock import Clock
 from v2gpki.energy.battery import Battery, BatteryFacts, Goals
@@ -25,9 +25,13 @@ from v2gpki.session.editions import Spoken
 from v2gpki.session.handshake import ISO20_AC, ISO20_DC
 from v2gpki.session.iso2.settings import VehicleSettings as ISO2Settings
 from v2gpki.session.iso20.settings import VehicleSettings as ISO20Settings
+from v2gpki.session.timers import ISO2, patient
 from v2gpki.session.vehicle import iso2_vehicle, iso20_vehicle
 from v2gpki.wiring.credentials import Roots, VehicleCredentials
 from v2gpki.wiring.pki_folder import Compat
+
+#: Seconds that are waited for an answer of a station that misses the standard's times.
+_PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,15 @@ def _battery(words: VehicleWords) -> Battery:
 
 
 def _spoken(words: VehicleWords, methods: tuple[Method, ...]) -> Sequence[Spoken]:
+    # EcoG's simulated stage reports the same voltage whatever is asked for, and its codec takes its time.
+    ecog = words.compat == "ecog"
+    within = math.inf if ecog else ISO2Settings().precharge_within
     rows: list[Spoken] = []
     if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
-        settings = ISO20Settings(words.evcc_id, methods=methods, compat=words.compat)
+        settings = ISO20Settings(words.evcc_id, methods=methods, precharge_within=within, compat=words.compat)
+        settings = replace(settings, timers=patient(settings.timers, _PATIENCE)) if ecog else settings
         rows.append(iso20_vehicle(settings, (ISO20_AC,) if words.current == "AC" else (ISO20_DC,)))
     if "iso15118-2" in words.editions:
-        # EcoG's simulated stage reports the same voltage whatever is asked for.
-        within = math.inf if words.compat == "ecog" else ISO2Settings().precharge_within
-        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac, precharge_within=within)))
+        timers = patient(ISO2, _PATIENCE) if ecog else ISO2
+        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac, precharge_within=within, timers=timers)))
     return rows

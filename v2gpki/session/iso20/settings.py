@@ -37,8 +37,8 @@ class StationSettings:
 class VehicleSettings:
     """A vehicle. ``services`` are the ids of services that it knows, () says nothing of them; ``resume`` is the session
     to be joined again. ``pace`` seconds lie between two requests while the station is at work, ``loop_pace`` between
-    two turns of the charging loop. ``tries``: so often it authorises anew after a warning. ``compat`` "ecog": no side
-    streams, a reading is confirmed though nobody signed it, who pays is said anew in a joined session.
+    two turns of the charging loop. ``tries``: so often it authorises anew after a warning. ``precharge_within``: volts
+    that the station may be off before contactors close. ``compat`` "ecog": no side streams, a reading is confirmed though nobody signed it, who pays is said anew in a joined session.
     """
 
     evcc_id: str
@@ -50,6 +50,7 @@ class VehicleSettings:
     pace: float = 0.25
     loop_pace: float = 0.1
     tries: int = 3
+    precharge_within: float = 20.0
     timers: Timers = ISO20
     compat: Compat = ""
     lab: bool = False

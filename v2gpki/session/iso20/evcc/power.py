@@ -29,8 +29,6 @@ from v2gpki.session.questions import (
     VehicleLimitsQuestion,
 )
 
-#: V between the outlet and the target at which the vehicle's contactors may close.
-_MATCH = 20.0
 _WELDED = 60.0
 _LOOKS = 5
 
@@ -133,7 +131,7 @@ class Power(Part):
                 return
             voltage = number(answer.EVSEPresentVoltage)
             delivered = Delivered(stage, voltage=voltage)
-            finished = abs(voltage - demand.voltage) <= _MATCH
+            finished = abs(voltage - demand.voltage) <= self.settings.precharge_within
             if not finished:
                 yield from self.again(since, self.vehicle.dialect.timers.pre_charge, "the pre-charge")
 
