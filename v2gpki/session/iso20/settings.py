@@ -38,7 +38,8 @@ class VehicleSettings:
     """A vehicle. ``services`` are the ids of services that it knows, () says nothing of them; ``resume`` is the session
     to be joined again. ``pace`` seconds lie between two requests while the station is at work, ``loop_pace`` between
     two turns of the charging loop. ``tries``: so often it authorises anew after a warning. ``precharge_within``: volts
-    that the station may be off before contactors close. ``compat`` "ecog": no side streams, a reading is confirmed though nobody signed it, who pays is said anew in a joined session.
+    that the station may be off before contactors close. ``compat`` "ecog": no side streams, a reading is confirmed
+    though nobody signed it, who pays is said anew in a joined session.
     """
 
     evcc_id: str
