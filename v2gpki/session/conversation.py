@@ -222,17 +222,14 @@ class Asking:
         code = str(getattr(heard.body, "ResponseCode", ""))
         took = engine.now - asked
         engine.tell(Exchanged(engine.now, False, heard.name, heard.message, build(*frame), took, limit, code))
-        self._require_answer(name, heard, response, code)
-        if not isinstance(heard.body, response):
-            raise over("fault", "session.wrong_response", f"{name} got {heard.name}")
+        answer = self._require_answer(name, heard, response, code)
         self.last, self.answered = heard, engine.now
-        then = then if isinstance(then, str) else then(heard.body)
-        to = dialect.flow.moved(self.state, name, then)
+        to = dialect.flow.moved(self.state, name, then if isinstance(then, str) else then(answer))
         engine.tell(Moved(engine.now, self.state, to, name))
         self.state = to
-        return heard.body
+        return answer
 
-    def _require_answer(self, name: str, heard: Heard, response: type[Message], code: str) -> None:
+    def _require_answer(self, name: str, heard: Heard, response: type[ResponseT], code: str) -> ResponseT:
         if not isinstance(heard.body, response):
             raise over("fault", "session.wrong_response", f"{name} got {heard.name}", clause="ISO 15118-2 8.8.2")
         if code.startswith("FAILED"):
@@ -253,6 +250,7 @@ class Asking:
             )
         if code.startswith("WARNING"):
             self.engine.tell(Remarked(self.engine.now, f"{heard.name}: {code}"))
+        return heard.body
 
 
 def body_of(message: Message) -> Message:
