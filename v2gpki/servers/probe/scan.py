@@ -131,9 +131,10 @@ async def _everything(host: Host, question: Question, first: Timed, timeout: flo
         suites.append(answer.suite)
     groups = [first.answer.group] if first.answer.group else []
     while groups and len(groups) < _MOST and (left := _without(question.groups, groups)):
-        # Those that were taken stay at the end: in TLS 1.2 a client that lacks the curve of the server's certificate is
+        # In TLS 1.2 those that were taken stay at the end: a client that lacks the curve of the server's certificate is
         # refused for that (RFC 8422 5.1.1).
-        narrower = replace(question, suites=tuple(suites), groups=(*left, *groups))
+        known = groups if question.version < TLS_1_3 else []
+        narrower = replace(question, suites=tuple(suites), groups=(*left, *known))
         answer = (await ask(host, narrower, timeout=timeout)).answer
         if answer.alert or not answer.group or answer.group in groups:
             break
