@@ -61,6 +61,11 @@ CLOCK: Clock = SystemClock()
 Settings: TypeAlias = iso2.StationSettings | iso2.VehicleSettings | iso20.StationSettings | iso20.VehicleSettings
 
 
+def shown(feature: str, edition: str, *values: str) -> object:
+    """A row of docs/judged.md and its case."""
+    return pytest.param(edition, *values, marks=pytest.mark.judged(feature, edition=edition))
+
+
 @dataclass(frozen=True)
 class Case:
     """What a session is made of; ``energy`` to be taken and ``back`` to be given, in Wh."""
@@ -181,8 +186,15 @@ def played(case: Case) -> Played:
     return done
 
 
-@pytest.mark.parametrize("edition", ["iso15118-2", "iso15118-20"])
-@pytest.mark.parametrize("current", ["AC", "DC"])
+@pytest.mark.parametrize(
+    ("edition", "current"),
+    [
+        shown("AC, the meter against the battery", "iso15118-2", "AC"),
+        shown("DC, the meter against the battery", "iso15118-2", "DC"),
+        shown("AC, the meter against the battery", "iso15118-20", "AC"),
+        shown("DC, the meter against the battery", "iso15118-20", "DC"),
+    ],
+)
 def test_what_the_meter_counts_is_in_the_battery(edition: str, current: Current) -> None:
     done = played(Case(edition, current))
     imported, exported = done.metered
@@ -193,20 +205,26 @@ def test_what_the_meter_counts_is_in_the_battery(edition: str, current: Current)
     assert (done.battery.soc - 0.5) * 60_000 == pytest.approx(done.battery.total.taken * 0.9, abs=1)
 
 
-@pytest.mark.parametrize("current", ["AC", "DC"])
-def test_energy_goes_back_and_the_meter_sees_it(current: Current) -> None:
-    done = played(Case("iso15118-20", current, back=1_500.0))
+@pytest.mark.parametrize(
+    ("edition", "current"),
+    [shown("AC_BPT, scheduled", "iso15118-20", "AC"), shown("DC_BPT, scheduled", "iso15118-20", "DC")],
+)
+def test_energy_goes_back_and_the_meter_sees_it(edition: str, current: Current) -> None:
+    done = played(Case(edition, current, back=1_500.0))
     imported, exported = done.metered
     assert exported == pytest.approx(1_500, abs=200)
     assert done.battery.total.given == pytest.approx(exported, abs=200)
     assert imported == pytest.approx(5_000, abs=400)
 
 
-@pytest.mark.parametrize("current", ["AC", "DC"])
-def test_in_dynamic_control_the_station_decides(current: Current) -> None:
+@pytest.mark.parametrize(
+    ("edition", "current"),
+    [shown("AC_BPT, dynamic", "iso15118-20", "AC"), shown("DC_BPT, dynamic", "iso15118-20", "DC")],
+)
+def test_in_dynamic_control_the_station_decides(edition: str, current: Current) -> None:
     """8 kW out of the vehicle, whatever it would take: half an hour of it is 4 kWh."""
     operator = StockOperator(power=-8_000)
-    done = played(Case("iso15118-20", current, "dynamic", operator=operator, seconds=1_800))
+    done = played(Case(edition, current, "dynamic", operator=operator, seconds=1_800))
     imported, exported = done.metered
     assert exported == pytest.approx(4_000, abs=400)
     # AC: what the vehicle takes in its first turn, before it hears a target
@@ -217,9 +235,9 @@ def test_in_dynamic_control_the_station_decides(current: Current) -> None:
 @pytest.mark.parametrize(
     ("edition", "wish", "message"),
     [
-        ("iso15118-2", "renegotiate_schedule", "ChargeParameterDiscoveryReq"),
-        ("iso15118-20", "renegotiate_schedule", "ScheduleExchangeReq"),
-        ("iso15118-20", "renegotiate_service", "ServiceDiscoveryReq"),
+        shown("renegotiation of the schedule", "iso15118-2", "renegotiate_schedule", "ChargeParameterDiscoveryReq"),
+        shown("renegotiation of the schedule", "iso15118-20", "renegotiate_schedule", "ScheduleExchangeReq"),
+        shown("renegotiation of the service", "iso15118-20", "renegotiate_service", "ServiceDiscoveryReq"),
     ],
 )
 def test_an_operator_renegotiates(edition: str, wish: Notification, message: str) -> None:

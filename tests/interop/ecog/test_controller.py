@@ -125,6 +125,7 @@ def of_ocpp(certificate: bytes, issuer: bytes) -> dict[str, str]:
     }
 
 
+@pytest.mark.judged("who may charge, by our plug-ins in EcoG's station", edition="iso15118-2", by="EcoG's SECC")
 def test_a_contract_is_decided_once_and_its_hash_data_are_ocpps(world: World) -> None:
     answers = world.ask(V2, world.shown(), {"emaid": EMAID}, {"emaid": EMAID}, V2GPKI_EMAIDS=f"{EMAID},DEXYZC12345678")
     assert told(answers) == [("ACCEPTED", "OK")] * 3

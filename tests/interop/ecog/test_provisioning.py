@@ -100,6 +100,7 @@ def charged(ecog_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Char
     return Charged(run_session(ecog_python, station, folder, AC_WITH_INSTALLATION, programs), home, vehicle)
 
 
+@pytest.mark.judged("contracts of our home in EcoG's station", edition="iso15118-2", by="EcoG's SECC and EVCC")
 def test_the_vehicle_installs_what_our_home_answers(charged: Charged) -> None:
     secc, evcc = charged.session.secc, charged.session.evcc
     assert secc.has("Using CPO backend to fetch CertificateInstallationRes")
