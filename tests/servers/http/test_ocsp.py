@@ -235,6 +235,39 @@ def test_what_is_said_when_nobody_signs_elsewhere(iso2: CA, secc: Issued, code: 
     assert told == [name, name]
 
 
+def test_the_store_is_looked_at_once_for_all_who_ask_at_the_same_time(
+    iso2: CA, secc: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live answers: one look in each turn of the loop, and what was revoked before the turn is in its answers."""
+    app = OcspApp(responder_of(iso2), iso2.clock)
+    looks, look = [], iso2.store.revision
+
+    def revision() -> int:
+        looks.append(1)
+        return look()
+
+    def later(rest: bytes, status: int = 200) -> None:
+        raise AssertionError("it is there at once")
+
+    def status() -> ocsp.OCSPCertStatus:
+        given = app.prompt(asked(secc), later)
+        assert isinstance(given, bytes)
+        return ocsp.load_der_ocsp_response(given.partition(b"\r\n\r\n")[2]).certificate_status
+
+    async def turns() -> None:
+        status()
+        monkeypatch.setattr(iso2.store, "revision", revision)
+        for count in (1, 2, 3):
+            await asyncio.sleep(0)
+            assert [status() for _ in range(20)] == [ocsp.OCSPCertStatus.GOOD] * 20
+            assert len(looks) == count
+        iso2.revoke(f"{secc.record.serial:x}")
+        await asyncio.sleep(0)
+        assert status() is ocsp.OCSPCertStatus.REVOKED
+
+    asyncio.run(turns())
+
+
 def test_what_is_signed_ahead_is_asked_for_nowhere(iso2: CA, secc: Issued) -> None:
     responder = responder_of(iso2, presigned=True)
     list(responder.fill(BIRTH))

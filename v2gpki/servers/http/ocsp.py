@@ -91,6 +91,9 @@ class OcspApp:
         self._since = self._until = datetime.min.replace(tzinfo=UTC)
         self._shared: dict[tuple[datetime, datetime], Headers] = {}
         self._plain: dict[int, Headers] = {}
+        #: Whether the store was looked at in this turn of the loop.
+        self._turn = False
+        self._live = responder.live
 
     def serves(self, path: str) -> bool:
         """Whether a path is this application's."""
@@ -118,7 +121,12 @@ class OcspApp:
         now = self._clock.now()
         elsewhere = self._elsewhere
         try:
-            given = self.responder.answer(body, now) if elsewhere is None else self.responder.ready(body, now)
+            if elsewhere is None:
+                given = self.responder.answer(body, now, looked=self._turn)
+                if self._live:
+                    self._looked()
+            else:
+                given = self.responder.ready(body, now)
         except V2GPKIError as problem:
             given = _broken(problem)
         if given is not None:
@@ -126,6 +134,16 @@ class OcspApp:
         assert elsewhere is not None
         elsewhere.ask(body, lambda found: later(self._whole(_said(found))))
         return LATER
+
+    def _looked(self) -> None:
+        """The store was looked at in this turn of the loop: for all requests that came before it, which are answered in
+        the same turn."""
+        if not self._turn:
+            self._turn = True
+            asyncio.get_running_loop().call_soon(self._over)
+
+    def _over(self) -> None:
+        self._turn = False
 
     async def upkeep(self) -> None:
         """Keep answers current until cancelled: revocations by other processes, pre-signing, signers that will end.

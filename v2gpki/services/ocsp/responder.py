@@ -91,6 +91,11 @@ class OcspResponder:
         self._windows: dict[str, tuple[datetime, OcspSigner, Window]] = {}
 
     @property
+    def live(self) -> bool:
+        """Whether every answer is signed when it is asked for, after a look at the store."""
+        return self._presigned is None
+
+    @property
     def kept(self) -> int:
         """How many pre-signed answers are ready."""
         return 0 if self._presigned is None else len(self._presigned)
@@ -104,13 +109,17 @@ class OcspResponder:
         self._look(now)
         return self._presigned.ready(request, now)
 
-    def answer(self, request: bytes, now: datetime | None = None) -> OcspAnswer:
-        """The answer to any octets; it never raises for what was sent, only for a store that cannot be read."""
+    def answer(self, request: bytes, now: datetime | None = None, *, looked: bool = False) -> OcspAnswer:
+        """The answer to any octets; it never raises for what was sent, only for a store that cannot be read.
+
+        ``looked``: the store was looked at for another request that came at the same time.
+        """
         at = self._clock.now() if now is None else now
         prompt = self.ready(request, at)
         if prompt is not None:
             return prompt
-        self._look(at)
+        if not looked:
+            self._look(at)
         prepared = self._prepare(request, at)
         if isinstance(prepared, OcspAnswer):
             return prepared
