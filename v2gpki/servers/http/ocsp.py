@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Literal, Protocol
+from typing import Protocol
 
 from v2gpki.certs.ocsp_answer import FAILURES
 from v2gpki.clock import Clock
@@ -35,7 +35,7 @@ from v2gpki.servers.http.exchange import (
     respond,
     unchanged,
 )
-from v2gpki.servers.http.part import LATER, Later, When
+from v2gpki.servers.http.part import LATER, Later, Said
 from v2gpki.services.ocsp import OcspAnswer, OcspResponder
 from v2gpki.services.ocsp.get_path import request_of_path
 
@@ -93,7 +93,7 @@ class OcspApp:
         self._plain: dict[int, Headers] = {}
         #: Whether the store was looked at in this turn of the loop.
         self._turn = False
-        self._live = responder.live
+        self._each_signed = responder.live
 
     def serves(self, path: str) -> bool:
         """Whether a path is this application's."""
@@ -114,16 +114,17 @@ class OcspApp:
             except Gone:
                 return
 
-    def prompt(self, body: bytes, later: Later) -> bytes | Literal[When.LATER] | None:
+    def prompt(self, body: bytes, later: Later) -> Said:
         """The answer to a POST's body, from its header lines on, or that ``later`` is given it."""
         if len(body) > LARGEST_REQUEST:
             return None
         now = self._clock.now()
         elsewhere = self._elsewhere
+        given: OcspAnswer | None
         try:
             if elsewhere is None:
                 given = self.responder.answer(body, now, looked=self._turn)
-                if self._live:
+                if self._each_signed:
                     self._looked()
             else:
                 given = self.responder.ready(body, now)
