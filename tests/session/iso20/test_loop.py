@@ -436,6 +436,15 @@ def test_an_isolation_fault_ends_the_session() -> None:
     assert meeting.secc.codes()[-1] == ("DC_CableCheckRes", "FAILED")
 
 
+def test_a_vehicle_may_take_a_voltage_that_never_matches() -> None:
+    """EcoG's simulated station has one volt."""
+    meeting = Meeting(method="eim", vehicle=VehicleSettings("EV", precharge_within=1e9, compat="ecog"))
+    meeting.station_world.more = {q.PreChargeQuestion: lambda _: Present(1.0, 0.0, 0.0)}
+    meeting.run()
+    assert meeting.endings() == ("stopped", "stopped")
+    assert ("PowerDeliveryRes", "OK_PowerToleranceConfirmed") in meeting.secc.codes()
+
+
 def test_a_pre_charge_that_never_matches_ends_in_order() -> None:
     meeting = Meeting(method="eim")
     meeting.station_world.more = {q.PreChargeQuestion: lambda _: Present(10.0, 0.0, 0.0)}

@@ -39,7 +39,7 @@ class VehicleSettings:
     to be joined again. ``pace`` seconds lie between two requests while the station is at work, ``loop_pace`` between
     two turns of the charging loop. ``tries``: so often it authorises anew after a warning. ``precharge_within``: volts
     that the station may be off before contactors close. ``compat`` "ecog": no side streams, a reading is confirmed
-    though nobody signed it, who pays is said anew in a joined session.
+    though nobody signed it, who pays is said anew in a joined session, a tolerance is always accepted in words.
     """
 
     evcc_id: str

@@ -6,6 +6,8 @@ Clauses: ISO 15118-20 8.3.4.4.5, 8.3.4.4.6, 8.3.4.5, 8.3.4.6, 8.5.6.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from v2gpki.energy.quantities import StageLimits
 from v2gpki.energy.steering import Delivered
 from v2gpki.errors import V2GPKIError
@@ -145,7 +147,10 @@ class Power(Part):
         if not trip.connected:
             yield from self.ask(ConnectQuestion(closed=True))
             trip.connected = True
-        plan = schedules.profile(trip.choice, trip.offered, trip.limits.max_charge_power, self.now())
+        choice = trip.choice
+        if choice.tolerance is None and self.settings.compat == "ecog":
+            choice = replace(choice, tolerance=True)
+        plan = schedules.profile(choice, trip.offered, trip.limits.max_charge_power, self.now())
         channel: cm.channelSelectionType = "Discharge" if trip.choice.channel == "discharge" else "Charge"
         yield from self.vehicle.exchange(
             cm.PowerDeliveryReq(
