@@ -588,6 +588,19 @@ class PoolContract:
             pools.record_answer(changed(answer(1, []), bundles=("none",)), "me")
         assert list(pools.answers()) == []
 
+    def test_which_contracts_have_bundles_that_are_ready(self, store: Store) -> None:
+        pools = store.pools
+        one, two, three, four = (pools.add_contract(contract(number)) for number in (1, 2, 3, 4))
+        (first,), (second,) = deliver(store, one, [1]), deliver(store, two, [2])
+        deliver(store, three, [3])
+        deliver(store, three, [4], key=1)
+        pools.withdraw_bundles([second.id], NOW, "me")
+        ids = [one.id, two.id, three.id, four.id, "none"]
+        assert pools.with_ready_bundles(ids) == {one.id, three.id}
+        assert pools.with_ready_bundles([two.id, one.id]) == {first.contract_id}
+        assert pools.with_ready_bundles([]) == frozenset()
+        assert pools.with_ready_bundles([*(str(number) for number in range(1200)), three.id]) == {three.id}
+
     def test_an_answer_is_committed_with_its_certificate(self, store: Store) -> None:
         pools = store.pools
         mine, made, reference = self._intended(store, 1)

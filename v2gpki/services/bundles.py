@@ -213,10 +213,12 @@ class BundleMaker:
         jobs: list[Job] = []
         refusals: list[tuple[Contract, V2GPKIError]] = []
         signers: dict[tuple[Edition, str], list[CpsSigner]] = {}
+        # A factory makes bundles for contracts that have none: one look-up instead of one for each of them.
+        begun = self._pools.with_ready_bundles([contract.id for contract in contracts])
         for contract in contracts:
             try:
                 require_current(contract, now)
-                found = self._jobs(contract, edition, signers, now)
+                found = self._jobs(contract, edition, signers, now, fresh=contract.id not in begun)
             except V2GPKIError as problem:
                 if not undeliverable(problem):
                     raise
@@ -235,9 +237,16 @@ class BundleMaker:
         return ready, jobs, refusals
 
     def _jobs(
-        self, contract: Contract, edition: str, signers: dict[tuple[Edition, str], list[CpsSigner]], now: datetime
+        self,
+        contract: Contract,
+        edition: str,
+        signers: dict[tuple[Edition, str], list[CpsSigner]],
+        now: datetime,
+        *,
+        fresh: bool,
     ) -> list[Job]:
-        """What there is to be made for a contract; ``signers`` are remembered for the others of a group."""
+        """What there is to be made for a contract; ``signers`` are remembered for the others of a group, ``fresh``
+        says that no bundle of it is ready."""
         jobs: list[Job] = []
         for vehicle in self._vehicles.list(pcid=contract.pcid, edition=edition):
             signed_in = EDITIONS.get(vehicle.edition)
@@ -248,7 +257,7 @@ class BundleMaker:
             if family not in signers:
                 signers[family] = _one_per_root(self._cps.signers(*family, now))
             jobs.extend(
-                self._job(contract, recipient, signer)
+                Job(contract, recipient, signer, None) if fresh else self._job(contract, recipient, signer)
                 for signer in signers[family]
                 if not vehicle.v2g_roots or view(signer.root).key_identifier in vehicle.v2g_roots
             )

@@ -4,7 +4,7 @@ transaction with its audit rows, durable when it returns unless it says otherwis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -159,6 +159,10 @@ class PoolStore(Protocol):
     ) -> Bundle | None:
         """The newest bundle that is ready for this contract, key, root and form of the additional data; whether it is
         still fresh is the caller's to judge."""
+        ...
+
+    def with_ready_bundles(self, contract_ids: Collection[str]) -> frozenset[str]:
+        """Those of these contracts for which a bundle is ready, for whatever key and root: one look-up."""
         ...
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:

@@ -148,6 +148,15 @@ def ready(connection: sqlite3.Connection, place: tuple[str, bytes, bytes, str, s
     return None if row is None else pool_rows.bundle_of(row)
 
 
+def with_ready(connection: sqlite3.Connection, contract_ids: Sequence[str]) -> list[str]:
+    """Those of these contracts that have a bundle that is ready."""
+    marks = ", ".join("?" * len(contract_ids))
+    found = connection.execute(
+        f"SELECT DISTINCT contract_id FROM bundles WHERE contract_id IN ({marks}) AND state = 'ready'", contract_ids
+    )
+    return [row[0] for row in found]
+
+
 def page(
     connection: sqlite3.Connection, contract_id: str, pcid: str, after: int, size: int
 ) -> tuple[int, list[Bundle]]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
@@ -171,6 +171,14 @@ class SqlitePools:
         """There is one at most."""
         with self._reading() as connection:
             return pooled_bundles.ready(connection, (contract_id, receiver, v2g_root, edition, suite, aad))
+
+    def with_ready_bundles(self, contract_ids: Collection[str]) -> frozenset[str]:
+        """One look-up for each page of them."""
+        asked, found = list(contract_ids), list[str]()
+        with self._reading() as connection:
+            for start in range(0, len(asked), _PAGE):
+                found += pooled_bundles.with_ready(connection, asked[start : start + _PAGE])
+        return frozenset(found)
 
     def bundles(self, *, contract_id: str = "", pcid: str = "") -> Iterator[Bundle]:
         """In the order of making, read page by page."""
