@@ -147,6 +147,8 @@ def test_prepared_bundles_are_what_is_sent(iso2: CertificateAuthority) -> None:
     assert len(ready) == 1 == contract_certificates(iso2)
     assert steps == [1]
     assert bundles.prepare([made]) == ready
+    # Nothing was begun for what was there.
+    assert [one for issuer in iso2.store.authorities() for one in iso2.store.revoked_serials(issuer.id)] == []
     answer = accepted(iso2.plug_and_charge.provisioning.answer(vehicle.request()))
     assert vehicle.open(answer.exi).chain[0] == iso2.store.certificate(ready[0].issuer_id, ready[0].serial).der  # type: ignore[union-attr]  # just made
     assert contract_certificates(iso2) == 1
