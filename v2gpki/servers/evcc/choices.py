@@ -30,7 +30,8 @@ class Wishes:
     """What the driver wants. Ways and modes in the order of preference; ``install`` asks for a contract where there is
     none.
 
-    ``most_price`` for 1 kWh; ``only_verified``: signed prices or none.
+    ``most_price`` for 1 kWh; ``only_verified``: signed prices or none. ``tolerance``: what the vehicle says of a
+    schedule's power tolerance, None nothing (-20; some stations want a word though they have none).
     """
 
     current: Current = "DC"
@@ -41,6 +42,7 @@ class Wishes:
     update: bool = False
     most_price: Decimal | None = None
     only_verified: bool = False
+    tolerance: bool | None = None
     value_added: tuple[int, ...] = ()
 
 
@@ -96,7 +98,7 @@ class StockConsent:
                 hint="allow a higher price, or prices that nobody signed",
             )
         best = min(good, key=lambda schedule: _mean_price(schedule, offered.now, needs))
-        return ScheduleChoice(best.identifier, _profile(best.power, offered.now))
+        return ScheduleChoice(best.identifier, _profile(best.power, offered.now), self.wishes.tolerance)
 
     async def metering(self, reading: Reading, receipt: Receipt | None) -> bool:
         """Whether the meter has gone forward."""

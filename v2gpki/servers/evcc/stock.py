@@ -74,6 +74,8 @@ def stock_vehicle(
         bidirectional=words.discharge > 0,
         methods=methods,
         install="always" if words.install else "never",
+        # EcoG's station of -20 wants a word on it.
+        tolerance=True if words.compat == "ecog" else None,
     )
     plugins = VehiclePlugins(
         VehicleFacts(words.mac, words.evcc_id),
