@@ -30,13 +30,15 @@ _LATE = ("session.timeout", "session.peer_closed", "sdp.no_answer", "tls.late", 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is to be charged, and how. ``words`` are more options of our vehicle."""
+    """What is to be charged, and how. ``words`` are more options of our vehicle;
+    ``both_ways`` is BPT."""
 
     edition: str
     current: str
     way: str = "pnc"
     install: bool = False
     words: tuple[str, ...] = ()
+    both_ways: bool = False
 
     @property
     def lab(self) -> bool:
@@ -71,6 +73,7 @@ def our_vehicle(python: Path, pki: Path, folder: Path, pair: Pair) -> Outcome:
     """`v2gpki evcc run` at EcoG's SECC."""
     command = [*_ours("evcc", pki, pair), "--staple", "off", "--energy", "300Wh", *pair.words]
     command += ["--install-contract"] if pair.install else []
+    command += ["--discharge", "200Wh"] if pair.both_ways else []
     command += [] if pair.way == "pnc" else ["--no-tls"]
 
     def attempt(place: Path) -> Outcome:
@@ -87,14 +90,17 @@ def our_vehicle(python: Path, pki: Path, folder: Path, pair: Pair) -> Outcome:
     return _tried(attempt, folder)
 
 
-def our_station(python: Path, pki: Path, folder: Path, pair: Pair, *more: str) -> Outcome:
-    """EcoG's EVCC at `v2gpki secc run --once`."""
+def our_station(
+    python: Path, pki: Path, folder: Path, pair: Pair, *more: str, secrets: Mapping[str, str] | None = None
+) -> Outcome:
+    """EcoG's EVCC at `v2gpki secc run --once`, with ``more`` options; ``secrets`` are variables of its environment."""
 
     def attempt(place: Path) -> Outcome:
-        env = _environment(pki, place, pair)
+        env = {**_environment(pki, place, pair), **(secrets or {})}
         ready = place / "ready"
         power = "11kW" if pair.current == "ac" else "50kW"
         command = [*_ours("secc", pki, pair), "--power", power, "--once", "--ready-file", str(ready), *more]
+        command += ["--discharge", "10kW"] if pair.both_ways else []
         config = place / "evcc.json"
         config.write_text(json.dumps(_vehicle(pair)), "utf-8")
         with private_network(place) as network:
@@ -154,7 +160,7 @@ def _environment(pki: Path, place: Path, pair: Pair) -> dict[str, str]:
 def _vehicle(pair: Pair) -> dict[str, object]:
     return {
         "supportedProtocols": [_PROTOCOLS[pair.edition].format(pair.current.upper())],
-        "supportedEnergyServices": [pair.current.upper()],
+        "supportedEnergyServices": [pair.current.upper() + ("_BPT" if pair.both_ways else "")],
         "energyTransferMode": "AC_three_phase_core" if pair.current == "ac" else "DC_extended",
         "isCertInstallNeeded": pair.install,
         "useTls": pair.way == "pnc",
