@@ -77,7 +77,7 @@ def our_vehicle(python: Path, pki: Path, folder: Path, pair: Pair) -> Outcome:
     command += [] if pair.way == "pnc" else ["--no-tls"]
 
     def attempt(place: Path) -> Outcome:
-        env = _environment(pki, place, pair)
+        env = ecog_environment(pki, place, pair)
         with private_network(place) as network:
             station = network.inside([str(python), "-u", "-m", "iso15118.secc.main"])
             with ForeignProcess(station, log=place / "ecog.log", cwd=place, env=env) as secc:
@@ -96,13 +96,13 @@ def our_station(
     """EcoG's EVCC at `v2gpki secc run --once`, with ``more`` options; ``secrets`` are variables of its environment."""
 
     def attempt(place: Path) -> Outcome:
-        env = {**_environment(pki, place, pair), **(secrets or {})}
+        env = {**ecog_environment(pki, place, pair), **(secrets or {})}
         ready = place / "ready"
         power = "11kW" if pair.current == "ac" else "50kW"
         command = [*_ours("secc", pki, pair), "--power", power, "--once", "--ready-file", str(ready), *more]
         command += ["--discharge", "10kW"] if pair.both_ways else []
         config = place / "evcc.json"
-        config.write_text(json.dumps(_vehicle(pair)), "utf-8")
+        config.write_text(json.dumps(ecog_vehicle(pair)), "utf-8")
         with private_network(place) as network:
             ours = ForeignProcess(network.inside(command), log=place / "ours.log", cwd=place, env=env)
             with ours as secc:
@@ -137,7 +137,8 @@ def _outcome(ours: str, code: int | None, ecog: str) -> Outcome:
     return Outcome(events, code, Log(ecog), ours)
 
 
-def _environment(pki: Path, place: Path, pair: Pair) -> dict[str, str]:
+def ecog_environment(pki: Path, place: Path, pair: Pair) -> dict[str, str]:
+    """What EcoG's programs, and ours beside them, are started with."""
     protocol = _PROTOCOLS[pair.edition].format(pair.current.upper())
     return {
         "PATH": os.environ.get("PATH", ""),
@@ -157,7 +158,8 @@ def _environment(pki: Path, place: Path, pair: Pair) -> dict[str, str]:
     }
 
 
-def _vehicle(pair: Pair) -> dict[str, object]:
+def ecog_vehicle(pair: Pair) -> dict[str, object]:
+    """The configuration of EcoG's EVCC."""
     return {
         "supportedProtocols": [_PROTOCOLS[pair.edition].format(pair.current.upper())],
         "supportedEnergyServices": [pair.current.upper() + ("_BPT" if pair.both_ways else "")],
