@@ -175,6 +175,7 @@ class _Waiting:
 
     async def run(self) -> Report:
         from v2gpki.servers.probe.vehicle import VehicleProbe
+        from v2gpki.servers.secc.station import listening
 
         looking = VehicleProbe(self.cases.made(), client_roots=self.client_roots, told=self.frame.note)
         stopped, came = asyncio.Event(), asyncio.Event()
@@ -185,7 +186,7 @@ class _Waiting:
             await looking.connected(reader, writer)
             came.set()
 
-        server = await asyncio.start_server(connected, *await self._where())
+        server = await listening(connected, *self._where())
         discovery = await self._discovery(server)
         try:
             self._announce(Address(*server.sockets[0].getsockname()[:2]))
@@ -209,7 +210,7 @@ class _Waiting:
             if not done:
                 return
 
-    async def _where(self) -> tuple[str, int]:
+    def _where(self) -> tuple[str, int]:
         from v2gpki.servers.discovery import local_address
 
         if self.listen is not None:

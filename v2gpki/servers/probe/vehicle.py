@@ -18,6 +18,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec
 from v2gpki.messages.app_protocol import supportedAppProtocolReq, supportedAppProtocolRes
 from v2gpki.messages.frames import decode_frame
+from v2gpki.servers.probe.hello import CLOSED
 from v2gpki.servers.probe.names import GROUPS, SIGNATURES, SUITES_12, SUITES_13, VERSIONS, named
 from v2gpki.servers.probe.report import Report
 from v2gpki.servers.v2gtls import (
@@ -126,12 +127,12 @@ class VehicleProbe:
         except V2GPKIError as problem:
             if seen.hello is None:
                 return None, None
-            return str(problem.facts.get("alert") or problem.code), None
+            return _reason(problem), None
         self.report.target = self.report.target or link.peer
         try:
             return await self._handshake(link), link
         except V2GPKIError as problem:
-            return str(problem.facts.get("alert") or problem.code), link
+            return _reason(problem), link
         finally:
             await link.close()
 
@@ -149,7 +150,7 @@ class VehicleProbe:
             answer = supportedAppProtocolRes(ResponseCode="Failed_NoNegotiation")
             await link.send(build(PayloadType.EXI, codec.encode(answer, "app")))
             return ""
-        return "closed without a word"
+        return CLOSED
 
     def _protocols(self, request: supportedAppProtocolReq) -> None:
         if any(row.what == "protocols" for row in self.report.rows):
@@ -206,6 +207,11 @@ class VehicleProbe:
             self.report.add("chains", name, "not shown", "warning", "the vehicle did not come again")
         self._cases.clear()
         return names
+
+
+def _reason(problem: V2GPKIError) -> str:
+    """By what a vehicle refused: its alert, or that it just left."""
+    return str(problem.facts.get("alert") or (CLOSED if problem.code == "tls.closed" else problem.code))
 
 
 def described(hello: ClientHello) -> Report:

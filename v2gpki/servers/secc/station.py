@@ -103,23 +103,8 @@ class Station:
         self.address: tuple[str, int] = ("", 0)
 
     async def listen(self, host: str, port: int = 0) -> None:
-        """Take connections at this address; port 0 is a free one of those that discovery may name (some vehicles take
-        no other). Raises ``environment.failed``."""
-        tried = [port] if port else random.sample(_PORTS, _TRIES)
-        for number, wanted in enumerate(tried, 1):
-            try:
-                self._server = await asyncio.start_server(self._connected, host, wanted, backlog=_BACKLOG)
-                break
-            except OSError as problem:
-                if problem.errno == errno.EADDRINUSE and number < len(tried):
-                    continue
-                raise V2GPKIError(
-                    "environment.failed",
-                    f"the station cannot listen at [{host}]:{port}: {problem.strerror or problem}",
-                    hint="choose a free port, and an address of this machine",
-                    facts={"host": host, "port": port},
-                ) from problem
-        assert self._server is not None  # one was taken, or the last refusal was raised
+        """Take connections at this address. Raises as `listening`."""
+        self._server = await listening(self._connected, host, port)
         name = self._server.sockets[0].getsockname()
         self.address = (name[0], name[1])
 
@@ -217,6 +202,29 @@ class Station:
                 # A contactor that sticks is the stage's alarm; this session is over either way.
                 await answers.ended()
             self._ended(Session(link.peer, link.secured, ending, answers.readings))
+
+
+async def listening(
+    connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], host: str, port: int
+) -> asyncio.Server:
+    """A server at this address; port 0 is a free one of those that discovery may name (some vehicles take no other).
+
+    Raises ``environment.failed``.
+    """
+    tried = [port] if port else random.sample(_PORTS, _TRIES)
+    for number, wanted in enumerate(tried, 1):
+        try:
+            return await asyncio.start_server(connected, host, wanted, backlog=_BACKLOG)
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE and number < len(tried):
+                continue
+            raise V2GPKIError(
+                "environment.failed",
+                f"the station cannot listen at [{host}]:{port}: {problem.strerror or problem}",
+                hint="choose a free port, and an address of this machine",
+                facts={"host": host, "port": port},
+            ) from problem
+    raise AssertionError("one was taken, or the last refusal was raised")
 
 
 def _not_asked(problem: V2GPKIError, peer: str) -> None:
