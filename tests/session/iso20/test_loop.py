@@ -353,6 +353,17 @@ def test_the_station_wakes_a_vehicle_up() -> None:
     assert meeting.endings() == ("stopped", "stopped")
 
 
+def test_a_vehicle_that_stands_by_wakes_up_for_another_schedule() -> None:
+    meeting = Meeting(method="eim")
+    meeting.vehicle_world.steps = dict.fromkeys(range(2, 5), Step("standby"))
+    meeting.station_world.wishes = {3: Control(notification="renegotiate_schedule")}
+    meeting.run()
+    assert meeting.endings() == ("stopped", "stopped")
+    progress = [one.ChargeProgress for one in sent(meeting, cm.PowerDeliveryReq)]
+    assert progress == ["Start", "Standby", "Start", "ScheduleRenegotiation", "Stop"]
+    meeting.in_table()
+
+
 def test_standing_by_may_be_forbidden_which_is_a_warning() -> None:
     meeting = Meeting(method="eim", station=StationSettings(offer(), standby=False))
     meeting.vehicle_world.steps = {2: Step("standby")}

@@ -124,6 +124,8 @@ def test_a_service_that_is_no_longer_offered_is_not_joined() -> None:
     meeting.run()
     assert ("SessionSetupRes", "OK_NewSessionEstablished") in meeting.secc.codes()
     assert meeting.endings() == ("stopped", "stopped")
+    # It may be offered again.
+    assert kept.session_id in outlet.sessions
 
 
 def test_a_station_that_cannot_pause_says_so() -> None:

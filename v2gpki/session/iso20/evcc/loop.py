@@ -74,6 +74,7 @@ class Loop(Part):
                 self._heard("", 0.0)
                 return "stop" if what == "stop" else "pause" if what == "pause" else "renegotiate_service"
             if what == "renegotiate":
+                yield from self._standing_by("go_on", demand)
                 yield from self._renegotiate()
             else:
                 demand = yield from self._standing_by(what, demand)

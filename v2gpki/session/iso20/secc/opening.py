@@ -96,7 +96,10 @@ class Opening(Part):
             yield from self.station.ask(PauseQuestion(paused))
             return None
         service = selected(self.settings.offer, paused.service, paused.parameter_set, self.transfer)
-        return None if service is None else (paused, service)
+        if service is None:
+            yield from self.station.ask(PauseQuestion(paused))
+            return None
+        return paused, service
 
     def _authorization_set_up(self, _: cm.AuthorizationSetupReq) -> Steps[Answer]:
         yield from ()
