@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -220,6 +221,18 @@ def test_renegotiation(current: Current, settings: VehicleSettings, again: list[
     # The first one was asked twice, since nobody was ready.
     assert [(one.renegotiation, one.attempt) for one in schedules] == [(False, 0), (False, 1), (True, 0)]
     assert [offered.renegotiation for offered in car.offered] == [False, True]
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.5, 2.0])
+def test_a_vehicle_leaves_time_between_two_turns(pace: float) -> None:
+    """Ten turns: nine times or ten at least the pace lies between, and 20 ms of the wire."""
+    secc, evcc = station(outlet=Outlet()), vehicle(VehicleSettings(loop_pace=pace), Car(turns=10))
+    run(secc, evcc)
+    told = [one for one in evcc.notices if isinstance(one, Exchanged) and one.sent]
+    sent = [one.at for one in told if one.name == "ChargingStatusReq"]
+    gaps = [later - earlier for earlier, later in pairwise(sent)]
+    assert len(gaps) >= 8
+    assert all(pace <= gap < pace + 0.1 for gap in gaps)
 
 
 def test_the_station_stops_charging() -> None:

@@ -34,6 +34,9 @@ from v2gpki.session.secured import Secured
 
 #: What says only that nobody here knows the root.
 _UNKNOWN_HERE = frozenset({"path.no_anchor", "path.status_unknown"})
+#: Readings of a session that are kept: a day of minutes.
+_MINUTE = 60
+_MOST_READINGS = 1440
 #: An authoriser that has not answered by then is still at work, and asked again.
 _AUTHORISES_WITHIN = 1.0
 _NAMESPACES: dict[str, str] = {
@@ -301,9 +304,7 @@ class StationAnswers:
         stage, asked = self._plugins.stage, self._asked
         # What flowed until now is counted, and seen by whoever decides what shall flow next.
         present, reading = await stage.present(), await self._reading()
-        self._readings[1:] = [reading] if self._readings else []
-        if not self._readings:
-            self._readings.append(reading)
+        self._keep(reading)
         control = await self._plugins.operator.control(
             Charging(
                 edition=self._edition,
@@ -324,6 +325,16 @@ class StationAnswers:
         present = await stage.deliver(steered(question.setpoint, control, question.control))
         receipt = await self._plugins.tariffs.receipt(asked.session_id if asked else bytes(8), self.readings)
         return q.Delivery(present, await stage.limits(), control, reading, receipt)
+
+    def _keep(self, reading: Reading) -> None:
+        """The first reading, the newest, and one a minute between them: enough for prices by time."""
+        kept = self._readings
+        if len(kept) > 1 and (reading.at is None or (kept[-1].at or 0) - (kept[-2].at or 0) < _MINUTE):
+            kept[-1] = reading
+        elif len(kept) < _MOST_READINGS:
+            kept.append(reading)
+        else:
+            kept[-1] = reading
 
     def _transferred(self, reading: Reading) -> float:
         """Wh in both directions since the session's first reading."""

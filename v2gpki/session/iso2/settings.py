@@ -29,13 +29,15 @@ class StationSettings:
 @dataclass(frozen=True, slots=True)
 class VehicleSettings:
     """A vehicle. ``resume``: the session that it paused. ``poll``: seconds between two requests while the station is at
-    work. ``precharge_within``: volts that the station may be off before contactors close. ``cable_check_again``: after
-    a renegotiation in DC it checks the cable anew, as some vehicles do.
+    work, ``loop_pace`` between two turns of the charging loop. ``precharge_within``: volts that the station may be off
+    before contactors close. ``cable_check_again``: after a renegotiation in DC it checks the cable anew, as some
+    vehicles do.
     """
 
     evcc_id: bytes = bytes(6)
     resume: Paused | None = None
     poll: float = 0.1
+    loop_pace: float = 0.1
     precharge_within: float = 20.0
     cable_check_again: bool = False
     timers: Timers = ISO2

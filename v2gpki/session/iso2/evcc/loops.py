@@ -34,6 +34,7 @@ def charge(trip: Trip) -> Steps[Intent]:
         delivered, info, wanted = yield from _turn(trip, demand)
         if wanted and not (yield from receipt(trip, info)):
             return "stop"
+        yield from trip.engine.rest(trip.settings.loop_pace)
 
 
 def _turn(trip: Trip, demand: Demand) -> Steps[tuple[Delivered, iso2.MeterInfoType | None, bool]]:
