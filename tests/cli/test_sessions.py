@@ -80,7 +80,9 @@ def test_plug_and_charge_in_ac_of_iso2(exported: dict[str, str], tmp_path: Path)
 
 def test_plug_and_charge_in_dc_of_iso20(exported: dict[str, str], tmp_path: Path) -> None:
     pki = ("--pki", exported["iso15118-20"], "--current", "dc")
-    secc, evcc = meet(tmp_path, (*pki, *FAST, "--power", "150kW"), (*pki, *FAST, "--energy", "5kWh"))
+    secc, evcc = meet(
+        tmp_path, (*pki, *FAST, "--power", "150kW", "--price", "0.50"), (*pki, *FAST, "--energy", "5kWh")
+    )
     both_planned(secc, evcc)
     assert secc.summary["edition"] == "iso15118-20"
     assert secc.summary["tls"] == {
@@ -93,6 +95,9 @@ def test_plug_and_charge_in_dc_of_iso20(exported: dict[str, str], tmp_path: Path
     }
     assert {used["role"] for used in secc.summary["certificates"]} == {"SECC", "vehicle", "contract"}
     assert "DC_ChargeLoopRes" in {event["name"] for event in secc.of("message")}
+    # 0.50 EUR for each kWh, by the station's meter and by what the vehicle was shown of it
+    for program in (secc, evcc):
+        assert float(program.summary["cost"]) == pytest.approx(program.summary["charged_wh"] / 2000, abs=0.02)
 
 
 def test_energy_comes_back_in_dc(exported: dict[str, str], tmp_path: Path) -> None:
@@ -175,15 +180,17 @@ def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     [
         (("secc", "run"), "give --interface or --listen"),
         (("secc", "run", "--interface", "lo", "--listen", "[::1]:0"), "--interface and --listen exclude each other"),
-        (("secc", "run", "--listen", "[::1]:0"), "Charge needs TLS: give --pki DIR"),
+        (("secc", "run", "--listen", "[::1]:0"), "--auth pnc needs TLS: give --pki DIR"),
         (("secc", "run", "--listen", "::1"), "in brackets"),
         (("secc", "run", "--listen", "[::1]:0", "--power", "11"), "is no power such as 11kW"),
         (("secc", "run", "--listen", "[::1]:0", "--auth", "card"), "is not pnc, eim or pnc,eim"),
         (("secc", "run", "--listen", "[::1]:0", "--edition", "ocpp"), "'ocpp' is not one of"),
         (("evcc", "run"), "give --interface or --connect"),
         (("evcc", "run", "--connect", "[::1]:0"), "no port from 1"),
-        (("evcc", "run", "--connect", "[::1]:1", "--auth", "pnc"), "Charge needs TLS"),
+        (("evcc", "run", "--connect", "[::1]:1", "--auth", "pnc"), "--auth pnc needs TLS"),
         (("evcc", "run", "--connect", "[::1]:1", "--soc", "101"), "not in the range"),
+        (("evcc", "run", "--connect", "[::1]:1", "--no-tls", "--edition", "iso15118-20"), "plain TCP leaves"),
+        (("secc", "run", "--listen", "[::1]:0", "--auth", "eim", "--currency", "EURO"), "no currency code such as EUR"),
         (("probe", "secc"), "give --station or --interface"),
         (("probe", "evcc", "--pki", "x"), "give --interface or --listen"),
     ],
@@ -191,6 +198,11 @@ def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 )
 def test_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str) -> None:
     assert words in usage(capsys, *arguments)
+
+
+def test_an_evse_id_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["secc", "run", "--listen", "[::1]:0", "--auth", "eim", "--evse-id", "quatsch"]) == 1
+    assert "identifier.invalid" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

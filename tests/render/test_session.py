@@ -159,6 +159,18 @@ def test_energy_by_power_and_time_where_no_meter_is_read() -> None:
     assert (summary().charged, summary().discharged) == (None, None)
 
 
+def test_readings_for_a_bill_are_first_last_and_one_a_minute() -> None:
+    """Ten minutes with a reading in each second: the registers rise by 3 Wh each."""
+    tally = Tally(PLACE)
+    for second in range(601):
+        tally.told(Delivered(50.0 + second, 400, 25, 10_800, 1000.0 + 3 * second))
+    found = tally.readings(speed=2.0)
+    assert 11 <= len(found) <= 13
+    assert (found[0].imported, found[-1].imported) == (1000.0, 2800.0)
+    assert found[-1].at - found[0].at == 1200
+    assert [reading.imported for reading in found] == sorted({reading.imported for reading in found})
+
+
 def lines(found: Summary) -> list[str]:
     return ["".join(span.text for span in line).rstrip() for line in summary_lines(found)]
 
@@ -183,6 +195,11 @@ def test_the_summary_for_people() -> None:
     assert text[-1] == "2.500 kWh charged, 10.00 kW at most, 4.20 EUR"
     (contract,) = [line for line in text if line.startswith("contract")]
     assert contract.split(maxsplit=1)[1] == "CN=DEABCC123ABC56,O=Corpus  2027-06-01, in 13 mo"
+
+
+def test_what_flowed_back_at_most_is_no_negative_number() -> None:
+    found = summary(Delivered(50.0, 400, -27.5, -11_000, 0.0, 0.0), Delivered(60.0, 400, -27.5, -11_000, 0.0, 30.0))
+    assert lines(found)[-1] == "0.000 kWh charged, 0.030 kWh given back, 11.00 kW at most"
 
 
 def test_a_bad_end_says_why() -> None:

@@ -136,11 +136,24 @@ class InterfaceType(_Typed[str]):
         return _beginning(((name, "") for _, name in socket.if_nameindex()), incomplete)
 
 
+class CurrencyType(_Typed[str]):
+    """Three capital letters (ISO 4217); which of them are a currency is not looked up."""
+
+    name = "currency"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The code."""
+        if not re.fullmatch("[A-Z]{3}", value):
+            self.fail(f"'{value}' is no currency code such as EUR", param, ctx)
+        return value
+
+
 LISTENING, CONNECTING = AddressType(listening=True), AddressType(listening=False)
 POWER = QuantityType("power", "W", ("11kW", "22kW", "50kW", "150kW", "350kW"))
 ENERGY = QuantityType("energy", "Wh", ("20kWh", "10kWh", "50kWh"))
 AUTHORISING = AuthorisationsType()
 INTERFACE = InterfaceType()
+CURRENCY = CurrencyType()
 
 
 #: ``--speed N``: how much faster than the clock energy flows; gives ``speed: float``.

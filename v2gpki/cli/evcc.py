@@ -30,7 +30,9 @@ from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
 
 if TYPE_CHECKING:
     from v2gpki.energy.offer import Method
+    from v2gpki.render.tally import Money
     from v2gpki.servers.evcc.stock import VehicleWords
+    from v2gpki.servers.evcc.vehicle import VehicleSetup
     from v2gpki.servers.v2gtls import Edition, Link, StaplePolicy
     from v2gpki.wiring.credentials import VehicleCredentials
     from v2gpki.wiring.pki_folder import Compat
@@ -110,7 +112,9 @@ def run(
     one_of(interface=interface, connect=connect)
     plain = no_tls or pki is None
     if plain and auth == ("pnc",):
-        raise click.UsageError("Plug & Charge needs TLS: give --pki DIR and no --no-tls", click.get_current_context())
+        raise click.UsageError("--auth pnc needs TLS: give --pki DIR and no --no-tls", click.get_current_context())
+    if plain and editions and "iso15118-2" not in editions:
+        raise click.UsageError("plain TCP leaves ISO 15118-2: -20 needs TLS and --pki DIR", click.get_current_context())
     known: Compat = "ecog" if compat else ""
     wanted, held = editions_of(editions, ecog=bool(compat)), None
     if pki is not None:
@@ -172,6 +176,7 @@ class _Running:
         from v2gpki.render.ladder import Connected, Ended
         from v2gpki.servers.evcc.stock import stock_vehicle
         from v2gpki.servers.evcc.vehicle import travel
+        from v2gpki.session.notices import Remarked
 
         loop = asyncio.get_running_loop()
         watch = Watches(self.frame, "evcc").begin(loop.time())
@@ -193,8 +198,21 @@ class _Running:
             keylog=self.recorded.key_log,
             tap=capture.tap("client") if capture is not None else None,
         )
+        if self.words.install and not journey.installed:
+            watch.tell(Remarked(loop.time(), "no contract was installed"))
+        watch.tally.cost = self._cost(setup, watch)
         watch.finish(Ended(loop.time(), journey.ending))
         return EXIT_OK if journey.ending.kind in ("stopped", "paused") else EXIT_REFUSED
+
+    def _cost(self, setup: VehicleSetup, watch: Watch) -> Money | None:
+        """By the prices that the vehicle agreed to and the meter that it was shown; relative ones (-2) are no money."""
+        from v2gpki.energy.cost import receipt
+        from v2gpki.render.tally import total
+        from v2gpki.servers.evcc.choices import StockConsent
+
+        consent, readings = setup.plugins.consent, watch.tally.readings(self.words.speed)
+        tariff = consent.agreed if isinstance(consent, StockConsent) else None
+        return total(receipt(tariff, readings)) if tariff is not None and readings else None
 
     async def _found(self, watch: Watch) -> Address:
         """The station that answers, by the TLS that it wants."""

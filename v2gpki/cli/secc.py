@@ -13,6 +13,7 @@ import click
 
 from v2gpki.cli.charging import (
     AUTHORISING,
+    CURRENCY,
     EDITIONS,
     ENERGY,
     INTERFACE,
@@ -67,7 +68,7 @@ def secc() -> None:
 @click.option("--discharge", type=POWER, metavar="POWER", help="What it takes back (BPT).")
 @click.option("--evse-id", default="", metavar="EVSEID", help="Its EVSEID (default: that of its certificate).")
 @click.option("--price", type=click.FloatRange(min=0), metavar="AMOUNT", help="What 1 kWh costs.")
-@click.option("--currency", default="EUR", show_default=True, metavar="CODE", help="The currency, by ISO 4217.")
+@click.option("--currency", type=CURRENCY, default="EUR", metavar="CODE", help="Its currency (default: EUR).")
 @click.option("--receipts", type=ENERGY, metavar="ENERGY", help="Have the meter confirmed after each so much.")
 @click.option("--contracts", is_flag=True, help="Install contracts out of the home (asks for its passphrase).")
 @speed_option
@@ -112,12 +113,15 @@ def run(
     With --once the exit code is 0 when the session ended as planned.
     """
     from v2gpki import wiring
+    from v2gpki.identifiers import parse
     from v2gpki.profile.load import Catalogue
     from v2gpki.servers.secc.stock import StationWords, stock_station
 
     one_of(interface=interface, listen=listen)
     if pki is None and auth != ("eim",):
-        raise click.UsageError("Plug & Charge needs TLS: give --pki DIR, or --auth eim", click.get_current_context())
+        raise click.UsageError("--auth pnc needs TLS: give --pki DIR, or --auth eim", click.get_current_context())
+    if evse_id:
+        parse("evseid", evse_id)
     clock = wiring.SystemClock()
     known: Compat = "ecog" if compat else ""
     wanted, holding = editions_of(editions, ecog=bool(compat)), None
@@ -268,14 +272,12 @@ class _Running:
 
     def _cost(self, session: Session) -> Money | None:
         from v2gpki.energy.cost import receipt
-        from v2gpki.render.tally import Money
+        from v2gpki.render.tally import total
 
         tariff, readings = self.words.tariff, session.readings
         if tariff is None or not readings or any(reading.at is None for reading in readings):
             return None
-        made = receipt(tariff, readings)
-        charges = (made.energy, made.parking, made.services, made.overstay)
-        return Money(sum((one.amount for one in charges if one), Decimal(0)), made.currency)
+        return total(receipt(tariff, readings))
 
 
 def _evse_id(held: StationCredentials | None) -> str:

@@ -138,7 +138,7 @@ def _energy_lines(summary: Summary) -> list[Line]:
     if summary.discharged:
         facts.append(f"{summary.discharged / 1000:.3f} kWh given back")
     if summary.peak:
-        facts.append(f"{summary.peak / 1000:.2f} kW at most")
+        facts.append(f"{abs(summary.peak) / 1000:.2f} kW at most")
     if summary.cost is not None:
         facts.append(f"{summary.cost.amount} {summary.cost.currency}")
     return [(), (Span(", ".join(facts)),)] if facts else []

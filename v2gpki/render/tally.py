@@ -13,11 +13,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from v2gpki.certs.view import view
+from v2gpki.energy.quantities import Reading
+from v2gpki.energy.tariff import Receipt
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages.iso2 import V2G_Message
 from v2gpki.render.ladder import Connected, Ended, Event, Place, is_response, late
 from v2gpki.session.notices import Agreed, Delivered, Ending, Established, Exchanged, Judged
 from v2gpki.session.secured import Secured
+
+#: Readings are kept so far from each other, in seconds.
+_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,12 @@ class Money(NamedTuple):
     currency: str
 
 
+def total(receipt: Receipt) -> Money:
+    """All lines of a receipt, without taxes that come on top."""
+    charges = (receipt.energy, receipt.parking, receipt.services, receipt.overstay)
+    return Money(sum((one.amount for one in charges if one), Decimal(0)), receipt.currency)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """One session. Times in seconds since it began, energies in Wh, power in W; None is not known."""
@@ -81,6 +92,7 @@ class Summary:
 class _Energy:
     """What has flowed, by the meter's registers, else by power over time."""
 
+    told: list[Delivered] = field(default_factory=list)
     first: Delivered | None = None
     last: Delivered | None = None
     read_in: tuple[float, float] | None = None
@@ -98,6 +110,9 @@ class _Energy:
         if abs(event.power) > abs(self.peak):
             self.peak = event.power
         if event.imported is not None:
+            if len(self.told) > 1 and event.at - self.told[-2].at < _MINUTE:
+                self.told.pop()
+            self.told.append(event)
             self.read_in = ((self.read_in or (event.imported, 0.0))[0], event.imported)
         if event.exported is not None:
             self.read_out = ((self.read_out or (event.exported, 0.0))[0], event.exported)
@@ -156,6 +171,15 @@ class Tally:
     def secured(self) -> Secured | None:
         """TLS of the connection, None for plain TCP or none yet."""
         return self._connected.secured if self._connected else None
+
+    def readings(self, speed: float = 1.0) -> tuple[Reading, ...]:
+        """The meter's registers: the first, the last, and one for each minute between. Their times run ``speed`` times
+        as fast as the clock."""
+        began = self.place.began.timestamp()
+        return tuple(
+            Reading("", one.imported or 0.0, one.exported or 0.0, at=int(began + (one.at - self.place.zero) * speed))
+            for one in self._energy.told
+        )
 
     def summary(self) -> Summary:
         """All so far."""

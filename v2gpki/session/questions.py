@@ -123,10 +123,12 @@ class AuthorizationQuestion(Question[Decision]):
 @dataclass(frozen=True, slots=True)
 class ContractGiven:
     """A CertificateInstallationRes or CertificateUpdateRes, EXI unchanged; ``remaining`` contracts can still be had.
-    Without octets it is not ready: -20 has the vehicle ask again, -2 cannot."""
+    Without octets it is not ready: -20 has the vehicle ask again, -2 cannot. ``reason`` says for people here why the
+    answer is a refusal."""
 
     exi: bytes
     remaining: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,6 @@ def _unknown(folder: Path, what: str) -> V2GPKIError:
     return V2GPKIError(
         "pki.unknown_layout",
         f"{what} ({', '.join(marks)})",
-        hint="v2gpki export --layout everest -o DIR writes such a folder",
+        hint="v2gpki export --layout everest -o DIR writes such a folder; a home will do too where it can be unlocked",
         facts={"pki": str(folder), "known": tuple(dict.fromkeys(layout.name for layout in LAYOUTS))},
     )

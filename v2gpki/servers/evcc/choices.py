@@ -54,6 +54,8 @@ class StockConsent:
 
     def __init__(self, wishes: Wishes | None = None) -> None:
         self.wishes = wishes or Wishes()
+        #: The prices that were agreed to last, in money; None for none.
+        self.agreed: Tariff | None = None
         self._read: dict[str, Reading] = {}
 
     async def payment(self, asked: PaymentAsked) -> MethodChoice:
@@ -87,6 +89,7 @@ class StockConsent:
 
     async def schedule(self, offered: SchedulesOffered, needs: Needs) -> ScheduleChoice:
         """The cheapest one; among equals the one that is there first."""
+        self.agreed = offered.price if isinstance(offered.price, Tariff) else None
         if offered.control == "dynamic":
             self._check(offered.price if isinstance(offered.price, Tariff) else None, verified=offered.verified)
             return ScheduleChoice(0)
@@ -98,6 +101,7 @@ class StockConsent:
                 hint="allow a higher price, or prices that nobody signed",
             )
         best = min(good, key=lambda schedule: _mean_price(schedule, offered.now, needs))
+        self.agreed = best.price if isinstance(best.price, Tariff) else None
         return ScheduleChoice(best.identifier, _profile(best.power, offered.now), self.wishes.tolerance)
 
     async def metering(self, reading: Reading, receipt: Receipt | None) -> bool:

@@ -148,7 +148,7 @@ def _without(numbers: Iterable[int], taken: list[int]) -> tuple[int, ...]:
 
 def unreachable(host: Host, problem: OSError | TimeoutError) -> V2GPKIError:
     """Nothing answers there."""
-    reason = getattr(problem, "strerror", None) or str(problem) or "it did not answer in time"
+    reason = os.strerror(problem.errno).lower() if problem.errno else "it does not answer"
     return V2GPKIError(
         "tls.unreachable",
         f"{host} cannot be reached: {reason}",

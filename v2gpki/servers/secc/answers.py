@@ -257,7 +257,8 @@ class StationAnswers:
             raise given.problem or V2GPKIError(
                 "session.no_contracts", f"no contract for the vehicle: {given.reason or 'the provider gave none'}"
             )
-        return q.ContractGiven(given.exi, given.remaining)
+        reason = given.problem.message if given.problem else given.reason
+        return q.ContractGiven(given.exi, given.remaining, "" if given.status == "accepted" else reason)
 
     # -- power and prices ----------------------------------------------------------------------
 

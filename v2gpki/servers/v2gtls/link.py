@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from typing import Protocol
 
@@ -316,7 +317,8 @@ def _foreign(wire: Wire, first: bytes) -> V2GPKIError:
 
 
 def _unreachable(address: tuple[str, int], problem: BaseException) -> V2GPKIError:
-    reason = "it does not answer" if isinstance(problem, TimeoutError) else str(problem)
+    number = problem.errno if isinstance(problem, OSError) else None
+    reason = os.strerror(number).lower() if number else "it does not answer"
     if isinstance(problem, socket.gaierror):
         reason = "there is no such address or interface"
     return V2GPKIError(

@@ -78,13 +78,17 @@ def _handed_out(visit: Visit, heard: Heard, given: ContractGiven) -> Answer:
     code = found.body.ResponseCode
     ends = None
     if code.startswith("FAILED"):
-        refused = _none_available(f"whoever makes contracts refuses with {code}")
+        refused = _none_available(f"whoever makes contracts refuses with {code}{_because(given.reason)}")
         visit.engine.tell(Refused(visit.engine.now, heard.name, code, refused))
         ends = Ending("refused", refused)
     if found.session_id == visit.session_id:
         return Answer(found.message, raw=found.frame, ends=ends)
     visit.engine.tell(Remarked(visit.engine.now, f"{found.name} came for the session {found.session_id.hex()}"))
     return Answer(found.body, signature=_signature_of(found.message), ends=ends)
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 def _none_available(message: str) -> V2GPKIError:

@@ -89,12 +89,11 @@ class Authorization(Part):
             )
         code = message.ResponseCode
         problem = None
+        words = f"the provider of contracts refuses: {code}" + (f": {given.reason}" if given.reason else "")
         if not code.startswith("OK"):
-            problem = V2GPKIError("session.no_contracts", f"the provider of contracts refuses: {code}")
+            problem = V2GPKIError("session.no_contracts", words)
         if code.startswith("WARNING"):
-            raise V2GPKIError(
-                "session.no_contracts", f"the provider of contracts refuses: {code}", facts={"response_code": code}
-            )
+            raise V2GPKIError("session.no_contracts", words, facts={"response_code": code})
         ends = Ending("refused", problem) if problem else None
         remaining = max(0, min(255, given.remaining)) or message.RemainingContractCertificateChains
         then = "installed" if message.EVSEProcessing == "Finished" else "installing"
