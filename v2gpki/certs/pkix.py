@@ -8,12 +8,19 @@ Source: RFC 5280 6.1.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 
 from v2gpki.certs.path_building import about
 from v2gpki.certs.view import CertificateView
 from v2gpki.errors import Finding, V2GPKIError
+
+
+def prepare() -> None:
+    """Import the library now, which the first path would wait for."""
+    for name in ("asn1crypto.x509", "pyhanko_certvalidator.validate"):
+        importlib.import_module(name)
 
 
 def objection(path: Sequence[CertificateView], at: datetime) -> Finding | None:

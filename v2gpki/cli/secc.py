@@ -142,7 +142,9 @@ def run(
     )
     installing = holding.home if holding and holding.home else frame.authority(unlock=True) if contracts else None
     provider = _contracts(installing) if installing else None
-    setup = stock_station(words, held, catalogue=Catalogue(frame.profiles), clock=clock, contracts=provider)
+    # The home's own catalogue: what it has read for the station, it need not read for the first contract.
+    catalogue = installing.catalogue if installing else Catalogue(frame.profiles)
+    setup = stock_station(words, held, catalogue=catalogue, clock=clock, contracts=provider)
     place = _Place(interface, listen, ready_file)
     quiet_logs(frame)
     with recordings(frame, pcap, key_log, force=force) as recorded:

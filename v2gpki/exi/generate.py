@@ -10,7 +10,7 @@ Strict and fast, and silent about why: anything that is not exactly as the schem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 from v2gpki.exi import runtime
@@ -63,6 +63,51 @@ class Coder:
         self._encoder_names: dict[Type, str] = {}
         self._decoder_names: dict[Type, str] = {}
         self._document_codes = {element.name: code for code, element in enumerate(schema.document)}
+        self._encoders_made: dict[Type, Encode] = {}
+        self._decoders_made: dict[Type, Decode] = {}
+        #: Elements of substitution groups, whose decoders are chosen by their codes.
+        self._chosen: list[Element] = []
+
+    # --- ahead of the first use
+
+    def prepare(
+        self,
+        *,
+        writes: Callable[[Element], bool],
+        reads: Callable[[Element], bool],
+        fragments: Collection[str] = (),
+    ) -> None:
+        """Compile now what documents need that are written, and read; the functions choose roots and members of
+        substitution groups. ``fragments`` are names of elements that are written alone. The rest is compiled at its
+        first use all the same."""
+        for index, element in enumerate(self.schema.document):
+            if element.abstract or not element.own:
+                continue
+            if writes(element):
+                self._register(element)
+            if reads(element):
+                self._document_roots[index] = element, self._compile_decoder(element.type)
+        if fragments:
+            for _, element in self.schema.fragment_roots.values():
+                if element.name.name in fragments:
+                    self._compile_encoder(element.type)
+        while self._prepare_encoders(writes) or self._prepare_decoders(reads):
+            pass
+
+    def _prepare_encoders(self, wanted: Callable[[Element], bool]) -> bool:
+        """One more layer; whether there was any."""
+        known = {*self._encoder_names, *(one.type for one in list(self._encoders.elements.values()) if wanted(one))}
+        missing = [type_ for type_ in known if type_ not in self._encoders_made]
+        for type_ in missing:
+            self._compile_encoder(type_)
+        return bool(missing)
+
+    def _prepare_decoders(self, wanted: Callable[[Element], bool]) -> bool:
+        known = {*self._decoder_names, *(one.type for one in list(self._chosen) if wanted(one))}
+        missing = [type_ for type_ in known if type_ not in self._decoders_made]
+        for type_ in missing:
+            self._compile_decoder(type_)
+        return bool(missing)
 
     # --- whole streams
 
@@ -147,9 +192,12 @@ class Coder:
         return name
 
     def _compile_encoder(self, type_: Type) -> Encode:
-        name = self._encoder_name(type_)
-        writer = EncoderWriter(self._writing, self._encoder_name, self._register)
-        return _compiled(writer.function(name, type_), name, self._writing)  # type: ignore[return-value]  # by its text
+        if type_ not in self._encoders_made:
+            name = self._encoder_name(type_)
+            writer = EncoderWriter(self._writing, self._encoder_name, self._register)
+            made = _compiled(writer.function(name, type_), name, self._writing)
+            self._encoders_made[type_] = made  # type: ignore[assignment]  # by its text
+        return self._encoders_made[type_]
 
     def _register(self, element: Element) -> None:
         """Make an element known to the encoders that are chosen by class."""
@@ -168,12 +216,16 @@ class Coder:
         return name
 
     def _compile_decoder(self, type_: Type) -> Decode:
-        name = self._decoder_name(type_)
-        writer = DecoderWriter(self._reading, self._decoder_name, self._late_decoder)
-        return _compiled(writer.function(name, type_), name, self._reading)  # type: ignore[return-value]  # by its text
+        if type_ not in self._decoders_made:
+            name = self._decoder_name(type_)
+            writer = DecoderWriter(self._reading, self._decoder_name, self._late_decoder)
+            made = _compiled(writer.function(name, type_), name, self._reading)
+            self._decoders_made[type_] = made  # type: ignore[assignment]  # by its text
+        return self._decoders_made[type_]
 
     def _late_decoder(self, element: Element, table: list[Decode | None], index: int) -> Decode:
         """A stand-in for an entry of a table, replaced at its first use."""
+        self._chosen.append(element)
 
         def first(d: bytes, x: int, r: int, q: int) -> tuple[object, int, int, int]:
             decode = table[index] = self._compile_decoder(element.type)

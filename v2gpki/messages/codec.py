@@ -20,7 +20,7 @@ from v2gpki.messages.grammar import Grammar
 from v2gpki.messages.schema import Message, Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from v2gpki.exi.interpret import Reading, Trace
 
@@ -169,6 +169,22 @@ def grammar(schema: str) -> Grammar:
 def coder(schema: str) -> Coder:
     """The generated code of a schema, compiled as it is used."""
     return Coder(grammar(schema).schema)
+
+
+def prepare(
+    schema: str,
+    *,
+    writes: Callable[[str], bool] = lambda _name: True,
+    reads: Callable[[str], bool] = lambda _name: True,
+    fragments: Collection[str] = (),
+) -> None:
+    """Compile a schema before its first use: of its messages those whose element's name is chosen, and ``fragments``,
+    the elements that are signed. What is left out is compiled at its first use. Raises `messages.unknown_schema`."""
+    coder(schema).prepare(
+        writes=lambda element: writes(element.name.name),
+        reads=lambda element: reads(element.name.name),
+        fragments=fragments,
+    )
 
 
 def home_of(message: Message | NamedValue) -> str:

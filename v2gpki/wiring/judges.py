@@ -43,6 +43,25 @@ def anchors(catalogue: Catalogue, roots: Roots, edition: Edition) -> tuple[Trust
     return tuple(TrustAnchor(der, role) for der, role in roles.items())
 
 
+class Anchors:
+    """The `anchors` of a folder, recognised once for each edition: which root is whose depends on nothing else.
+
+    Those of ``editions`` are looked at now: it reads profiles, for which a handshake has no time.
+    """
+
+    def __init__(self, catalogue: Catalogue, roots: Roots, editions: Collection[Edition] = ()) -> None:
+        self._catalogue = catalogue
+        self._roots = roots
+        self._known = {edition: anchors(catalogue, roots, edition) for edition in editions}
+
+    def of(self, edition: Edition) -> tuple[TrustAnchor, ...]:
+        """Those of an edition."""
+        known = self._known.get(edition)
+        if known is None:
+            known = self._known[edition] = anchors(self._catalogue, self._roots, edition)
+        return known
+
+
 def contract_judge(
     catalogue: Catalogue,
     credentials: StationCredentials,
@@ -50,10 +69,12 @@ def contract_judge(
     compat: Compat = "",
     require_evidence: bool = False,
     tolerate: Collection[str] = (),
+    editions: Collection[Edition] = (),
 ) -> Judge:
     """What judges contract chains for a station; evidence is what its folder has, asked for anew each time.
 
     With `require_evidence` each certificate must be known to be good. `tolerate` is that of `services.trust.judge`.
+    For `editions` the profiles are read now, for others with their first chain.
     """
     return _judge(
         "contract",
@@ -62,6 +83,7 @@ def contract_judge(
         compat=compat,
         require_evidence=require_evidence,
         tolerate=frozenset(tolerate),
+        editions=editions,
     )
 
 
@@ -72,6 +94,7 @@ def cps_judge(
     compat: Compat = "",
     require_evidence: bool = False,
     tolerate: Collection[str] = (),
+    editions: Collection[Edition] = (),
 ) -> Judge:
     """What judges, for a vehicle, the CPS chain of an answer that delivers a contract; as `contract_judge`."""
     return _judge(
@@ -81,6 +104,7 @@ def cps_judge(
         compat=compat,
         require_evidence=require_evidence,
         tolerate=frozenset(tolerate),
+        editions=editions,
     )
 
 
@@ -99,12 +123,15 @@ def _judge(
     compat: Compat,
     require_evidence: bool,
     tolerate: frozenset[str],
+    editions: Collection[Edition],
 ) -> Judge:
+    known = Anchors(catalogue, credentials.roots, editions)
+
     def verdict(chain: Chain, edition: Edition, at: datetime) -> TrustedChain:
         by = judged_as(chain, edition, compat)
         return judge(
             chain,
-            anchors(catalogue, credentials.roots, by),
+            known.of(by),
             catalogue=catalogue,
             role=role,
             edition=by,

@@ -21,7 +21,8 @@ from v2gpki.servers.evcc.vehicle import VehicleSetup
 from v2gpki.servers.pace import Pace
 from v2gpki.servers.v2gtls import Edition, StaplePolicy
 from v2gpki.servers.v2gtls.credentials import vehicle_security
-from v2gpki.session.editions import Spoken
+from v2gpki.servers.warming import warm_up
+from v2gpki.session.editions import Spoken, protocols_of
 from v2gpki.session.handshake import ISO20_AC, ISO20_DC
 from v2gpki.session.iso2.settings import VehicleSettings as ISO2Settings
 from v2gpki.session.iso20.settings import VehicleSettings as ISO20Settings
@@ -94,7 +95,9 @@ def stock_vehicle(
             staple_policy=words.staple_policy,
         )
     keys = vehicle_keys(held_by, catalogue=catalogue, compat=words.compat)
-    return VehicleSetup(plugins, _spoken(words, methods), keys, security, clock)
+    rows = _spoken(words, methods)
+    warm_up("evcc", protocols_of(rows), paths=security is not None)
+    return VehicleSetup(plugins, rows, keys, security, clock)
 
 
 def _contracts(credentials: VehicleCredentials | None, clock: Clock, words: VehicleWords) -> ContractStore:

@@ -6,13 +6,13 @@ Whoever brings hardware, prices or a CSMS takes the setup and puts other plug-in
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from v2gpki.clock import Clock
 from v2gpki.energy.meter import Meter
-from v2gpki.energy.offer import Method
+from v2gpki.energy.offer import Method, Offer
 from v2gpki.energy.quantities import Current
 from v2gpki.energy.stage import Stage
 from v2gpki.energy.tariff import Band, Tariff, TariffSpan
@@ -31,7 +31,8 @@ from v2gpki.servers.secc.plugins import ContractProvider, StationPlugins
 from v2gpki.servers.secc.station import StationSetup
 from v2gpki.servers.v2gtls import Edition
 from v2gpki.servers.v2gtls.credentials import station_security
-from v2gpki.session.editions import Spoken
+from v2gpki.servers.warming import warm_up
+from v2gpki.session.editions import Spoken, protocols_of
 from v2gpki.session.handshake import ISO20_AC, ISO20_DC
 from v2gpki.session.iso2.settings import Action
 from v2gpki.session.iso2.settings import StationSettings as ISO2Settings
@@ -98,24 +99,28 @@ def stock_station(
         security = station_security(
             credentials, catalogue=catalogue, clock=clock, editions=words.editions, plain=plain
         )
+    installs = contracts is not None
+    warm_up("secc", protocols_of(_spoken(words, offer, installs=installs)), paths=credentials is not None)
     return StationSetup(
         plugins,
-        _spoken(words, installs=contracts is not None),
-        station_keys(credentials or StationCredentials(Roots()), catalogue=catalogue, compat=words.compat),
+        lambda given: _spoken(words, given.offer, installs=installs),
+        station_keys(
+            credentials or StationCredentials(Roots()),
+            catalogue=catalogue,
+            compat=words.compat,
+            editions=words.editions,
+        ),
         security,
         clock,
     )
 
 
-def _spoken(words: StationWords, *, installs: bool) -> Callable[[StationPlugins], Sequence[Spoken]]:
-    def spoken(plugins: StationPlugins) -> Sequence[Spoken]:
-        rows: list[Spoken] = []
-        if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
-            settings = ISO20Settings(offer=plugins.offer, confirm_metering=bool(words.receipts), compat=words.compat)
-            rows.append(iso20_station(settings, os.urandom, (ISO20_AC,) if words.transfers == "AC" else (ISO20_DC,)))
-        if "iso15118-2" in words.editions:
-            actions: tuple[Action, ...] = ("install", "update") if installs else ()
-            rows.append(iso2_station(ISO2Settings(plugins.offer, actions), os.urandom))
-        return rows
-
-    return spoken
+def _spoken(words: StationWords, offer: Offer, *, installs: bool) -> Sequence[Spoken]:
+    rows: list[Spoken] = []
+    if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
+        settings = ISO20Settings(offer=offer, confirm_metering=bool(words.receipts), compat=words.compat)
+        rows.append(iso20_station(settings, os.urandom, (ISO20_AC,) if words.transfers == "AC" else (ISO20_DC,)))
+    if "iso15118-2" in words.editions:
+        actions: tuple[Action, ...] = ("install", "update") if installs else ()
+        rows.append(iso2_station(ISO2Settings(offer, actions), os.urandom))
+    return rows

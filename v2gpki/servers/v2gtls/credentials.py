@@ -25,7 +25,7 @@ from v2gpki.servers.v2gtls.security import (
     VehicleSecurity,
 )
 from v2gpki.wiring.credentials import Credential, StationCredentials, VehicleCredentials
-from v2gpki.wiring.judges import anchors
+from v2gpki.wiring.judges import Anchors
 
 
 def station_security(
@@ -47,7 +47,7 @@ def station_security(
     mutual = [edition for edition in editions if RULES[edition].mutual]
     return StationSecurity(
         {edition: [_identity(one, clock.now) for one in some] for edition, some in found.items() if some},
-        _vehicle_judge(credentials, catalogue, clock.now, mutual or ["iso15118-20"], tolerate),
+        _vehicle_judge(credentials, catalogue, clock.now, mutual, tolerate),
         tuple(dict.fromkeys((*credentials.roots.oem, *credentials.roots.v2g))),
         tuple(edition for edition in RULES if found.get(edition)),
         plain,
@@ -86,13 +86,13 @@ def _vehicle_judge(
     editions: Sequence[Edition],
     tolerate: Collection[str],
 ) -> JudgeVehicle:
-    remembered = Remembered()
+    remembered, known = Remembered(), Anchors(catalogue, credentials.roots, editions)
 
     def verdict(chain: Chain) -> None:
-        edition = edition_of(chain, editions)
+        edition = edition_of(chain, editions or ["iso15118-20"])
         vehicle_judge(
             catalogue,
-            anchors(catalogue, credentials.roots, edition),
+            known.of(edition),
             now,
             editions=[edition],
             role="oem" if edition == "lab-ecog-20" else "vehicle",
@@ -114,13 +114,13 @@ def _station_judge(
     staple_policy: StaplePolicy,
     tolerate: Collection[str],
 ) -> JudgeStation:
-    remembered = Remembered()
+    remembered, known = Remembered(), Anchors(catalogue, credentials.roots, editions)
 
     def verdict(chain: Chain, staple: bytes | None) -> None:
         edition = edition_of(chain, editions)
         station_judge(
             catalogue,
-            anchors(catalogue, credentials.roots, edition),
+            known.of(edition),
             now,
             editions=[edition],
             staple_policy=staple_policy,
