@@ -154,6 +154,28 @@ def test_a_peer_that_vanishes_ends_the_question_too() -> None:
     assert cancelled == [True]
 
 
+def test_what_a_connection_says_last_is_why_the_session_ended() -> None:
+    """In TLS 1.3 a station's refusal of the vehicle comes after the handshake, with the first octets that are read."""
+
+    class Alerted(Pipe):
+        async def receive(self) -> bytes:
+            raise V2GPKIError("tls.alert", "the alert unknown_ca", facts={"alert": "unknown_ca"})
+
+    class Shut(Pipe):
+        async def send(self, data: bytes) -> None:
+            raise V2GPKIError("tls.closed", "closed while something was sent to it")
+
+        async def receive(self) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+    for link, code in ((Alerted(), "tls.alert"), (Shut(), "tls.closed")):
+        link.other = Pipe()
+        ending = asyncio.run(drive(Engine(vehicle, clock=CLOCK), link, {}, told=lambda _: None))
+        assert ending.problem is not None
+        assert (ending.kind, ending.problem.code) == ("peer_closed", code)
+
+
 def test_a_late_answer_is_no_longer_waited_for() -> None:
     async def scene() -> list[Notice]:
         notices: list[Notice] = []

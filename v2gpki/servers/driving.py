@@ -85,8 +85,7 @@ class _Driver:
             try:
                 await self._link.send(octets)
             except (OSError, V2GPKIError) as problem:
-                _LOG.info("connection lost", extra={"reason": str(problem)})
-                engine.peer_closed(self._loop.time())
+                self._lost(problem, self._loop.time())
         for notice in engine.notices():
             try:
                 telling = self._told(notice)
@@ -144,17 +143,24 @@ class _Driver:
         engine.tick(now)
 
     def _heard(self, reading: asyncio.Task[bytes], now: float) -> None:
+        problem: OSError | V2GPKIError | None = None
+        data = b""
         try:
             data = reading.result()
-        except (OSError, V2GPKIError) as problem:
-            _LOG.info("connection lost", extra={"reason": str(problem)})
-            data = b""
+        except (OSError, V2GPKIError) as lost:
+            problem = lost
         if data:
             self._engine.receive(data, now)
         else:
-            self._engine.peer_closed(now)
+            self._lost(problem, now)
             # It reads no more: whatever is still asked ends with it.
             self._reading = asyncio.ensure_future(_never())
+
+    def _lost(self, problem: OSError | V2GPKIError | None, now: float) -> None:
+        """The connection is gone. What it said last is why: in TLS 1.3 a station refuses after the handshake."""
+        if problem is not None:
+            _LOG.info("connection lost", extra={"reason": str(problem)})
+        self._engine.peer_closed(now, problem if isinstance(problem, V2GPKIError) else None)
 
     async def farewell(self) -> None:
         """Let the other side close first, for a moment."""

@@ -94,6 +94,7 @@ class Engine:
         self._notices: list[Notice] = []
         self._closed = False
         self._broken: V2GPKIError | None = None
+        self._reason: V2GPKIError | None = None
 
     # -- for the driver ------------------------------------------------------------------------
 
@@ -125,10 +126,11 @@ class Engine:
                 ).ending
             )
 
-    def peer_closed(self, now: float) -> None:
-        """The connection has ended."""
+    def peer_closed(self, now: float, reason: V2GPKIError | None = None) -> None:
+        """The connection has ended; ``reason`` is what the connection itself says of it, such as an alert of TLS."""
         self.now = now
         self._closed = True
+        self._reason = reason
         if self.ending is None and not (isinstance(self._effect, Incoming) and self._deliver()):
             self._go_on(None, self._gone())
 
@@ -237,6 +239,8 @@ class Engine:
         return True
 
     def _gone(self) -> Over:
+        if self._reason is not None:
+            return Over(Ending("peer_closed", self._reason))
         try:
             self._splitter.finish()
         except V2GPKIError as problem:
