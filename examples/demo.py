@@ -6,11 +6,14 @@ are the ones that a person would type, and each is printed before it runs.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from cryptography import x509
@@ -93,7 +96,9 @@ def main() -> int:
     print("(one bit of the answer is turned over)")
     refused = v2gpki("installation", "explain", "damaged.exi", *anchor, expected=1)
 
-    title("6. Revocation, and the CRL that tells everybody")
+    sessions()
+
+    title("8. Revocation, and the CRL that tells everybody")
     v2gpki("cert", "revoke", "DE*ACM*E0002", "--reason", "keyCompromise", "--yes")
     v2gpki("crl", "issue", "iso2-cpo-sub-ca-2", "--out", "cpo.crl")
     refused += v2gpki(
@@ -102,11 +107,55 @@ def main() -> int:
         expected=1,
     )
 
-    title("7. The audit log, from the first certificate to the revocation")
+    title("9. The audit log, from the first certificate to the revocation")
     v2gpki("audit", "verify")
-    print(f"\nDone: {len(issued) + 1} certificates proven, {refused} things refused as they should be.", end=" ")
+    print(f"\nDone: {len(issued) + 1} certificates proven, 2 charging sessions,", end=" ")
+    print(f"{refused} things refused as they should be.", end=" ")
     print(f"Everything is in {folder}")
     return 0
+
+
+def sessions() -> None:
+    title("6. It plugs in: TLS, a contract installed on the way, authorised by its signature, charged (-2, AC)")
+    charges("iso15118-2", ("--price", "0.49"), ("--energy", "2kWh"))
+    title("7. The same in ISO 15118-20, over mutual TLS 1.3; the battery gives energy back first (DC, bidirectional)")
+    both_ways = ("--power", "50kW", "--discharge", "20kW")
+    charges("iso15118-20", both_ways, ("--current", "dc", "--energy", "2kWh", "--discharge", "3kWh"))
+
+
+def charges(edition: str, of_station: tuple[str, ...], of_vehicle: tuple[str, ...]) -> None:
+    """A station in a process of its own, and a vehicle that plugs in, charges and leaves; certificates and contract are
+    the home's. Energy flows 600 times faster than the clock."""
+    ready = Path("station.json")
+    ready.unlink(missing_ok=True)
+    words = ["secc", "run", "--pki", "home", "--contracts", "--edition", edition, *of_station, "--speed", "600"]
+    words += ["--listen", f"{loopback()}:0", "--once", "--ready-file", str(ready)]
+    print(f"$ v2gpki {' '.join(words)} &", flush=True)
+    with open("station.log", "wb") as log:
+        station = subprocess.Popen([sys.executable, "-m", "v2gpki", *words], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        while not ready.exists():
+            if station.poll() is not None:
+                raise SystemExit(f"demo: the station ended\n{Path('station.log').read_text('utf-8')}")
+            time.sleep(0.05)
+        address = json.loads(ready.read_text("utf-8"))["address"]
+        vehicle = ("--pki", "home", "--install-contract", "--edition", edition, *of_vehicle, "--speed", "600")
+        v2gpki("evcc", "run", "--connect", address, *vehicle)
+        if station.wait(timeout=30):
+            raise SystemExit(f"demo: the station is not content\n{Path('station.log').read_text('utf-8')}")
+    finally:
+        station.kill()
+        station.wait()
+
+
+def loopback() -> str:
+    """This machine's own address: [::1], where it has IPv6."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return "127.0.0.1"
+    return "[::1]"
 
 
 def prepare(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The documents as programs: their blocks ``sh`` and ``python``, run from the top in an empty folder.
 
-Ports 8080 and 8443 become free ones; nothing else is changed. A document stops at its first failing command, which is
-named. What it left running ends with it.
+Ports 8080, 8443 and 61341 become free ones; nothing else is changed. A document stops at its first failing command,
+which is named. What it left running ends with it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sys.executable).parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_PORTS = ("8080", "8443", "61341")
 _SECONDS = 300
 
 
@@ -52,10 +53,10 @@ def environment(**extra: str) -> dict[str, str]:
 def run(document: Path, folder: Path, wanted: Sequence[Block] = ()) -> str:
     """Run a document's blocks (or those that are wanted) in a folder; its output. Raises AssertionError with it when a
     command fails."""
-    ports = dict(zip(("8080", "8443"), _free_ports(2), strict=True))
+    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
     pieces = []
     for number, block in enumerate(wanted or blocks(document)):
-        text = re.sub(r"\b(8080|8443)\b", lambda found: ports[found[1]], block.text)
+        text = re.sub(rf"\b({'|'.join(_PORTS)})\b", lambda found: ports[found[1]], block.text)
         if block.language == "python":
             (folder / f"block-{number}.py").write_text(text, "utf-8")
             pieces.append(f"python block-{number}.py\n")
