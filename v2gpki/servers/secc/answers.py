@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from v2gpki.clock import Clock
+from v2gpki.energy.offer import Method
 from v2gpki.energy.quantities import Reading
 from v2gpki.energy.steering import SchedulesGiven, steered
 from v2gpki.errors import V2GPKIError
@@ -29,7 +30,7 @@ from v2gpki.servers.driving import Answers
 from v2gpki.servers.secc.plugins import Asked, Charging, ContractAsked, ScheduleAsked, StationPlugins
 from v2gpki.servers.secc.plugins import Decision as Decided
 from v2gpki.session import questions as q
-from v2gpki.session.notices import Agreed, Notice
+from v2gpki.session.notices import Agreed, Established, Notice
 from v2gpki.session.secured import Secured
 
 #: What says only that nobody here knows the root.
@@ -64,6 +65,16 @@ class StationKeys:
     def signed_in(self, edition: Edition) -> Edition:
         """The edition whose algorithms messages of a session are signed with."""
         return "lab-ecog-20" if self.lab and edition == "iso15118-20" else edition
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """Who charges in this session, and how that is paid."""
+
+    method: Method = "eim"
+    session_id: bytes = bytes(8)
+    emaid: str = ""
+    evcc_id: str = ""
 
 
 class PausedSessions:
@@ -110,7 +121,8 @@ class StationAnswers:
         self._edition: Edition = "iso15118-2"
         self._verdict: V2GPKIError | None = None
         self._emaid = ""
-        self._asked: q.AuthorizationQuestion | None = None
+        self._payer = _Payer()
+        self._handed_out: q.Paused | None = None
         self._deciding: asyncio.Task[Decided] | None = None
         self._readings: list[Reading] = []
         self._confirmed = 0.0
@@ -133,7 +145,7 @@ class StationAnswers:
             q.PowerQuestion: self._power,
             q.WeldingQuestion: lambda _: self._plugins.stage.present(),
             q.ReceiptQuestion: self._receipt,
-            q.PausedQuestion: lambda question: self._paused.take(question.session_id, question.edition),
+            q.PausedQuestion: self._take_paused,
             q.PauseQuestion: self._pause,
         }
 
@@ -146,6 +158,10 @@ class StationAnswers:
         """What the engine told; passed on to the plug-in that listens."""
         if isinstance(notice, Agreed) and notice.edition:
             self._edition = "iso15118-20" if notice.edition == "iso15118-20" else "iso15118-2"
+        if isinstance(notice, Established) and notice.resumed and self._handed_out is not None:
+            # Nobody is asked again who was authorised before the pause.
+            kept = self._handed_out
+            self._payer = _Payer(kept.method, kept.session_id, kept.emaid, kept.evcc_id)
         if self._plugins.events is not None:
             await self._plugins.events.happened(notice)
 
@@ -201,7 +217,7 @@ class StationAnswers:
 
     async def _authorise(self, question: q.AuthorizationQuestion) -> q.Decision:
         """The authoriser's word; one that takes its time is asked for its answer at the next request."""
-        self._asked = question
+        self._payer = _Payer(question.method, question.session_id, question.emaid, question.evcc_id)
         if self._deciding is None:
             asked = Asked(
                 method=question.method,
@@ -263,15 +279,15 @@ class StationAnswers:
     # -- power and prices ----------------------------------------------------------------------
 
     async def _schedules(self, question: q.SchedulesQuestion) -> SchedulesGiven:
-        asked = self._asked
+        payer = self._payer
         return await self._plugins.tariffs.schedules(
             ScheduleAsked(
                 edition=self._edition,
-                session_id=asked.session_id if asked else bytes(8),
+                session_id=payer.session_id,
                 now=int(self._clock.now().timestamp()),
                 control=question.control,
-                method=asked.method if asked else "eim",
-                emaid=asked.emaid if asked else "",
+                method=payer.method,
+                emaid=payer.emaid,
                 stage=question.stage,
                 vehicle=question.vehicle,
                 needs=question.needs,
@@ -302,17 +318,17 @@ class StationAnswers:
         loop_now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = loop_now
-        stage, asked = self._plugins.stage, self._asked
+        stage, payer = self._plugins.stage, self._payer
         # What flowed until now is counted, and seen by whoever decides what shall flow next.
         present, reading = await stage.present(), await self._reading()
         self._keep(reading)
         control = await self._plugins.operator.control(
             Charging(
                 edition=self._edition,
-                session_id=asked.session_id if asked else bytes(8),
-                evcc_id=asked.evcc_id if asked else "",
+                session_id=payer.session_id,
+                evcc_id=payer.evcc_id,
                 control=question.control,
-                emaid=asked.emaid if asked else "",
+                emaid=payer.emaid,
                 seconds=loop_now - self._began,
                 limits=question.limits,
                 vehicle=question.vehicle,
@@ -324,7 +340,7 @@ class StationAnswers:
             )
         )
         present = await stage.deliver(steered(question.setpoint, control, question.control))
-        receipt = await self._plugins.tariffs.receipt(asked.session_id if asked else bytes(8), self.readings)
+        receipt = await self._plugins.tariffs.receipt(payer.session_id, self.readings)
         return q.Delivery(present, await stage.limits(), control, reading, receipt)
 
     def _keep(self, reading: Reading) -> None:
@@ -341,6 +357,10 @@ class StationAnswers:
         """Wh in both directions since the session's first reading."""
         first = self._readings[0]
         return (reading.imported - first.imported) + (reading.exported - first.exported)
+
+    def _take_paused(self, question: q.PausedQuestion) -> q.Paused | None:
+        self._handed_out = self._paused.take(question.session_id, question.edition)
+        return self._handed_out
 
     def _pause(self, question: q.PauseQuestion) -> q.Done:
         self._paused.keep(question.paused)
