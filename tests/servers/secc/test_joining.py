@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from v2gpki.clock import FixedClock
-from v2gpki.energy import Needs, Reading, Receipt, SchedulesGiven, Stage, StageLimits, VehicleLimits
+from v2gpki.energy import Needs, Reading, Receipt, SchedulesGiven, StageLimits, VehicleLimits
 from v2gpki.energy.meter import Meter
+from v2gpki.energy.stage import Stage
 from v2gpki.profile.load import Catalogue
 from v2gpki.servers.secc.answers import PausedSessions, StationAnswers
 from v2gpki.servers.secc.credentials import station_keys
