@@ -23,7 +23,7 @@ from v2gpki.cli.charging import (
     speed_option,
 )
 from v2gpki.cli.frame import Frame
-from v2gpki.cli.holding import vehicle_holding
+from v2gpki.cli.holding import password_option, vehicle_holding
 from v2gpki.cli.options import force_option
 from v2gpki.cli.watching import Recordings, Watch, Watches, quiet_logs, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED, V2GPKIError
@@ -49,6 +49,7 @@ def evcc() -> None:
 @click.option("--interface", type=INTERFACE, metavar="IF", help="Find a station on this network interface.")
 @click.option("--connect", type=CONNECTING, metavar="[ADDRESS]:PORT", help="Connect there instead; no discovery.")
 @click.option("--pki", type=_FOLDER, metavar="DIR", help="A folder of v2gpki export, or a home.")
+@password_option
 @click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
 @click.option("--auth", type=AUTHORISING, default="pnc,eim", show_default=True, metavar="WAYS", help="How it pays.")
 @click.option("--install-contract", is_flag=True, help="Have a contract installed first.")
@@ -81,6 +82,7 @@ def run(
     interface: str | None,
     connect: Address | None,
     pki: Path | None,
+    password_file: Path | None,
     editions: tuple[str, ...],
     auth: tuple[Method, ...],
     install_contract: bool,
@@ -118,7 +120,7 @@ def run(
     known: Compat = "ecog" if compat else ""
     wanted, held = editions_of(editions, ecog=bool(compat)), None
     if pki is not None:
-        held = vehicle_holding(frame, pki, wanted, compat=known, installs=install_contract)
+        held = vehicle_holding(frame, pki, wanted, compat=known, installs=install_contract, password_file=password_file)
     words = VehicleWords(
         editions=_with_chains(wanted, held, chosen=bool(editions) and not compat),
         methods=auth,
@@ -185,6 +187,8 @@ class _Running:
             self.words, self.held, catalogue=Catalogue(self.frame.profiles), clock=wiring.SystemClock()
         )
 
+        await self._require_contract(setup)
+
         def connected(link: Link) -> None:
             watch.tell(Connected(loop.time(), link.peer, link.local, link.secured))
             watch.tell_trust(loop.time(), "chain of the station")
@@ -203,6 +207,24 @@ class _Running:
         watch.tally.cost = self._cost(setup, watch)
         watch.finish(Ended(loop.time(), journey.ending))
         return EXIT_OK if journey.ending.kind in ("stopped", "paused") else EXIT_REFUSED
+
+    async def _require_contract(self, setup: VehicleSetup) -> None:
+        """Who names a contract wants that one."""
+        from v2gpki.identifiers import parse
+
+        if not self.words.emaid or self.words.install:
+            return
+        wanted, held = parse("emaid", self.words.emaid).parts["key"], []
+        for edition in ("iso15118-2", "iso15118-20"):
+            found = await setup.plugins.contracts.contract(edition, ())
+            held += [found.emaid] if found else []
+        if wanted not in [parse("emaid", emaid).parts["key"] for emaid in held]:
+            raise V2GPKIError(
+                "pki.missing",
+                f"the vehicle has no contract {self.words.emaid}; it has {', '.join(held) or 'none'}",
+                hint="leave out --emaid, or have it installed by --install-contract",
+                facts={"emaid": self.words.emaid},
+            )
 
     def _cost(self, setup: VehicleSetup, watch: Watch) -> Money | None:
         """By the prices that the vehicle agreed to and the meter that it was shown; relative ones (-2) are no money."""

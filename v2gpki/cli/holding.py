@@ -32,8 +32,23 @@ class StationHolding:
     home: CertificateAuthority | None
 
 
+#: ``--password-file FILE``: for keys of a folder that another password encrypts; gives ``password_file``.
+password_option = click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The password of the folder's keys (default: the one beside them).",
+)
+
+
 def station_holding(
-    frame: Frame, pki: Path, editions: Sequence[Edition], *, evse_id: str, compat: Compat
+    frame: Frame,
+    pki: Path,
+    editions: Sequence[Edition],
+    *,
+    evse_id: str,
+    compat: Compat,
+    password_file: Path | None = None,
 ) -> StationHolding:
     """A station's. Raises ``pki.*``, ``key.*``, ``chain.malformed``, ``home.*``, ``passphrase.*``."""
     from v2gpki import wiring
@@ -41,14 +56,21 @@ def station_holding(
     from v2gpki.wiring.pki_home import station_of_home
 
     if (home := _home(frame, pki)) is None:
-        return StationHolding(station_credentials(pki, at=wiring.SystemClock().now(), compat=compat), None)
+        now, password = wiring.SystemClock().now(), _password(frame, password_file)
+        return StationHolding(station_credentials(pki, at=now, password=password, compat=compat), None)
     chosen = _of_home(home, pki, editions)
     made = station_of_home(home, editions=chosen, **({"evse_id": evse_id} if evse_id else {}))
     return StationHolding(made, home)
 
 
 def vehicle_holding(
-    frame: Frame, pki: Path, editions: Sequence[Edition], *, compat: Compat, installs: bool
+    frame: Frame,
+    pki: Path,
+    editions: Sequence[Edition],
+    *,
+    compat: Compat,
+    installs: bool,
+    password_file: Path | None = None,
 ) -> VehicleCredentials:
     """A vehicle's; one that ``installs`` a contract has none before. Raises as `station_holding`."""
     from v2gpki import wiring
@@ -56,7 +78,8 @@ def vehicle_holding(
     from v2gpki.wiring.pki_home import vehicle_of_home
 
     if (home := _home(frame, pki)) is None:
-        return vehicle_credentials(pki, at=wiring.SystemClock().now(), compat=compat)
+        now, password = wiring.SystemClock().now(), _password(frame, password_file)
+        return vehicle_credentials(pki, at=now, password=password, compat=compat)
     kept = TemporaryDirectory(prefix="v2gpki-vehicle-")
     click.get_current_context().call_on_close(kept.cleanup)
     return vehicle_of_home(
@@ -66,6 +89,12 @@ def vehicle_holding(
         installable=installs,
         contracts_folder=Path(kept.name),
     )
+
+
+def _password(frame: Frame, file: Path | None) -> bytes | None:
+    from v2gpki.cli import passphrase
+
+    return passphrase.of_file(file, warn=frame.warn).encode() if file is not None else None
 
 
 def _home(frame: Frame, pki: Path) -> CertificateAuthority | None:

@@ -13,6 +13,7 @@ import click
 
 from v2gpki.cli.charging import CONNECTING, EDITIONS, INTERFACE, LISTENING, Address, editions_of, one_of
 from v2gpki.cli.frame import Frame
+from v2gpki.cli.holding import password_option
 from v2gpki.cli.watching import quiet_logs
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED
 
@@ -78,6 +79,7 @@ def secc(
 @click.option("--interface", type=INTERFACE, metavar="IF", help="Answer discovery on this network interface.")
 @click.option("--listen", type=LISTENING, metavar="[ADDRESS]:PORT", help="Listen here instead; no discovery.")
 @click.option("--pki", type=_FOLDER, required=True, metavar="DIR", help="The station's chains: an export, or a home.")
+@password_option
 @click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=300.0, metavar="SECONDS", help="Patience each time.")
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Write this file when it listens.")
@@ -89,6 +91,7 @@ def evcc(
     interface: str | None,
     listen: Address | None,
     pki: Path,
+    password_file: Path | None,
     editions: tuple[str, ...],
     timeout: float,
     ready_file: Path | None,
@@ -103,7 +106,8 @@ def evcc(
     one_of(interface=interface, listen=listen)
     from v2gpki.cli.holding import station_holding
 
-    holding = station_holding(frame, pki, editions_of(editions, ecog=False), evse_id="", compat="")
+    wanted = editions_of(editions, ecog=False)
+    holding = station_holding(frame, pki, wanted, evse_id="", compat="", password_file=password_file)
     held = holding.credentials
     good = {edition: [_identity(frame, one) for one in some] for edition, some in held.identities.items() if some}
     roots = tuple(dict.fromkeys((*held.roots.oem, *held.roots.v2g)))

@@ -26,7 +26,7 @@ from v2gpki.cli.charging import (
     speed_option,
 )
 from v2gpki.cli.frame import Frame, dump_json
-from v2gpki.cli.holding import station_holding
+from v2gpki.cli.holding import password_option, station_holding
 from v2gpki.cli.options import force_option
 from v2gpki.cli.watching import Recordings, Watch, Watches, quiet_logs, recording_options, recordings
 from v2gpki.errors import EXIT_OK, EXIT_REFUSED
@@ -61,6 +61,7 @@ def secc() -> None:
 @click.option("--interface", type=INTERFACE, metavar="IF", help="Answer discovery on this network interface.")
 @click.option("--listen", type=LISTENING, metavar="[ADDRESS]:PORT", help="Listen here instead; no discovery.")
 @click.option("--pki", type=_FOLDER, metavar="DIR", help="A folder of v2gpki export, or a home.")
+@password_option
 @click.option("--edition", "editions", type=click.Choice(EDITIONS), multiple=True, help="Only this one; repeatable.")
 @click.option("--auth", type=AUTHORISING, default="pnc,eim", show_default=True, metavar="WAYS", help="Who may charge.")
 @click.option("--power", type=POWER, default="11kW", show_default=True, metavar="POWER", help="What it delivers.")
@@ -73,7 +74,7 @@ def secc() -> None:
 @click.option("--contracts", is_flag=True, help="Install contracts out of the home (asks for its passphrase).")
 @speed_option
 @compat_option
-@click.option("--once", is_flag=True, help="End after the first session.")
+@click.option("--once", is_flag=True, help="End after the first session; a connection that is refused is none.")
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Write this file when the station listens.")
 @recording_options
 @force_option
@@ -85,6 +86,7 @@ def run(
     interface: str | None,
     listen: Address | None,
     pki: Path | None,
+    password_file: Path | None,
     editions: tuple[str, ...],
     auth: tuple[Method, ...],
     power: float,
@@ -126,7 +128,7 @@ def run(
     known: Compat = "ecog" if compat else ""
     wanted, holding = editions_of(editions, ecog=bool(compat)), None
     if pki is not None:
-        holding = station_holding(frame, pki, wanted, evse_id=evse_id, compat=known)
+        holding = station_holding(frame, pki, wanted, evse_id=evse_id, compat=known, password_file=password_file)
     held = holding.credentials if holding else None
     words = StationWords(
         editions=wanted,
