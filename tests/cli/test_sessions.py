@@ -170,6 +170,41 @@ def test_a_session_that_is_refused_has_exit_code_1(exported: dict[str, str], tmp
     assert secc.summary["ending"] in ("stopped", "peer_closed", "terminated")
 
 
+def test_who_names_a_contract_wants_that_one(exported: dict[str, str], tmp_path: Path) -> None:
+    pki = ("--pki", exported["iso15118-2"])
+    with running(tmp_path, *ANYWHERE, *pki, *FAST) as secc:
+        vehicle = ("evcc", "run", "--connect", secc.address, *pki, *FAST, "--energy", "1kWh")
+        other = run(*vehicle, "--emaid", "DEABCC00000002")
+        assert (other.status, other.error["code"]) == (3, "pki.missing")
+        assert "it has DEABCC00000001" in other.error["message"]
+        assert run(*vehicle, "--emaid", "DE-ABC-C00000001").status == 0
+        ended = secc.end()
+    # Nobody came with the other one.
+    assert len([one for one in ended.said if one["schema"] == "v2gpki/session/1"]) == 1
+
+
+def test_the_password_of_a_folder_may_stand_elsewhere(exported: dict[str, str], tmp_path: Path) -> None:
+    """A folder without the files beside its keys."""
+    moved, kept = tmp_path / "moved", tmp_path / "password"
+    shutil.copytree(exported["iso15118-2"], moved)
+    files = [file for file in moved.rglob("*") if file.is_file() and file.suffix == ".txt"]
+    assert files
+    kept.write_bytes(files[0].read_bytes())
+    kept.chmod(0o600)
+    for file in files:
+        file.unlink()
+    nowhere = run(*ANYWHERE, "--pki", str(moved))
+    assert nowhere.error["code"].startswith("key."), nowhere.error
+    with running(tmp_path, *ANYWHERE, "--pki", str(moved), "--password-file", str(kept)) as secc:
+        assert secc.end().status == 0
+
+
+def test_nobody_there(exported: dict[str, str]) -> None:
+    away = run("evcc", "run", "--connect", "[::1]:1", "--pki", exported["iso15118-2"])
+    assert (away.status, away.error["code"]) == (3, "tls.unreachable")
+    assert "connection refused" in away.error["message"]
+
+
 def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert run_here(arguments) == 2
     return capsys.readouterr().err

@@ -57,7 +57,9 @@ def station_holding(
 
     if (home := _home(frame, pki)) is None:
         now, password = wiring.SystemClock().now(), _password(frame, password_file)
-        return StationHolding(station_credentials(pki, at=now, password=password, compat=compat), None)
+        held = station_credentials(pki, at=now, password=password, compat=compat)
+        _tell_notes(frame, held)
+        return StationHolding(held, None)
     chosen = _of_home(home, pki, editions)
     made = station_of_home(home, editions=chosen, **({"evse_id": evse_id} if evse_id else {}))
     return StationHolding(made, home)
@@ -79,7 +81,9 @@ def vehicle_holding(
 
     if (home := _home(frame, pki)) is None:
         now, password = wiring.SystemClock().now(), _password(frame, password_file)
-        return vehicle_credentials(pki, at=now, password=password, compat=compat)
+        held = vehicle_credentials(pki, at=now, password=password, compat=compat)
+        _tell_notes(frame, held)
+        return held
     kept = TemporaryDirectory(prefix="v2gpki-vehicle-")
     click.get_current_context().call_on_close(kept.cleanup)
     return vehicle_of_home(
@@ -89,6 +93,12 @@ def vehicle_holding(
         installable=installs,
         contracts_folder=Path(kept.name),
     )
+
+
+def _tell_notes(frame: Frame, held: StationCredentials | VehicleCredentials) -> None:
+    """What was passed over in the folder."""
+    for note in held.notes:
+        frame.warn(note.message)
 
 
 def _password(frame: Frame, file: Path | None) -> bytes | None:
