@@ -62,6 +62,7 @@ def station(pki: Pki, secc: TLSIdentity, secc20: TLSIdentity) -> StationSecurity
 # -- our station, s_client as the vehicle ----------------------------------------------------------
 
 
+@pytest.mark.judged("TLS 1.2, P-256, staple: station", edition="iso15118-2", by="OpenSSL")
 def test_a_vehicle_of_iso2(station: StationSecurity, secc: TLSIdentity, tmp_path: Path) -> None:
     keys = tmp_path / "keys.log"
     said = s_client(station, *TLS12, *judging(tmp_path, secc.root), "-status", "-keylogfile", str(keys))
@@ -78,6 +79,7 @@ def test_a_vehicle_of_iso2(station: StationSecurity, secc: TLSIdentity, tmp_path
     assert sorted(said.end.keys) == secrets(keys)
 
 
+@pytest.mark.judged("TLS 1.3 mutual, P-521 and Ed448: station", edition="iso15118-20", by="OpenSSL")
 @pytest.mark.parametrize("suite", ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"])
 @pytest.mark.parametrize(
     ("family", "group", "key"),
@@ -118,6 +120,7 @@ def test_a_generic_vehicle_is_asked_for_another_group(pki: Pki, station: Station
     assert said.end.link.secured.group in ("secp521r1", "x448")
 
 
+@pytest.mark.judged("TLS 1.3 without a vehicle certificate is refused", edition="iso15118-20", by="OpenSSL")
 @pytest.mark.parametrize("name", [["-servername", "secc.example"], ["-noservername"]])
 def test_tls_1_3_without_a_certificate_is_refused(station: StationSecurity, name: list[str]) -> None:
     said = s_client(station, *TLS13, *name)
@@ -125,6 +128,7 @@ def test_tls_1_3_without_a_certificate_is_refused(station: StationSecurity, name
     assert (said.end.code, said.end.received) == ("tls.no_certificate", [])
 
 
+@pytest.mark.judged("not reached over TLS 1.2", edition="iso15118-20", by="OpenSSL")
 def test_iso20_is_not_reached_by_tls_1_2(pki: Pki, secc20: TLSIdentity, tmp_path: Path) -> None:
     only = pki.station(("iso15118-20", secc20))
     said = s_client(only, *TLS12, *given(tmp_path, pki.identity("vehicle", "iso15118-20", "p521")))
@@ -161,12 +165,18 @@ def test_a_session_is_not_resumed_and_not_renegotiated(pki: Pki, station: Statio
     assert "no renegotiation" in s_client(station, *TLS12, says=b"R\n", hears=b"no renegotiation").text
 
 
+@pytest.mark.judged(
+    "expired, revoked, foreign, MO-rooted vehicle: refused by its alert", edition="iso15118-20", by="OpenSSL"
+)
 def test_an_expired_vehicle(pki: Pki, station: StationSecurity, tmp_path: Path) -> None:
     said = s_client(station, *TLS13, *given(tmp_path, pki.identity("vehicle", "iso15118-20", "p521", expired=True)))
     assert said.alerts == [45]
     assert (said.end.code, said.end.received) == ("path.expired", [])
 
 
+@pytest.mark.judged(
+    "expired, revoked, foreign, MO-rooted vehicle: refused by its alert", edition="iso15118-20", by="OpenSSL"
+)
 def test_a_revoked_vehicle(pki: Pki, station: StationSecurity, tmp_path: Path) -> None:
     car = pki.identity("vehicle", "iso15118-20", "p521", revoked=True, stapled=False)
     crls = pki.crls(car)
@@ -179,12 +189,18 @@ def test_a_revoked_vehicle(pki: Pki, station: StationSecurity, tmp_path: Path) -
     assert s_client(knowing, *TLS13, *given(tmp_path, pki.identity("vehicle", "iso15118-20", "p521"))).alerts == []
 
 
+@pytest.mark.judged(
+    "expired, revoked, foreign, MO-rooted vehicle: refused by its alert", edition="iso15118-20", by="OpenSSL"
+)
 def test_a_vehicle_of_a_stranger(stranger: Pki, station: StationSecurity, tmp_path: Path) -> None:
     said = s_client(station, *TLS13, *given(tmp_path, stranger.identity("vehicle", "iso15118-20", "p521")))
     assert said.alerts == [48]
     assert said.end.code == "path.no_anchor"
 
 
+@pytest.mark.judged(
+    "expired, revoked, foreign, MO-rooted vehicle: refused by its alert", edition="iso15118-20", by="OpenSSL"
+)
 def test_a_vehicle_with_a_contract_certificate(pki: Pki, station: StationSecurity, tmp_path: Path) -> None:
     said = s_client(station, *TLS13, *given(tmp_path, pki.identity("contract", "iso15118-20", "p521")))
     assert said.alerts == [48]
@@ -217,6 +233,7 @@ def staple_of(folder: Path, staple: bytes | None) -> list[str]:
     return ["-status_file", str(path)]
 
 
+@pytest.mark.judged("TLS 1.2, P-256, staple: vehicle", edition="iso15118-2", by="OpenSSL")
 def test_a_station_of_iso2(pki: Pki, secc: TLSIdentity, tmp_path: Path) -> None:
     said = s_server(
         pki.vehicle("iso15118-2"), *TLS12, *given(tmp_path, secc), *staple_of(tmp_path, secc.staple()), "-trace"
@@ -238,6 +255,7 @@ def test_a_station_of_iso2(pki: Pki, secc: TLSIdentity, tmp_path: Path) -> None:
     assert "extension_type=status_request(5)" in said.text
 
 
+@pytest.mark.judged("TLS 1.3 mutual, P-521 and Ed448: vehicle", edition="iso15118-20", by="OpenSSL")
 @pytest.mark.parametrize("family", ["p521", "ed448"])
 def test_a_station_of_iso20(pki: Pki, tmp_path: Path, family: str) -> None:
     secc = pki.identity("secc", "iso15118-20", family)
@@ -270,6 +288,9 @@ def test_a_station_of_tls_1_3_that_asks_for_no_certificate(pki: Pki, secc20: TLS
     assert not said.end.link.secured.may_carry_iso20
 
 
+@pytest.mark.judged(
+    "wrong anchor, expired, revoked, DC not CPO, no staple: station refused by its alert", edition="both", by="OpenSSL"
+)
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 @pytest.mark.parametrize(
     ("flaw", "code", "alert"),

@@ -57,6 +57,7 @@ def authorization(edition: Edition) -> Message:
     )
 
 
+@pytest.mark.judged("signed AuthorizationReq", edition="both", by="EcoG's functions")
 @pytest.mark.parametrize("edition", SCHEMAS)
 def test_ecog_takes_our_authorization_and_we_take_its(ecog: EcogSignatures, edition: Edition) -> None:
     message, schema, chain = authorization(edition), SCHEMAS[edition], parties_2().contract.chain
@@ -68,6 +69,7 @@ def test_ecog_takes_our_authorization_and_we_take_its(ecog: EcogSignatures, edit
     assert (found.chain, found.check.deviations) == (chain, ())
 
 
+@pytest.mark.judged("signed MeteringReceiptReq", edition="iso15118-2", by="EcoG's functions")
 def test_ecog_takes_our_receipt_and_we_take_its(ecog: EcogSignatures) -> None:
     contract = parties_2().contract
     message = build_receipt(READING, contract.signer, session_id=SESSION, schedule_tuple_id=1)
@@ -81,6 +83,7 @@ def test_ecog_takes_our_receipt_and_we_take_its(ecog: EcogSignatures) -> None:
     assert check.deviations == ()
 
 
+@pytest.mark.judged("signed SalesTariff", edition="iso15118-2", by="EcoG's functions")
 @pytest.mark.parametrize("number", [1, 3])
 def test_ecog_takes_our_tariffs_and_we_take_its(ecog: EcogSignatures, number: int) -> None:
     operator, certificate = SoftwareSigner(mint.private_key("mo2", "p256")), mint.certificate("mo2")

@@ -53,6 +53,7 @@ def test_every_state_is_compared() -> None:
     assert set(ECOG) == set(FLOW.states()) - {FLOW.over}
 
 
+@pytest.mark.judged("order of requests", edition="iso15118-2", by="EcoG's source")
 @pytest.mark.parametrize("state", ECOG)
 def test_what_ecogs_station_takes_is_taken(state: str) -> None:
     """Beside that a vehicle may stop wherever no power flows; EcoG's station knows SessionStopReq at the end alone."""

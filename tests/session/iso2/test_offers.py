@@ -28,6 +28,7 @@ from v2gpki.session.notices import Judged, Remarked
 from v2gpki.session.secured import Secured
 
 
+@pytest.mark.judged("signed SalesTariff", edition="iso15118-2", by="ourselves")
 def test_signed_tariffs_are_told_to_whoever_consents() -> None:
     car = Car()
     secc, evcc = station(), vehicle(car=car)

@@ -38,6 +38,7 @@ DC_ENDS = ["PowerDeliveryReq", "WeldingDetectionReq", "SessionStopReq"]
 AC_ENDS = ["PowerDeliveryReq", "SessionStopReq"]
 
 
+@pytest.mark.judged("AC and DC, EIM and Plug & Charge", edition="iso15118-2", by="ourselves")
 @pytest.mark.parametrize(
     ("current", "middle", "end"),
     [
@@ -85,6 +86,7 @@ def test_a_contract_is_neither_offered_nor_taken_without_tls() -> None:
     assert offer.ServiceList is None
 
 
+@pytest.mark.judged("CertificateInstallation and CertificateUpdate", edition="iso15118-2", by="ourselves")
 @pytest.mark.parametrize(("action", "name"), [("install", "CertificateInstallation"), ("update", "CertificateUpdate")])
 def test_a_contract_is_installed_on_the_way(action: str, name: str) -> None:
     car = Car(install=action == "install", update=action == "update")
@@ -161,6 +163,7 @@ def test_who_stands_at_the_station_is_waited_for_longer_than_a_backend() -> None
     assert waits[-1] == "Finished"
 
 
+@pytest.mark.judged("metering receipts", edition="iso15118-2", by="ourselves")
 def test_receipts() -> None:
     outlet, car = Outlet(receipts=frozenset({1, 3})), Car()
     secc, evcc = station(outlet=outlet), vehicle(car=car)
@@ -174,6 +177,7 @@ def test_receipts() -> None:
     assert (first.SessionID, first.SAScheduleTupleID, first.MeterInfo.MeterID) == (b"\1" * 8, 1, "meter 1")
 
 
+@pytest.mark.judged("metering receipts", edition="iso15118-2", by="ourselves")
 def test_receipts_in_dc() -> None:
     outlet = Outlet(receipts=frozenset({2}))
     secc, evcc = station(outlet=outlet), vehicle(car=Car(current="DC"))
@@ -195,6 +199,7 @@ def test_a_vehicle_that_signs_no_receipt_stops() -> None:
     assert requests[-2:] == AC_ENDS
 
 
+@pytest.mark.judged("renegotiation of the schedule", edition="iso15118-2", by="ourselves")
 @pytest.mark.parametrize(
     ("current", "settings", "again"),
     [
@@ -262,6 +267,7 @@ def paused(outlet: Outlet, **wishes: Any) -> q.Paused:
     return kept
 
 
+@pytest.mark.judged("pause and resume", edition="iso15118-2", by="ourselves")
 def test_pause_and_resume() -> None:
     outlet = Outlet()
     kept = paused(outlet, current="DC")

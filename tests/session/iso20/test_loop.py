@@ -37,6 +37,7 @@ def payload_types(meeting: Meeting, name: str) -> set[int]:
 # --- metering -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.judged("metering confirmation", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize(("ac", "control"), KINDS)
 def test_a_reading_is_signed_checked_and_returned(ac: bool, control: str) -> None:
     meeting = Meeting(ac=ac, control=control)
@@ -225,6 +226,7 @@ def test_it_may_take_the_time_that_it_is_given() -> None:
 # --- renegotiation --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.judged("renegotiation of the schedule", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize(("ac", "control"), KINDS)
 @pytest.mark.parametrize("who", ["station", "vehicle"])
 def test_another_schedule(ac: bool, control: str, who: str) -> None:
@@ -293,6 +295,7 @@ def test_a_vehicle_may_begin_with_power_delivery() -> None:
     meeting.in_table()
 
 
+@pytest.mark.judged("renegotiation of the service", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize("who", ["station", "vehicle"])
 @pytest.mark.parametrize("ac", [False, True])
 def test_another_service(ac: bool, who: str) -> None:
@@ -329,6 +332,7 @@ def test_a_station_that_does_not_renegotiate_services_says_so() -> None:
 # --- standing by ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.judged("standby", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize(("ac", "control"), KINDS)
 def test_a_vehicle_stands_by_and_goes_on(ac: bool, control: str) -> None:
     meeting = Meeting(ac=ac, control=control, method="eim")

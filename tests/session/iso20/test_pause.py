@@ -43,6 +43,7 @@ def again(
     return meeting.run()
 
 
+@pytest.mark.judged("pause and resume, bound to the vehicle certificate", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize(("ac", "control"), [(False, "scheduled"), (True, "dynamic")])
 def test_a_paused_session_is_joined(ac: bool, control: str) -> None:
     outlet, kept = paused(ac=ac, control=control)

@@ -36,6 +36,9 @@ from v2gpki.session.secured import Secured
 KINDS = list(product((False, True), (False, True), ("scheduled", "dynamic"), ("pnc", "eim")))
 
 
+@pytest.mark.judged(
+    "AC, DC, both ways; scheduled and dynamic; EIM and Plug & Charge", edition="iso15118-20", by="ourselves"
+)
 @pytest.mark.parametrize(("ac", "both", "control", "method"), KINDS)
 def test_a_session(ac: bool, both: bool, control: str, method: str) -> None:
     meeting = Meeting(ac, both, control, method).run()
@@ -190,6 +193,7 @@ def test_while_the_station_is_at_work_only_the_time_of_the_request_changes() -> 
     meeting.in_table()
 
 
+@pytest.mark.judged("CertificateInstallation, several contracts", edition="iso15118-20", by="ourselves")
 def test_several_contracts_are_installed_one_after_the_other() -> None:
     meeting = Meeting()
     meeting.vehicle_world.install = True
@@ -296,6 +300,7 @@ def test_a_wrong_signature_ends_the_session() -> None:
 # --- prices that are signed ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.judged("signed price schedules", edition="iso15118-20", by="ourselves")
 @pytest.mark.parametrize("control", ["scheduled", "dynamic"])
 def test_signed_prices(control: str) -> None:
     station = StationSettings(offer(), sign_prices=True)
