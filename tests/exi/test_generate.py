@@ -190,7 +190,9 @@ def looks_alike() -> Iterator[tuple[str, Message]]:
 ALIKE = list(looks_alike())
 
 
-@pytest.mark.parametrize(("wanted", "message"), ALIKE, ids=[repr(message) for _, message in ALIKE])
+@pytest.mark.parametrize(
+    ("wanted", "message"), ALIKE, ids=[f"{type(message).__name__}-{number}" for number, (_, message) in enumerate(ALIKE)]
+)
 def test_what_only_looks_like_a_right_value_is_refused_in_the_same_words(
     coder: Coder, wanted: str, message: Message
 ) -> None:
