@@ -191,7 +191,7 @@ ALIKE = list(looks_alike())
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"), ALIKE, ids=[f"{type(message).__name__}-{number}" for number, (_, message) in enumerate(ALIKE)]
+    ("wanted", "message"), ALIKE, ids=[f"{number}-{type(one).__name__}" for number, (_, one) in enumerate(ALIKE)]
 )
 def test_what_only_looks_like_a_right_value_is_refused_in_the_same_words(
     coder: Coder, wanted: str, message: Message
