@@ -90,12 +90,20 @@ class Outlet:
     station: Station
     ended: list[Session]
     stages: list[SimulatedStage]
+    #: Vehicles that were there at once, as far as `count` was asked.
+    most: int = 0
+
+    def count(self) -> None:
+        """Count who is connected now."""
+        self.most = max(self.most, self.station.sessions)
 
     async def quiet(self) -> None:
         """Until nobody is connected any more."""
         async with asyncio.timeout(60):
             while self.station.sessions:
                 await asyncio.sleep(0)
+        # asyncio closes a socket one turn after its transport was told to
+        await asyncio.sleep(0)
 
     def safe(self) -> bool:
         """Whether no contactor is closed and nothing flows."""
@@ -138,14 +146,17 @@ def _noted(setup: StationSetup, stages: list[SimulatedStage]) -> StationSetup:
 
 class Cut:
     """A wire between vehicles and a station that breaks after so many pieces from the vehicle: at once (a reset), or
-    after half of the next piece (an end)."""
+    after half of the next piece (an end). With ``drip`` octets come one by one."""
 
-    def __init__(self, station: tuple[str, int], after: int, *, half: bool = False) -> None:
+    def __init__(
+        self, station: tuple[str, int], after: int, *, half: bool = False, drip: bool = False
+    ) -> None:
         self.pieces: list[bytes] = []
         self.address: tuple[str, int] = ("", 0)
         self._station = station
         self._after = after
         self._half = half
+        self._drip = drip
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -174,7 +185,9 @@ class Cut:
                 if len(self.pieces) > self._after:
                     far_writer.write(data[: len(data) // 2] if self._half else b"")
                     break
-                far_writer.write(data)
+                for start in range(0, len(data), 1 if self._drip else len(data)):
+                    far_writer.write(data[start : start + 1] if self._drip else data)
+                    await asyncio.sleep(0)
         except OSError:
             pass
         finally:

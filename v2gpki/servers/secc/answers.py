@@ -305,6 +305,9 @@ class StationAnswers:
         await (stage.close() if question.closed else stage.open())
         if question.closed and not self._readings:
             self._readings.append(await self._reading())
+        elif not question.closed and self._readings:
+            # What flowed until now counts too.
+            self._readings[1:] = [await self._reading()]
         return q.DONE
 
     async def _reading(self) -> Reading:
