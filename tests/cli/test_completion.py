@@ -74,6 +74,15 @@ def test_roles_of_the_edition_and_of_the_command() -> None:
     assert offered("init-root", "--role") == {"v2g", "mo", "oem", "private"}
 
 
+def test_stations_and_vehicles() -> None:
+    assert offered("secc", "run", "--edition") == {"iso15118-2", "iso15118-20"}
+    assert offered("secc", "run", "--power", incomplete="1") == {"11kW", "150kW"}
+    assert offered("evcc", "run", "--energy") >= {"20kWh"}
+    assert offered("evcc", "run", "--auth") == {"pnc", "eim", "pnc,eim"}
+    assert "lo" in offered("probe", "secc", "--interface")
+    assert offered("probe") == {"secc", "evcc"}
+
+
 def test_scopes_of_a_token() -> None:
     assert offered("token", "create", "csms", "--scope") >= {"est", "pools", "pools:mo", "webhooks", "*"}
     assert offered("token", "create", "csms", "--scope", incomplete="pools:o") == {"pools:oem"}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import socket
 import stat
+import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import v2gpki
-from tests.cli.charging import Program, run, running
+from tests.cli.charging import PATIENCE, Program, command, environment, objects, run, running
 from tests.conftest import PASSPHRASE
 from v2gpki.cli import run as run_here
 from v2gpki.services.export import export_layout
@@ -203,6 +207,50 @@ def test_nobody_there(exported: dict[str, str]) -> None:
     away = run("evcc", "run", "--connect", "[::1]:1", "--pki", exported["iso15118-2"])
     assert (away.status, away.error["code"]) == (3, "tls.unreachable")
     assert "connection refused" in away.error["message"]
+
+
+@pytest.mark.parametrize("edition", ["iso15118-2", "iso15118-20"])
+def test_a_session_pauses_and_goes_on(exported: dict[str, str], tmp_path: Path, edition: str) -> None:
+    pki, kept = ("--pki", exported[edition]), tmp_path / "paused.json"
+    with running(tmp_path, *ANYWHERE, *pki, *FAST) as secc:
+        vehicle = ("evcc", "run", "--connect", secc.address, *pki, *FAST, "--energy", "1kWh")
+        first = run(*vehicle, "--pause", str(kept))
+        assert (first.status, first.summary["ending"], first.summary["resumed"]) == (0, "paused", False)
+        again = run(*vehicle, "--resume", str(kept))
+        assert (again.status, again.summary["ending"], again.summary["resumed"]) == (0, "stopped", True)
+        assert again.summary["session_id"] == first.summary["session_id"]
+        assert "PaymentDetailsReq" not in {event["name"] for event in again.of("message")} or edition == "iso15118-2"
+        assert secc.end().status == 0
+    kept.write_text("{}")
+    broken = run(*vehicle, "--resume", str(kept))
+    assert (broken.status, broken.error["code"]) == (3, "file.unreadable")
+
+
+def test_a_first_interruption_stops_in_order(exported: dict[str, str], tmp_path: Path) -> None:
+    pki, log = ("--pki", exported["iso15118-2"]), tmp_path / "vehicle"
+    with running(tmp_path, *ANYWHERE, *pki, "--once") as secc, log.open("w") as out:
+        vehicle = command("evcc", "run", "--connect", secc.address, *pki, "--json")
+        with subprocess.Popen(vehicle, stdout=out, stderr=subprocess.PIPE, env=environment()) as process:
+            until = time.monotonic() + PATIENCE
+            while "ChargingStatusRes" not in log.read_text():
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.02)  # what it says is polled
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+        ended = secc.end(None)
+    assert ended.status == 0
+    assert ended.summary["ending"] == "stopped"
+    assert objects(log.read_text())[-1]["ending"] == "stopped"
+
+
+def test_a_vehicle_that_just_leaves_is_no_planned_end(tmp_path: Path) -> None:
+    with running(tmp_path, *ANYWHERE, "--auth", "eim", "--once") as secc:
+        host, _, port = secc.address.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as connection:
+            connection.sendall(b"\x01\xfe\x80")
+        ended = secc.end(None)
+    assert ended.status == 1
+    assert ended.summary["ending"] == "peer_closed"
 
 
 def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from v2gpki.servers.evcc.stock import VehicleWords
     from v2gpki.servers.evcc.vehicle import VehicleSetup
     from v2gpki.servers.v2gtls import Edition, Link, StaplePolicy
+    from v2gpki.session.questions import Paused
     from v2gpki.wiring.credentials import VehicleCredentials
     from v2gpki.wiring.pki_folder import Compat
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -60,6 +62,8 @@ def evcc() -> None:
 @click.option(
     "--stop-after", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after so long by the clock."
 )
+@click.option("--pause", type=_FILE, metavar="FILE", help="End by a pause; keep here what it takes to go on.")
+@click.option("--resume", type=_FILE, metavar="FILE", help="Go on with the session that was paused.")
 @click.option("--battery", type=ENERGY, default="60kWh", show_default=True, metavar="ENERGY", help="Its capacity.")
 @click.option("--soc", type=click.IntRange(0, 100), default=30, show_default=True, metavar="%", help="How full it is.")
 @click.option(
@@ -91,6 +95,8 @@ def run(
     energy: float | None,
     discharge: float | None,
     stop_after: float | None,
+    pause: Path | None,
+    resume: Path | None,
     battery: float,
     soc: int,
     staple: StaplePolicy,
@@ -129,6 +135,8 @@ def run(
         energy=energy,
         discharge=discharge or 0.0,
         stop_after=stop_after,
+        pause=pause is not None,
+        resume=_kept(resume) if resume is not None else None,
         capacity=battery,
         soc=soc / 100,
         speed=speed,
@@ -139,7 +147,7 @@ def run(
     )
     quiet_logs(frame)
     with recordings(frame, pcap, key_log, force=force) as recorded:
-        return asyncio.run(_Running(frame, words, held, interface, connect, recorded).run())
+        return asyncio.run(_Running(frame, words, held, interface, connect, recorded, pause).run())
 
 
 @dataclass(slots=True)
@@ -152,25 +160,44 @@ class _Running:
     interface: str | None
     address: Address | None
     recorded: Recordings
+    #: Where a pause is kept.
+    pause: Path | None = None
+    _watch: Watch | None = None
+    _setup: VehicleSetup | None = None
+    _connected: bool = False
+    _interruptions: int = 0
 
     async def run(self) -> int:
         task = asyncio.ensure_future(self._session())
         loop = asyncio.get_running_loop()
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            task.cancel()
-
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, self._interrupted, task)
         try:
             return await task
         except asyncio.CancelledError:
-            if stopped:
-                raise click.Abort from None
-            raise
+            if not self._interruptions:
+                raise
+            self._broken_off()
+            raise click.Abort from None
+
+    def _interrupted(self, task: asyncio.Future[int]) -> None:
+        """The first time the vehicle stops charging in order; without a session, and the second time, at once."""
+        from v2gpki.servers.evcc.choices import StockPilot
+
+        self._interruptions += 1
+        pilot = self._setup.plugins.pilot if self._setup is not None else None
+        if self._interruptions == 1 and self._connected and isinstance(pilot, StockPilot):
+            self.frame.note("stopping in order; once more breaks off")
+            pilot.stop()
+        else:
+            task.cancel()
+
+    def _broken_off(self) -> None:
+        from v2gpki.render.ladder import Ended
+        from v2gpki.session.notices import Ending
+
+        if self._watch is not None and self._connected:
+            self._watch.finish(Ended(asyncio.get_running_loop().time(), Ending("terminated")))
 
     async def _session(self) -> int:
         from v2gpki import wiring
@@ -181,15 +208,15 @@ class _Running:
         from v2gpki.session.notices import Remarked
 
         loop = asyncio.get_running_loop()
-        watch = Watches(self.frame, "evcc").begin(loop.time())
+        watch = self._watch = Watches(self.frame, "evcc").begin(loop.time())
         address = self.address or await self._found(watch)
-        setup = stock_vehicle(
+        setup = self._setup = stock_vehicle(
             self.words, self.held, catalogue=Catalogue(self.frame.profiles), clock=wiring.SystemClock()
         )
-
         await self._require_contract(setup)
 
         def connected(link: Link) -> None:
+            self._connected = True
             watch.tell(Connected(loop.time(), link.peer, link.local, link.secured))
             watch.tell_trust(loop.time(), "chain of the station")
 
@@ -206,6 +233,8 @@ class _Running:
             watch.tell(Remarked(loop.time(), "no contract was installed"))
         watch.tally.cost = self._cost(setup, watch)
         watch.finish(Ended(loop.time(), journey.ending))
+        if self.pause is not None and journey.paused is not None:
+            _keep(self.pause, journey.paused)
         return EXIT_OK if journey.ending.kind in ("stopped", "paused") else EXIT_REFUSED
 
     async def _require_contract(self, setup: VehicleSetup) -> None:
@@ -260,6 +289,31 @@ class _Running:
         text = f"found {Address(*found.address)}, {how}, {found.seconds * 1000:.0f} ms, request {len(found.attempts)}"
         watch.tell(Remarked(at, text))
         return Address(*found.address)
+
+
+def _keep(file: Path, paused: Paused) -> None:
+    """What the vehicle has to remember of a session, as JSON."""
+    import msgspec
+
+    from v2gpki.cli.files import write_output
+
+    write_output(file, msgspec.json.encode(paused) + b"\n", force=True, secret=True)
+
+
+def _kept(file: Path) -> Paused:
+    import msgspec
+
+    from v2gpki.session.questions import Paused
+
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Paused)
+    except (OSError, msgspec.MsgspecError) as problem:
+        raise V2GPKIError(
+            "file.unreadable",
+            f"{file} holds no paused session: {problem}",
+            hint="evcc run --pause FILE writes one",
+            facts={"file": str(file)},
+        ) from problem
 
 
 def _with_chains(

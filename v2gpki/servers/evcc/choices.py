@@ -194,16 +194,27 @@ class PlannedStep:
 class StockPilot:
     """``Pilot``: charges until it is complete, follows what the station wants, and a plan of its own.
 
-    ``most_seconds`` (simulated) of charging and it stops.
+    ``most_seconds`` (simulated) of charging and it stops; ``ends`` "pause" makes every end of its own a pause.
     """
 
     def __init__(
-        self, pace: Pace | None = None, *, plan: Sequence[PlannedStep] = (), most_seconds: float = math.inf
+        self,
+        pace: Pace | None = None,
+        *,
+        plan: Sequence[PlannedStep] = (),
+        most_seconds: float = math.inf,
+        ends: Literal["stop", "pause"] = "stop",
     ) -> None:
         self._pace = pace or Pace()
         self._plan = list(plan)
         self._most_seconds = most_seconds
         self._began: float | None = None
+        self._ends: Literal["stop", "pause"] = ends
+        self._told_to_stop = False
+
+    def stop(self) -> None:
+        """The driver wants to leave: the next step stops the session."""
+        self._told_to_stop = True
 
     async def step(self, state: VehicleState, wish: Notification, within: float) -> Step:
         """A fault first, then the station, then the plan, then whether there is anything left to do."""
@@ -213,6 +224,8 @@ class StockPilot:
         charged = now - self._began
         if state.fault:
             return Step("stop", code="fault", explanation=state.fault)
+        if self._told_to_stop:
+            return Step("stop", code="driver")
         if wish in _FOLLOWED:
             return _FOLLOWED[wish]
         for planned in self._plan:
@@ -220,7 +233,7 @@ class StockPilot:
                 self._plan.remove(planned)
                 return planned.step
         if state.complete or charged >= self._most_seconds:
-            return Step("stop", code="complete" if state.complete else "time")
+            return Step(self._ends, code="complete" if state.complete else "time")
         return Step()
 
 

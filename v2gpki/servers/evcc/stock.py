@@ -26,6 +26,7 @@ from v2gpki.session.editions import Spoken, protocols_of
 from v2gpki.session.handshake import ISO20_AC, ISO20_DC
 from v2gpki.session.iso2.settings import VehicleSettings as ISO2Settings
 from v2gpki.session.iso20.settings import VehicleSettings as ISO20Settings
+from v2gpki.session.questions import Paused
 from v2gpki.session.timers import ISO2, patient
 from v2gpki.session.vehicle import iso2_vehicle, iso20_vehicle
 from v2gpki.wiring.credentials import Roots, VehicleCredentials
@@ -39,7 +40,8 @@ _PATIENCE = 15.0
 class VehicleWords:
     """What a vehicle is to be and to do. ``energy`` (Wh) ends charging, ``discharge`` (Wh) is given back first;
     ``capacity`` in Wh, ``soc`` from 0 to 1; ``speed``: how much faster than the clock the battery lives; ``departure``
-    in seconds of its time, ``stop_after`` in seconds by the clock. ``tls`` False: plain TCP."""
+    in seconds of its time, ``stop_after`` in seconds by the clock. ``pause``: it ends by a pause; ``resume``
+    is one to go on with. ``tls`` False: plain TCP."""
 
     editions: tuple[Edition, ...] = ("iso15118-2",)
     methods: tuple[Method, ...] = ("pnc", "eim")
@@ -51,6 +53,8 @@ class VehicleWords:
     soc: float = 0.3
     departure: float | None = None
     stop_after: float | None = None
+    pause: bool = False
+    resume: Paused | None = None
     speed: float = 1.0
     emaid: str = ""
     mac: bytes = b"\x02\0\0\0\0\x01"
@@ -83,7 +87,7 @@ def stock_vehicle(
         battery,
         _contracts(credentials, clock, words),
         StockConsent(wishes),
-        StockPilot(pace, most_seconds=_most_seconds(words)),
+        StockPilot(pace, most_seconds=_most_seconds(words), ends="pause" if words.pause else "stop"),
     )
     security = None
     if credentials is not None and words.tls:
@@ -124,10 +128,15 @@ def _spoken(words: VehicleWords, methods: tuple[Method, ...]) -> Sequence[Spoken
     within = math.inf if ecog else ISO2Settings().precharge_within
     rows: list[Spoken] = []
     if {"iso15118-20", "lab-ecog-20"} & set(words.editions):
-        settings = ISO20Settings(words.evcc_id, methods=methods, precharge_within=within, compat=words.compat)
+        resume = words.resume if words.resume and words.resume.edition == "iso15118-20" else None
+        settings = ISO20Settings(
+            words.evcc_id, methods=methods, resume=resume, precharge_within=within, compat=words.compat
+        )
         settings = replace(settings, timers=patient(settings.timers, _PATIENCE)) if ecog else settings
         rows.append(iso20_vehicle(settings, (ISO20_AC,) if words.current == "AC" else (ISO20_DC,)))
     if "iso15118-2" in words.editions:
         timers = patient(ISO2, _PATIENCE) if ecog else ISO2
-        rows.append(iso2_vehicle(ISO2Settings(evcc_id=words.mac, precharge_within=within, timers=timers)))
+        resume = words.resume if words.resume and words.resume.edition == "iso15118-2" else None
+        two = ISO2Settings(evcc_id=words.mac, resume=resume, precharge_within=within, timers=timers)
+        rows.append(iso2_vehicle(two))
     return rows
