@@ -308,6 +308,7 @@ CODES: Mapping[str, Outcome] = {
     # energy
     "energy.invalid": _usage(),
     # power stage and vehicle
+    "station.closed": _refused(503),
     "station.contactor": _refused(502, "FAILED_ContactorError", "FAILED_ContactorError"),
     "vehicle.no_service": _refused(),
     "vehicle.no_consent": _refused(),

@@ -127,6 +127,7 @@ class StationAnswers:
         self._readings: list[Reading] = []
         self._confirmed = 0.0
         self._began: float | None = None
+        self._closing = False
 
     @property
     def answers(self) -> Answers:
@@ -164,6 +165,10 @@ class StationAnswers:
             self._payer = _Payer(kept.method, kept.session_id, kept.emaid, kept.evcc_id)
         if self._plugins.events is not None:
             await self._plugins.events.happened(notice)
+
+    def stop(self) -> None:
+        """The outlet closes: whatever its operator wants, charging ends in order with the next round."""
+        self._closing = True
 
     async def ended(self) -> None:
         """The session is over, however: no current, open contactors, nothing left running."""
@@ -342,6 +347,8 @@ class StationAnswers:
                 since_receipt=self._transferred(reading) - self._confirmed,
             )
         )
+        if self._closing:
+            control = replace(control, notification="stop")
         present = await stage.deliver(steered(question.setpoint, control, question.control))
         receipt = await self._plugins.tariffs.receipt(payer.session_id, self.readings)
         return q.Delivery(present, await stage.limits(), control, reading, receipt)

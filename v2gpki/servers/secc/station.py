@@ -1,8 +1,8 @@
 """A charging station on the network: it answers discovery, takes connections, and runs a session on each.
 
 Every connection has its own plug-ins, engine and answers, so what one vehicle does wrong is seen by nobody else. A
-station that was closed lets sessions end for a moment, then ends them. Clauses: ISO 15118-2 7.10.1, [V2G2-105] (ports);
-ISO 15118-20 7.10.1.
+station that was closed asks vehicles to stop charging, lets them do so for a moment, then ends their sessions. Clauses:
+ISO 15118-2 7.10.1, [V2G2-105] (ports); ISO 15118-20 7.10.1.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ class Station:
         self._server: asyncio.Server | None = None
         self._discovery: DiscoveryServer | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._running: set[StationAnswers] = set()
+        self._closing = False
         self._paused = PausedSessions()
         #: Where it listens: address and port, once it does.
         self.address: tuple[str, int] = ("", 0)
@@ -124,7 +126,10 @@ class Station:
         return self._discovery
 
     async def close(self, *, grace: float = 5.0) -> None:
-        """Take no more, let sessions end for ``grace`` seconds, then end them."""
+        """Take no more, ask vehicles to stop charging, and end what still runs after ``grace`` seconds."""
+        self._closing = True
+        for answers in self._running:
+            answers.stop()
         if self._discovery is not None:
             self._discovery.close()
         if self._server is not None:
@@ -155,6 +160,10 @@ class Station:
         self._sessions.add(task)
         try:
             await self._serve(reader, writer)
+        except asyncio.CancelledError:
+            # asyncio (3.11) reports a cancelled connection as a failure of its own.
+            if not self._closing:
+                raise
         except Exception:  # noqa: BLE001  # the outermost border of a session: the station goes on
             _LOG.exception("a session broke")
         finally:
@@ -195,9 +204,17 @@ class Station:
         script = station_script(setup.editions(plugins), link.secured, lab=setup.lab)
         engine = Engine(script, clock=setup.clock)
         ending = None
+        self._running.add(answers)
+        if self._closing:
+            answers.stop()
         try:
             ending = await drive(engine, link, answers.answers, told=told, waits_for_close=True)
+        except asyncio.CancelledError:
+            reason = "the station was closed, and the vehicle had not stopped by then"
+            ending = Ending("terminated", V2GPKIError("station.closed", reason))
+            raise
         finally:
+            self._running.discard(answers)
             with contextlib.suppress(V2GPKIError):
                 # A contactor that sticks is the stage's alarm; this session is over either way.
                 await answers.ended()
