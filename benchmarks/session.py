@@ -2,9 +2,10 @@
 
 Ours are a station and a vehicle in a process each, over TLS on loopback, with every check on: chain of the station,
 signature and chain of the request, contract issued and recorded by a home, answer verified and opened, contract chain
-judged, challenge signed and checked. The vehicle begins anew for each session; the first of both processes is shown
-apart. Beside it EcoG's SECC and EVCC (PyPI iso15118) on the same machine in the same run, if `make interop` has
-installed them: their station plays the provisioning service itself.
+judged, challenge signed and checked. The vehicle reads its folder anew for each session; the first of both processes
+is shown apart. Then many vehicles at once, in rounds, with contracts that they have. Beside it EcoG's SECC and EVCC
+(PyPI iso15118) on the same machine in the same run, if `make interop` has installed them: their station plays the
+provisioning service itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +42,8 @@ from v2gpki.wiring.pki_folder import station_credentials, vehicle_credentials
 
 PASSPHRASE = "benchmark only"  # protects nothing
 SESSIONS = 25
+CROWD = 200
+ROUNDS = 3
 EMAID = "DE8AC123456789"
 SUITE: dict[Edition, str | None] = {"iso15118-2": None, "iso15118-20": "p521"}
 #: Milliseconds (the first session, later ones), and MB of both sides together.
@@ -67,7 +72,7 @@ def prepared(folder: Path, edition: Edition) -> None:
 
 
 def station(folder: Path, edition: Edition) -> None:
-    """The station's process: says where it listens, serves until its input ends, then what it used."""
+    """The station's process: says where it listens, and for every line that it gets what it has used."""
 
     async def serve() -> None:
         with (
@@ -85,40 +90,72 @@ def station(folder: Path, edition: Edition) -> None:
             await here.listen("::1")
             found = await here.answer_discovery(LOOPBACK, port=0)
             print(found.port, flush=True)
-            await asyncio.to_thread(sys.stdin.read)
+            while await asyncio.to_thread(sys.stdin.readline):
+                print(*_used(), flush=True)
             await here.close()
-        print(time.process_time(), _resident(), flush=True)
 
     asyncio.run(serve())
 
 
-def vehicle(folder: Path, edition: Edition, port: int, count: int) -> None:
-    """The vehicle's process: sessions one after the other; a line of milliseconds each, then what it used."""
+def vehicle(folder: Path, edition: Edition, port: int) -> None:
+    """The vehicles' process: for every line ``N`` it runs N sessions with installation one after the other, for
+    ``N at once`` those with a contract it has; then says their milliseconds, or what went wrong, and what it used."""
+    catalogue = Catalogue()
+
+    async def session(*, install: bool) -> str:
+        setup = stock_vehicle(
+            VehicleWords(editions=(edition,), current="DC", install=install, energy=1.0, speed=100),
+            vehicle_credentials(folder / "pki", at=datetime.now(UTC)),
+            catalogue=catalogue,
+            clock=_Now(),
+        )
+        done: list[float] = []
+
+        def told(notice: Notice) -> None:
+            if isinstance(notice, Exchanged) and notice.name == "AuthorizationRes":
+                done.append(time.perf_counter())
+
+        where = await find(LOOPBACK, tls=True, port=port)
+        began = time.perf_counter()
+        try:
+            journey = await travel(setup, where.address, told=told)
+        except v2gpki.V2GPKIError as problem:
+            return problem.code
+        if journey.ending.kind != "stopped" or bool(journey.installed) is not install:
+            return journey.ending.problem.code if journey.ending.problem else journey.ending.kind
+        return f"{(done[0] - began) * 1e3}"
 
     async def drive() -> None:
-        for _ in range(count):
-            at = datetime.now(UTC)
-            setup = stock_vehicle(
-                VehicleWords(editions=(edition,), current="DC", install=True, energy=1.0, speed=100),
-                vehicle_credentials(folder / "pki", at=at),
-                catalogue=Catalogue(),
-                clock=_Now(),
-            )
-            done: list[float] = []
-
-            def told(notice: Notice, done: list[float] = done) -> None:
-                if isinstance(notice, Exchanged) and notice.name == "AuthorizationRes":
-                    done.append(time.perf_counter())
-
-            where = await find(LOOPBACK, tls=True, port=port)
-            began = time.perf_counter()
-            journey = await travel(setup, where.address, told=told)
-            assert journey.ending.kind == "stopped", journey.ending
-            assert journey.installed == (EMAID,), journey.installed
-            print((done[0] - began) * 1e3, (time.perf_counter() - began) * 1e3, flush=True)
-        print(time.process_time(), _resident(), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            count, *together = line.split()
+            if together:
+                took = await asyncio.gather(*(session(install=False) for _ in range(int(count))))
+            else:
+                took = [await session(install=True) for _ in range(int(count))]
+            print(*took, sep=",", flush=True)
+            print(*_used(), flush=True)
 
     asyncio.run(drive())
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A station and vehicles, as processes; `run` gives milliseconds of sessions, `used` CPU seconds, MB now, most MB
+    of (station, vehicles)."""
+
+    secc: subprocess.Popen[str]
+    evcc: subprocess.Popen[str]
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    def run(self, order: str) -> list[float]:
+        took = _asked(self.evcc, order).strip().split(",")
+        _read(self.evcc)
+        self.wrong.update(one for one in took if one and not one[0].isdigit())
+        return [float(one) for one in took if one and one[0].isdigit()]
+
+    def used(self) -> tuple[tuple[float, int, int], tuple[float, int, int]]:
+        _asked(self.evcc, "0")
+        return _figures(_asked(self.secc, "used")), _figures(_read(self.evcc))
 
 
 def ours(edition: Edition) -> list[Row]:
@@ -127,29 +164,54 @@ def ours(edition: Edition) -> list[Row]:
         folder = Path(name)
         prepared(folder, edition)
         secc = _process("--station", str(folder), edition)
-        assert secc.stdout is not None
-        port = secc.stdout.readline().strip()
-        evcc = _process("--vehicle", str(folder), edition, port, str(SESSIONS))
-        lines = evcc.communicate()[0].splitlines()
-        used = secc.communicate()[0].split()
-    *times, own = [line.split() for line in lines]
-    authorised = [float(one[0]) for one in times]
-    seconds = float(own[0]) + float(used[0])
-    megabytes = int(own[1]) + int(used[1])
-    first, later, memory = AIMS
+        port = _read(secc).strip()
+        pair = _Pair(secc, _process("--vehicle", str(folder), edition, port))
+        fresh = pair.used()
+        (authorised,) = pair.run("1")
+        before = pair.used()
+        later = pair.run(str(SESSIONS))
+        after = pair.used()
+        assert len(later) == SESSIONS, "a session went wrong"
+        crowded = _crowds(edition, pair)
+        for process in (pair.evcc, pair.secc):
+            process.communicate()
+    cpu = [(end[0] - begin[0]) / SESSIONS for begin, end in zip(before, after, strict=True)]
+    cold = sum(end[0] - begin[0] for begin, end in zip(fresh, before, strict=True))
+    megabytes = sum(side[2] for side in after)
+    first, warm, memory = AIMS
     return [
-        Row(f"{edition}: the first, to AuthorizationRes", f"{authorised[0]:.0f} ms", f"aim {first}"),
+        Row(f"{edition}: the first, to AuthorizationRes", f"{authorised:.0f} ms", f"aim {first}; CPU of all of it {cold * 1e3:.0f}"),
         Row(
             f"{edition}: later ones, median",
-            f"{statistics.median(authorised[1:]):.0f} ms",
-            f"slowest {max(authorised[1:]):.0f}; aim {later}",
+            f"{statistics.median(later):.0f} ms",
+            f"slowest {max(later):.0f}; aim {warm}",
         ),
-        Row(f"{edition}: memory of both sides", f"{megabytes} MB", f"aim {memory}"),
         Row(
-            f"{edition}: whole sessions a second on one core",
-            f"{len(times) / seconds:.1f}",
-            "CPU of both processes, set-up and imports included",
+            f"{edition}: CPU of a whole session",
+            f"{sum(cpu) * 1e3:.0f} ms",
+            f"station and home {cpu[0] * 1e3:.0f}, vehicle {cpu[1] * 1e3:.0f} with its folder read anew",
         ),
+        Row(f"{edition}: whole sessions a second on one core", f"{1 / sum(cpu):.0f}", "by that CPU"),
+        Row(f"{edition}: memory of both sides", f"{megabytes} MB", f"aim {memory}"),
+        *crowded,
+    ]
+
+
+def _crowds(edition: Edition, pair: _Pair) -> list[Row]:
+    """Many at once, in rounds: whether all stop as planned, and what the station keeps of them."""
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        stopped = len(pair.run(f"{CROWD} at once"))
+        rounds.append((stopped, time.perf_counter() - began, pair.used()[0][1]))
+    kept = [megabytes for _, _, megabytes in rounds]
+    return [
+        Row(
+            f"{edition}: {CROWD} at once, stopped as planned",
+            "/".join(str(stopped) for stopped, _, _ in rounds),
+            f"{statistics.median(seconds for _, seconds, _ in rounds):.1f} s a round{_told(pair.wrong)}",
+        ),
+        Row(f"{edition}: the station after each round", f"{'/'.join(map(str, kept))} MB", "flat is right"),
     ]
 
 
@@ -184,12 +246,33 @@ def _process(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def _resident() -> int:
-    """Megabytes of this process that are its own or shared, at their highest."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) // 1000
-    raise OSError("/proc/self/status says nothing of VmHWM")
+def _told(wrong: Counter[str]) -> str:
+    return "".join(f"; {count} {what}" for what, count in wrong.most_common())
+
+
+def _asked(process: subprocess.Popen[str], order: str) -> str:
+    assert process.stdin is not None
+    process.stdin.write(order + "\n")
+    process.stdin.flush()
+    return _read(process)
+
+
+def _read(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "a process has ended"
+    return line
+
+
+def _figures(line: str) -> tuple[float, int, int]:
+    cpu, now, most = line.split()
+    return float(cpu), int(now), int(most)
+
+
+def _used() -> tuple[float, int, int]:
+    """CPU seconds of this process, its megabytes now and at their highest, shared ones included."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+    return time.process_time(), int(told["VmRSS"].split()[0]) // 1000, int(told["VmHWM"].split()[0]) // 1000
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -199,7 +282,7 @@ def main(arguments: Sequence[str]) -> None:
         if arguments[0] == "--station":
             station(Path(arguments[1]), edition)
         else:
-            vehicle(Path(arguments[1]), edition, int(arguments[3]), int(arguments[4]))
+            vehicle(Path(arguments[1]), edition, int(arguments[3]))
         return
     rows = [row for edition in SUITE for row in ours(edition)]
     table(f"Sessions with contract installation, {os.cpu_count()} cores", [*rows, *peers()])
