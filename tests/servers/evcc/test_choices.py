@@ -116,9 +116,9 @@ def test_what_is_too_dear_or_unsigned_is_refused() -> None:
     dear, cheap = schedule(1, 10_000, "0.50"), schedule(2, 10_000, "0.60", signed=True)
     assert choosing(Wishes(most_price=Decimal("0.55")), cheap, dear) == 1
     only = Wishes(only_verified=True)
-    assert choosing(only, cheap, dear) == 1
+    assert choosing(only, cheap, schedule(3, 10_000)) == 3
     assert choosing(only, cheap, verified=True) == 2
-    for wishes, found in ((Wishes(most_price=Decimal("0.4")), dear), (only, cheap)):
+    for wishes, found in ((Wishes(most_price=Decimal("0.4")), dear), (only, cheap), (only, dear)):
         with pytest.raises(V2GPKIError) as refused:
             choosing(wishes, found)
         assert refused.value.code == "vehicle.no_consent"

@@ -27,6 +27,7 @@ from v2gpki.messages import codec, iso20_ac, iso20_dc
 from v2gpki.messages import iso20_common as cm
 from v2gpki.session import questions as q
 from v2gpki.session.engine import Engine
+from v2gpki.session.iso20 import schedules
 from v2gpki.session.iso20.evcc.vehicle import ISO20Vehicle
 from v2gpki.session.iso20.secc.station import ISO20Station
 from v2gpki.session.iso20.settings import StationSettings, VehicleSettings
@@ -339,6 +340,28 @@ def test_a_wrong_signature_of_prices_is_told_to_who_consents() -> None:
     meeting.run()
     assert not meeting.vehicle_world.offered[0].verified
     assert meeting.endings() == ("stopped", "stopped")
+
+
+def test_a_signature_beside_a_price_that_it_cannot_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad station adds a price without Id to those that the mobility operator signed."""
+    tell = schedules.tell
+
+    def mixed(*args: object, **more: object) -> cm.ScheduleExchangeRes:
+        response = tell(*args, **more)  # type: ignore[arg-type]  # handed on as they come
+        mode = response.Scheduled_SEResControlMode
+        assert mode is not None
+        first, second = mode.ScheduleTuple
+        price = first.ChargingSchedule.AbsolutePriceSchedule
+        assert price is not None
+        unsigned = changed(price, Id=None)
+        first = changed(first, ChargingSchedule=changed(first.ChargingSchedule, AbsolutePriceSchedule=unsigned))
+        return changed(response, Scheduled_SEResControlMode=changed(mode, ScheduleTuple=(first, second)))
+
+    monkeypatch.setattr(schedules, "tell", mixed)
+    meeting = Meeting(station=StationSettings(offer(), sign_prices=True)).run()
+    [response] = sent(meeting, cm.ScheduleExchangeRes)
+    assert response.Header.Signature is not None
+    assert not meeting.vehicle_world.offered[0].verified
 
 
 # --- services -------------------------------------------------------------------------------------------------------

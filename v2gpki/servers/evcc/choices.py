@@ -91,7 +91,8 @@ class StockConsent:
         """The cheapest one; among equals the one that is there first."""
         self.agreed = offered.price if isinstance(offered.price, Tariff) else None
         if offered.control == "dynamic":
-            self._check(offered.price if isinstance(offered.price, Tariff) else None, verified=offered.verified)
+            price = offered.price
+            self._check(price if isinstance(price, Tariff) else None, verified=offered.verified or price is None)
             return ScheduleChoice(0)
         good = [schedule for schedule in offered.schedules if self._acceptable(schedule, offered)]
         if not good:
@@ -136,7 +137,8 @@ class StockConsent:
     def _acceptable(self, schedule: Schedule, offered: SchedulesOffered) -> bool:
         try:
             price = schedule.price
-            self._check(price if isinstance(price, Tariff) else None, verified=offered.verified or not schedule.signed)
+            # Nobody has to sign that there is no price.
+            self._check(price if isinstance(price, Tariff) else None, verified=offered.verified or price is None)
         except V2GPKIError:
             return False
         return True

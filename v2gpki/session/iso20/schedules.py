@@ -161,13 +161,24 @@ def read(response: cm.ScheduleExchangeRes, now: int, *, verified: bool, renegoti
 
 def has_signable_prices(response: cm.ScheduleExchangeRes) -> bool:
     """Whether there is a price with an Id, which its mobility operator has signed."""
+    return any(price.Id for price in _told_prices(response))
+
+
+def has_unsigned_prices(response: cm.ScheduleExchangeRes) -> bool:
+    """Whether there is a price without an Id, which no signature can refer to."""
+    return any(not price.Id for price in _told_prices(response))
+
+
+def _told_prices(
+    response: cm.ScheduleExchangeRes,
+) -> list[cm.AbsolutePriceScheduleType | cm.PriceLevelScheduleType]:
     holders: list[cm.ChargingScheduleType | cm.Dynamic_SEResControlModeType] = []
     if response.Dynamic_SEResControlMode is not None:
         holders.append(response.Dynamic_SEResControlMode)
     for one in response.Scheduled_SEResControlMode.ScheduleTuple if response.Scheduled_SEResControlMode else ():
         holders += [one.ChargingSchedule, *([one.DischargingSchedule] if one.DischargingSchedule else [])]
     found = [price for one in holders for price in (one.AbsolutePriceSchedule, one.PriceLevelSchedule)]
-    return any(price is not None and price.Id for price in found)
+    return [price for price in found if price is not None]
 
 
 # --- what is chosen -------------------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ class Power(Part):
         return False
 
     def _verified(self, answer: cm.ScheduleExchangeRes) -> Steps[bool]:
-        """Whether the prices are signed by the mobility operator of the vehicle's contract."""
-        if not schedules.has_signable_prices(answer):
+        """Whether the prices, all of them, are signed by the mobility operator of the vehicle's contract."""
+        if not schedules.has_signable_prices(answer) or schedules.has_unsigned_prices(answer):
             return False
         engine = self.vehicle.engine
         try:
