@@ -200,3 +200,22 @@ def test_closed_contactors_open_when_the_session_stops() -> None:
     answer = answer_to(secc, sent("SessionStopReq", ChargingSession="Terminate"))
     assert answer is not None
     assert [question.closed for question in secc.asked if isinstance(question, q.ContactorQuestion)] == [True, False]
+
+
+def test_nothing_flows_back() -> None:
+    """Whatever the stage could do: -2 knows no discharging."""
+    secc = in_state("charging-dc")
+    current, voltage = quantity(-100, "A"), quantity(400, "V")
+    answered = answer_to(secc, sent("CurrentDemandReq", EVTargetCurrent=current, EVTargetVoltage=voltage))
+    assert answered is not None
+    [*_, asked] = [question for question in secc.asked if isinstance(question, q.PowerQuestion)]
+    assert (asked.setpoint.current, asked.setpoint.voltage) == (0.0, 400.0)
+    assert asked.setpoint.power >= 0
+
+
+def test_a_pre_charge_below_nothing() -> None:
+    secc = in_state("cable-checked")
+    fields = {"EVTargetCurrent": quantity(-2, "A"), "EVTargetVoltage": quantity(-400, "V")}
+    assert answer_to(secc, sent("PreChargeReq", **fields)) is not None
+    [asked] = [question for question in secc.asked if isinstance(question, q.PreChargeQuestion)]
+    assert (asked.current, asked.voltage) == (0.0, 0.0)

@@ -3,6 +3,7 @@ by, and what the station wants."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace as changed
 
 from tests.session.iso20.world import VEHICLE, Meeting, later, offer, sent, signature, told
 from tests.session.joined import Side, join
-from v2gpki.energy import Control, PowerSchedule, PowerSpan, Present, ScheduleChoice, Step
+from v2gpki.energy import Control, Demand, PowerSchedule, PowerSpan, Present, ScheduleChoice, Step
 from v2gpki.energy.tariff import Receipt
 from v2gpki.errors import V2GPKIError
 from v2gpki.messages import codec, iso20_ac, iso20_dc
@@ -466,3 +467,30 @@ def test_a_pre_charge_that_never_matches_ends_in_order() -> None:
     meeting.run()
     assert meeting.endings() == ("stopped", "terminated:session.late")
     assert not meeting.vehicle_world.connected
+
+
+# --- what may flow back ----------------------------------------------------------------------------------------------
+
+
+def giving(current: float) -> Callable[[object], Demand]:
+    """A vehicle's demand: 400 V with this current."""
+    return lambda _: Demand(400.0 * current, 400.0, current)
+
+
+def test_nothing_flows_back_in_a_service_of_one_way() -> None:
+    meeting = Meeting()
+    meeting.vehicle_world.more = {q.DemandQuestion: giving(-20.0)}
+    meeting.run()
+    assert meeting.station_world.targets
+    for asked in meeting.station_world.targets:
+        assert (asked.setpoint.current, asked.setpoint.power) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("current", "power"), [(-20.0, -8_000.0), (-60.0, -10_000.0)])
+def test_what_flows_back_is_within_the_schedule_s(current: float, power: float) -> None:
+    """The schedule has 10 kW for the way out of the vehicle."""
+    meeting = Meeting(bidirectional=True)
+    meeting.vehicle_world.more = {q.DemandQuestion: giving(current)}
+    meeting.run()
+    assert {asked.setpoint.power for asked in meeting.station_world.targets} == {power}
+    assert {asked.setpoint.current for asked in meeting.station_world.targets} == {power / 400.0}

@@ -196,9 +196,9 @@ def _dc_turn(
     back = isinstance(mode, dc.BPT_Scheduled_DC_CLReqControlMode | dc.BPT_Dynamic_DC_CLReqControlMode)
     limits = replace(
         before,
-        max_charge_power=_or(mode.EVMaximumChargePower, before.max_charge_power),
+        max_charge_power=max(0.0, _or(mode.EVMaximumChargePower, before.max_charge_power)),
         min_charge_power=_or(mode.EVMinimumChargePower, before.min_charge_power),
-        max_current=_or(mode.EVMaximumChargeCurrent, before.max_current),
+        max_current=max(0.0, _or(mode.EVMaximumChargeCurrent, before.max_current)),
         max_voltage=_or(mode.EVMaximumVoltage, before.max_voltage),
         min_voltage=_or(mode.EVMinimumVoltage, before.min_voltage),
     )
@@ -213,7 +213,9 @@ def _dc_turn(
     if isinstance(mode, dc.Dynamic_DC_CLReqControlMode):
         setpoint = _bounded(Setpoint(limits.max_charge_power, voltage=voltage), limits)
     else:
-        volts, amperes = number(mode.EVTargetVoltage), number(mode.EVTargetCurrent)
+        volts, amperes = max(0.0, number(mode.EVTargetVoltage)), number(mode.EVTargetCurrent)
+        # Nothing flows back in a service of one way, whatever the stage could do.
+        amperes = amperes if back else max(0.0, amperes)
         setpoint = _bounded(Setpoint(volts * amperes, voltage=volts, current=amperes), limits)
     energy = mode.EVMaximumEnergyRequest
     return replace(setpoint, energy=number(energy)), limits
@@ -224,17 +226,21 @@ def _ac_turn(
 ) -> tuple[Setpoint, VehicleLimits, float]:
     limits = replace(
         before,
-        max_charge_power=_total(mode, "EVMaximumChargePower", before.max_charge_power),
+        max_charge_power=max(0.0, _total(mode, "EVMaximumChargePower", before.max_charge_power)),
         min_charge_power=_total(mode, "EVMinimumChargePower", before.min_charge_power),
     )
-    if isinstance(mode, ac.BPT_Scheduled_AC_CLReqControlMode | ac.BPT_Dynamic_AC_CLReqControlMode):
+    back = isinstance(mode, ac.BPT_Scheduled_AC_CLReqControlMode | ac.BPT_Dynamic_AC_CLReqControlMode)
+    if back:
+        assert isinstance(mode, ac.BPT_Scheduled_AC_CLReqControlMode | ac.BPT_Dynamic_AC_CLReqControlMode)
         limits = replace(
             limits,
             max_discharge_power=abs(_total(mode, "EVMaximumDischargePower", before.max_discharge_power)),
             min_discharge_power=abs(_total(mode, "EVMinimumDischargePower", before.min_discharge_power)),
         )
     present = _total(mode, "EVPresentActivePower", 0.0)
-    setpoint = _bounded(Setpoint(limits.max_charge_power, flowing=present), limits)
+    # Nothing flows back in a service of one way, whatever the stage could do.
+    flowing = present if back else max(0.0, present)
+    setpoint = _bounded(Setpoint(limits.max_charge_power, flowing=flowing), limits)
     energy = mode.EVMaximumEnergyRequest
     return replace(setpoint, energy=number(energy)), limits, present
 

@@ -134,8 +134,8 @@ def pre_charge(visit: Visit, heard: Heard) -> Steps[Answer]:
     """The outlet follows the vehicle's voltage."""
     request = taken(heard, iso2.PreChargeReq)
     _state(visit, request.DC_EVStatus)
-    voltage = quantity(request.EVTargetVoltage, "V", "EVTargetVoltage")
-    current = quantity(request.EVTargetCurrent, "A", "EVTargetCurrent")
+    voltage = max(0.0, quantity(request.EVTargetVoltage, "V", "EVTargetVoltage"))
+    current = max(0.0, quantity(request.EVTargetCurrent, "A", "EVTargetCurrent"))
     present = yield from visit.ask(PreChargeQuestion(voltage, current))
     response = iso2.PreChargeRes(
         ResponseCode="OK",
@@ -172,8 +172,9 @@ def current_demand(visit: Visit, heard: Heard) -> Steps[Answer]:
 
 def _dc_setpoint(visit: Visit, request: iso2.CurrentDemandReq) -> Setpoint:
     """What the vehicle asks for, and the most that both may come to."""
-    voltage = quantity(request.EVTargetVoltage, "V", "EVTargetVoltage")
-    current = quantity(request.EVTargetCurrent, "A", "EVTargetCurrent")
+    # Nothing flows back in -2, whatever the stage could do.
+    voltage = max(0.0, quantity(request.EVTargetVoltage, "V", "EVTargetVoltage"))
+    current = max(0.0, quantity(request.EVTargetCurrent, "A", "EVTargetCurrent"))
     volts, amperes, watts = request.EVMaximumVoltageLimit, request.EVMaximumCurrentLimit, request.EVMaximumPowerLimit
     max_power = None if watts is None else quantity(watts, "W", "EVMaximumPowerLimit")
     most = [] if visit.limits is None else [visit.limits.max_charge_power]

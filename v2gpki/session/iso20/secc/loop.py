@@ -52,7 +52,7 @@ class Loop(Part):
         granted = self._granted()
         delivery = yield from self.station.ask(
             PowerQuestion(
-                setpoint=self._within(turn.setpoint, granted),
+                setpoint=self._given_back(self._within(turn.setpoint, granted)),
                 control=selected.variant.control,
                 vehicle=turn.vehicle,
                 limits=turn.limits,
@@ -83,6 +83,19 @@ class Loop(Part):
         if current is not None and setpoint.voltage:
             current = min(current, granted / setpoint.voltage)
         return replace(setpoint, power=granted, current=current)
+
+    def _given_back(self, setpoint: Setpoint) -> Setpoint:
+        """What the vehicle gives back, cut to what the schedule has for it."""
+        chosen = self.course.chosen
+        if chosen is None or chosen.discharge is None or setpoint.power >= 0:
+            return setpoint
+        most = -max(0.0, chosen.discharge.power_at(self.station.engine.clock.now().timestamp()))
+        if setpoint.power >= most:
+            return setpoint
+        current = setpoint.current
+        if current is not None and setpoint.voltage:
+            current = max(current, most / setpoint.voltage)
+        return replace(setpoint, power=most, current=current)
 
     def _tell(self, delivery: Delivery) -> None:
         engine, present, reading = self.station.engine, delivery.present, delivery.reading
