@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 
-from tests.session.iso20.world import STATION, VEHICLE, Kept, Meeting, offer, sent, services
+from tests.session.iso20.requests import octets
+from tests.session.iso20.world import STATION, VEHICLE, Kept, Meeting, offer, sent, services, told
 from v2gpki.energy import Offer, Step
 from v2gpki.messages import iso20_common as cm
 from v2gpki.session import questions as q
+from v2gpki.session.iso20.dialect import HEADER
 from v2gpki.session.iso20.settings import StationSettings, VehicleSettings
-from v2gpki.session.notices import Judged
+from v2gpki.session.notices import Exchanged, Judged
 
 OTHER = b"another vehicle's leaf"
 
@@ -165,3 +168,30 @@ def test_a_lab_without_certificates_joins_by_the_id_alone() -> None:
     meeting.run()
     assert ("SessionSetupRes", "OK_OldSessionJoined") in meeting.secc.codes()
     assert meeting.endings() == ("stopped", "stopped")
+
+
+def test_a_refused_payer_does_not_come_back_by_a_pause() -> None:
+    """Joined, asked anew who pays, refused: nothing is left of the session that a pause could keep."""
+    outlet, kept = paused()
+    meeting = Meeting(vehicle=VehicleSettings("EV", resume=kept, compat="ecog"))
+    meeting.station_world.kept = outlet
+    meeting.station_world.more = {q.AuthorizationQuestion: lambda _: q.Decision("rejected")}
+    meeting.run()
+    frames = [n.octets for n in meeting.evcc.notices if isinstance(n, Exchanged) and n.sent]
+    # The same frames once more, then a pause where the vehicle stopped.
+    outlet.sessions[kept.session_id] = replace(kept, vehicle=hashlib.sha512(b"vehicle leaf").digest())
+    secc, _ = meeting.sides()
+    secc.engine.start(0.0)
+    now = 0.0
+    for frame in frames:
+        if secc.states() and secc.states()[-1] == "unauthorised":
+            break
+        now += 0.01
+        secc.engine.receive(frame, now)
+        secc.settle(now)
+    assert secc.states()[-1] == "unauthorised"
+    stop = cm.SessionStopReq(Header=HEADER, ChargingSession="Pause")
+    secc.engine.receive(octets(stop, kept.session_id), now + 0.01)
+    secc.settle(now + 0.01)
+    assert told(secc) == "refused:session.pause_not_allowed"
+    assert kept.session_id not in outlet.sessions

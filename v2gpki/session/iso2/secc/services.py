@@ -14,7 +14,7 @@ from v2gpki.session.iso2.settings import Action
 from v2gpki.session.iso2.values import taken
 from v2gpki.session.iso2.words import MODES, OPTIONS
 from v2gpki.session.notices import Established, Remarked
-from v2gpki.session.questions import Paused, PausedQuestion
+from v2gpki.session.questions import Paused, PausedQuestion, PauseQuestion
 
 _MOST_SERVICES = 8
 CHARGING, CONTRACTS = 1, 2
@@ -59,8 +59,11 @@ def _paused(visit: Visit, session_id: bytes) -> Steps[Paused | None]:
         return None
     if paused is None or paused.session_id != session_id or paused.edition != visit.dialect.edition:
         return None
-    fits = paused.evcc_id == evcc_name(visit) and 0 <= paused.parameter_set < len(MODES)
-    return paused if fits else None
+    if paused.evcc_id == evcc_name(visit) and 0 <= paused.parameter_set < len(MODES):
+        return paused
+    # It stays its owner's.
+    yield from visit.ask(PauseQuestion(paused))
+    return None
 
 
 def _new_id(visit: Visit, old: bytes) -> bytes:

@@ -103,6 +103,8 @@ class Opening(Part):
 
     def _authorization_set_up(self, _: cm.AuthorizationSetupReq) -> Steps[Answer]:
         yield from ()
+        # Who says anew who pays has nothing to come back to until that is settled.
+        self.course.selected = None
         methods, providers = self.methods, self.settings.offer.providers[:_PROVIDERS]
         eim = pnc = None
         # The schema has room for one of the two; a vehicle that pays by contract needs the challenge.
