@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -206,3 +208,115 @@ def test_a_listener_that_fails_changes_nothing() -> None:
         return ours, theirs
 
     assert asyncio.run(scene()) == (Ending("stopped"), Ending("stopped"))
+
+
+def test_contactors_do_not_wait_for_the_farewell() -> None:
+    """The other side never closes, so the farewell takes its time; what is over is told before."""
+
+    async def scene() -> bool:
+        over = asyncio.Event()
+
+        async def opened() -> None:
+            over.set()
+
+        one, other = pipes()
+        driving = asyncio.ensure_future(
+            drive(
+                Engine(station, clock=CLOCK),
+                one,
+                {CableCheckQuestion: lambda _: "valid"},
+                told=lambda _: None,
+                over=opened,
+                waits_for_close=True,
+            )
+        )
+        played = Engine(vehicle, clock=CLOCK)
+        played.start(0.0)
+        while played.ending is None:
+            await other.send(played.outgoing())
+            played.receive(await other.receive(), 0.0)
+        await asyncio.wait_for(over.wait(), 10)
+        waits = not driving.done() and not one.closed
+        driving.cancel()
+        await asyncio.wait([driving])
+        return waits
+
+    assert asyncio.run(scene())
+
+
+def test_what_is_over_is_told_also_when_the_session_is_cancelled() -> None:
+    async def scene() -> list[str]:
+        told: list[str] = []
+
+        async def opened() -> None:
+            told.append("over")
+
+        one, _ = pipes()
+        driving = asyncio.ensure_future(
+            drive(Engine(station, clock=CLOCK), one, {}, told=lambda _: None, over=opened)
+        )
+        await asyncio.sleep(0)
+        driving.cancel()
+        await asyncio.wait([driving])
+        assert one.closed
+        return told
+
+    assert asyncio.run(scene()) == ["over"]
+
+
+def test_a_plug_in_that_will_not_be_cancelled_is_left_behind() -> None:
+    async def scene() -> Ending:
+        asked, let = asyncio.Event(), asyncio.Event()
+
+        async def stubborn(_: CableCheckQuestion) -> str:
+            asked.set()
+            while not let.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let.wait()
+            raise KeyError("too late for anybody")
+
+        one, other = pipes()
+        driving = asyncio.ensure_future(
+            drive(Engine(station, clock=CLOCK), one, {CableCheckQuestion: stubborn}, told=lambda _: None)
+        )
+        vehicle_side = asyncio.ensure_future(drive(Engine(vehicle, clock=CLOCK), other, {}, told=lambda _: None))
+        await asked.wait()
+        vehicle_side.cancel()
+        ending = await asyncio.wait_for(driving, 10)
+        let.set()
+        return ending
+
+    assert asyncio.run(scene()).kind == "peer_closed"
+
+
+class Reset(Pipe):
+    """A wire that is reset when there is nothing more to say."""
+
+    async def receive(self) -> bytes:
+        data = await super().receive()
+        if not data:
+            raise ConnectionResetError("reset")
+        return data
+
+
+def test_a_reset_after_the_session_is_nobody_s_unheard_error() -> None:
+    unheard: list[object] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
+        one, other = Reset(), Pipe()
+        one.other, other.other = other, one
+        await asyncio.gather(
+            drive(
+                Engine(station, clock=CLOCK),
+                one,
+                {CableCheckQuestion: lambda _: "valid"},
+                told=lambda _: None,
+                waits_for_close=True,
+            ),
+            drive(Engine(vehicle, clock=CLOCK), other, {}, told=lambda _: None),
+        )
+
+    asyncio.run(scene())
+    gc.collect()
+    assert unheard == []

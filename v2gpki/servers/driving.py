@@ -12,7 +12,7 @@ import contextlib
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.v2gtls.link import Link
@@ -27,6 +27,8 @@ Answering: TypeAlias = Callable[..., "object | Awaitable[object]"]
 Answers: TypeAlias = Mapping[type, Answering]
 #: Seconds that the other side has to close after the session, before we do.
 FAREWELL = 2.0
+#: Seconds that a plug-in has to end when it is told to; one that does not is left behind.
+_GIVES_UP = 1.0
 
 
 async def drive(
@@ -35,13 +37,19 @@ async def drive(
     answers: Answers,
     *,
     told: Callable[[Notice], Awaitable[None] | None],
+    over: Callable[[], Awaitable[None]] | None = None,
     waits_for_close: bool = False,
 ) -> Ending:
-    """Run a session to its end and close the link. ``waits_for_close``: the other side closes first (it is an SECC)."""
+    """Run a session to its end and close the link. ``over`` is awaited first of all, however it ended: contactors do
+    not wait for a farewell. ``waits_for_close``: the other side closes first (it is an SECC)."""
     loop = asyncio.get_running_loop()
     driver = _Driver(engine, link, answers, told, loop)
     try:
-        ending = await driver.run()
+        try:
+            ending = await driver.run()
+        finally:
+            if over is not None:
+                await over()
         if waits_for_close and ending.kind in ("stopped", "paused", "refused"):
             await driver.farewell()
         return ending
@@ -111,7 +119,8 @@ class _Driver:
         finally:
             if not task.done():
                 task.cancel()
-            await asyncio.wait([task])
+                await asyncio.wait([task], timeout=_GIVES_UP)
+            task.add_done_callback(_seen)
         if self._engine.question is not question:
             return
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -172,9 +181,16 @@ class _Driver:
         """Close the link, whatever state it is in."""
         if self._reading is not None:
             self._reading.cancel()
+            self._reading.add_done_callback(_seen)
             await asyncio.wait([self._reading])
         with contextlib.suppress(OSError, V2GPKIError):
             await self._link.close()
+
+
+def _seen(task: asyncio.Future[Any]) -> None:  # Any: whatever it would have given
+    """An error that comes after all is nobody's to catch."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _never() -> bytes:

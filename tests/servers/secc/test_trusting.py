@@ -49,6 +49,7 @@ class OnlyAuthorising:
 
     authoriser: Register
     events: None = None
+    stage: None = None
 
 
 @dataclass
@@ -212,3 +213,47 @@ def test_an_authorization_of_iso2(compat: Compat) -> None:
     assert station.ask(q.SignatureQuestion("AuthorizationReq", message, CONTRACT, CHALLENGE)) is q.DONE
     other = q.SignatureQuestion("AuthorizationReq", message, CONTRACT, bytes(16))
     assert heard(lambda: station.ask(other))[0] == "authorisation.wrong_challenge"
+
+
+# --- one payer after the other --------------------------------------------------------------------------------------
+
+
+def test_who_pays_at_the_station_brings_no_contract_along() -> None:
+    """A contract that anybody made up leaves no EMAID behind, not even a verdict, for the next way to pay."""
+    station = bench(Roots(v2g=ROOTS.v2g))
+    station.ask(q.ContractChainQuestion("DEABCC123ABC56", CONTRACT))
+    station.ask(q.AuthorizationQuestion("eim", "", (), "00AA11BB22CC", SESSION))
+    (asked,) = station.register.asked
+    assert (asked.method, asked.emaid, asked.chain, asked.verdict) == ("eim", "", (), None)
+
+
+def test_a_decision_about_one_payer_is_none_about_another() -> None:
+    """The authoriser thinks for long about a contract; meanwhile the vehicle wants to pay otherwise."""
+
+    class Thinking(Register):
+        let = False
+
+        async def authorise(self, asked: Asked) -> Decision:
+            self.asked.append(asked)
+            if asked.method == "pnc":
+                await asyncio.Event().wait()
+            return Decision("rejected" if asked.method == "eim" else "accepted")
+
+    station = bench(ROOTS)
+    station.register.__class__ = Thinking
+
+    async def scene() -> list[object]:
+        ask = station.answers.answers[q.AuthorizationQuestion]
+        found = []
+        for question in (
+            q.AuthorizationQuestion("pnc", "DEABCC123ABC56", CONTRACT, "00AA11BB22CC", SESSION),
+            q.AuthorizationQuestion("eim", "", (), "00AA11BB22CC", SESSION),
+        ):
+            answer = ask(question)
+            assert asyncio.iscoroutine(answer)
+            found.append((await answer).status)
+        await station.answers.ended()
+        return found
+
+    assert asyncio.run(scene()) == ["ongoing", "rejected"]
+    assert [asked.method for asked in station.register.asked] == ["pnc", "eim"]

@@ -8,6 +8,7 @@ CPS, and the key of the contract that was chosen signs. Clauses: ISO 15118-2 8.4
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,10 @@ from v2gpki.servers.evcc.plugins import HeldContract, Installed, PaymentAsked, V
 from v2gpki.session import questions as q
 from v2gpki.session.notices import Agreed, Notice
 from v2gpki.session.secured import Secured
+
+_LOG = logging.getLogger("v2gpki.evcc")
+#: Seconds for contactors to open at the end of a session.
+_OPENS_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,12 @@ class VehicleAnswers:
             await self._plugins.events.happened(notice)
 
     async def ended(self) -> None:
-        """The session is over, however: open contactors."""
-        await self._plugins.battery.disconnect()
+        """The session is over, however: open contactors. Raises nothing; the log has what failed."""
+        try:
+            async with asyncio.timeout(_OPENS_WITHIN):
+                await self._plugins.battery.disconnect()
+        except Exception:  # noqa: BLE001  # the border to a plug-in, at the end of a session
+            _LOG.error("the vehicle's contactors may not be open", exc_info=True)
 
     # -- contracts -----------------------------------------------------------------------------
 

@@ -5,13 +5,11 @@ Clauses: ISO 15118-2 7.10.1; ISO 15118-20 7.10.1.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from v2gpki import sdp
 from v2gpki.clock import Clock
-from v2gpki.errors import V2GPKIError
 from v2gpki.servers.discovery import Found, Retries, Seen, discover, unseen
 from v2gpki.servers.driving import drive
 from v2gpki.servers.evcc.answers import VehicleAnswers, VehicleKeys
@@ -73,19 +71,18 @@ async def travel(
     Raises ``tls.*`` and what judging the station raises when there is no session; how a session ended is its result.
     """
     link = await connect(address, setup.security, keylog=keylog, limits=setup.limits, tap=tap)
-    connected(link)
-    answers = VehicleAnswers(setup.plugins, setup.keys, setup.clock, secured=link.secured)
+    try:
+        connected(link)
+        answers = VehicleAnswers(setup.plugins, setup.keys, setup.clock, secured=link.secured)
+        engine = Engine(vehicle_script(setup.editions, link.secured, lab=setup.lab), clock=setup.clock)
+    except BaseException:
+        await link.close()
+        raise
 
     async def both(notice: Notice) -> None:
         await answers.told(notice)
         if (telling := told(notice)) is not None:
             await telling
 
-    engine = Engine(vehicle_script(setup.editions, link.secured, lab=setup.lab), clock=setup.clock)
-    try:
-        ending = await drive(engine, link, answers.answers, told=both)
-    finally:
-        with contextlib.suppress(V2GPKIError):
-            # Contactors that stick are the battery's alarm; this session is over either way.
-            await answers.ended()
+    ending = await drive(engine, link, answers.answers, told=both, over=answers.ended)
     return Journey(link.peer, link.secured, ending, tuple(answers.installed), answers.paused)

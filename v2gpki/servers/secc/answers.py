@@ -9,14 +9,13 @@ C07.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from v2gpki.clock import Clock
 from v2gpki.energy.offer import Method
-from v2gpki.energy.quantities import Reading
+from v2gpki.energy.quantities import Present, Reading
 from v2gpki.energy.steering import SchedulesGiven, steered
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
@@ -27,6 +26,7 @@ from v2gpki.pnc import signature as signatures
 from v2gpki.pnc.algorithms import Edition
 from v2gpki.pnc.contract_codes import with_code
 from v2gpki.servers.driving import Answers
+from v2gpki.servers.secc.outlet import Outlet, PausedSessions
 from v2gpki.servers.secc.plugins import Asked, Charging, ContractAsked, ScheduleAsked, StationPlugins
 from v2gpki.servers.secc.plugins import Decision as Decided
 from v2gpki.session import questions as q
@@ -68,34 +68,13 @@ class StationKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class _Payer:
-    """Who charges in this session, and how that is paid."""
+class Payer:
+    """Whose session it is, and who pays; of a session that was joined as it was before."""
 
-    method: Method = "eim"
     session_id: bytes = bytes(8)
-    emaid: str = ""
     evcc_id: str = ""
-
-
-class PausedSessions:
-    """What an outlet keeps of sessions that paused: the newest ``most`` of them, in memory. Whether the vehicle that
-    asks may go on with one is the engine's to judge."""
-
-    def __init__(self, most: int = 100) -> None:
-        self._most = most
-        self._kept: OrderedDict[bytes, q.Paused] = OrderedDict()
-
-    def keep(self, paused: q.Paused) -> None:
-        """Remember one, and forget the oldest if there are too many."""
-        self._kept[paused.session_id] = paused
-        self._kept.move_to_end(paused.session_id)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-
-    def take(self, session_id: bytes, edition: str) -> q.Paused | None:
-        """The session with this id, None when there is none of this edition."""
-        found = self._kept.get(session_id)
-        return found if found is not None and found.edition == edition else None
+    method: Method = "eim"
+    emaid: str = ""
 
 
 class StationAnswers:
@@ -117,13 +96,15 @@ class StationAnswers:
         self._clock = clock
         self._secured = secured
         self._evse_id = evse_id
-        self._paused = paused or PausedSessions(most=0)
+        self._paused = PausedSessions(most=0) if paused is None else paused
+        self._outlet = Outlet(plugins.stage)
+        self._payer = Payer()
+        self._resumed: q.Paused | None = None
         self._edition: Edition = "iso15118-2"
         self._verdict: V2GPKIError | None = None
         self._emaid = ""
-        self._payer = _Payer()
-        self._handed_out: q.Paused | None = None
         self._deciding: asyncio.Task[Decided] | None = None
+        self._deciding_on: object = None
         self._readings: list[Reading] = []
         self._confirmed = 0.0
         self._began: float | None = None
@@ -140,13 +121,13 @@ class StationAnswers:
             q.ContractQuestion: self._contract,
             q.StationLimitsQuestion: lambda _: self._plugins.stage.limits(),
             q.SchedulesQuestion: self._schedules,
-            q.CableCheckQuestion: lambda _: self._plugins.stage.cable_check(),
-            q.PreChargeQuestion: lambda question: self._plugins.stage.precharge(question.voltage, question.current),
+            q.CableCheckQuestion: lambda _: self._outlet.reached().cable_check(),
+            q.PreChargeQuestion: self._precharge,
             q.ContactorQuestion: self._contactor,
             q.PowerQuestion: self._power,
             q.WeldingQuestion: lambda _: self._plugins.stage.present(),
             q.ReceiptQuestion: self._receipt,
-            q.PausedQuestion: self._take_paused,
+            q.PausedQuestion: self._joined,
             q.PauseQuestion: self._pause,
         }
 
@@ -159,10 +140,14 @@ class StationAnswers:
         """What the engine told; passed on to the plug-in that listens."""
         if isinstance(notice, Agreed) and notice.edition:
             self._edition = "iso15118-20" if notice.edition == "iso15118-20" else "iso15118-2"
-        if isinstance(notice, Established) and notice.resumed and self._handed_out is not None:
-            # Nobody is asked again who was authorised before the pause.
-            kept = self._handed_out
-            self._payer = _Payer(kept.method, kept.session_id, kept.emaid, kept.evcc_id)
+        elif isinstance(notice, Established):
+            before = self._resumed if notice.resumed else None
+            self._payer = Payer(
+                notice.session_id,
+                notice.other,
+                before.method if before else "eim",
+                before.emaid if before else "",
+            )
         if self._plugins.events is not None:
             await self._plugins.events.happened(notice)
 
@@ -171,10 +156,9 @@ class StationAnswers:
         self._closing = True
 
     async def ended(self) -> None:
-        """The session is over, however: no current, open contactors, nothing left running."""
-        if self._deciding is not None:
-            self._deciding.cancel()
-        await self._plugins.stage.open()
+        """The session is over, however: no current, open contactors, nothing left running. Raises nothing."""
+        self._forget_decision()
+        await self._outlet.release()
 
     # -- trust ---------------------------------------------------------------------------------
 
@@ -221,18 +205,25 @@ class StationAnswers:
         return signatures.sign(question.message, signer, edition=self._keys.signed_in(self._edition))
 
     async def _authorise(self, question: q.AuthorizationQuestion) -> q.Decision:
-        """The authoriser's word; one that takes its time is asked for its answer at the next request."""
-        self._payer = _Payer(question.method, question.session_id, question.emaid, question.evcc_id)
+        """The authoriser's word; one that takes its time is asked for its answer at the next request, if that is by
+        the same payer: nobody charges by the decision about another one."""
+        contract = question.method == "pnc"
+        emaid = (question.emaid or self._emaid) if contract else ""
+        self._payer = Payer(question.session_id, question.evcc_id, question.method, emaid)
+        subject = (question.method, emaid, question.chain)
+        if subject != self._deciding_on:
+            self._forget_decision()
         if self._deciding is None:
+            self._deciding_on = subject
             asked = Asked(
                 method=question.method,
                 edition=self._edition,
                 session_id=question.session_id,
                 evcc_id=question.evcc_id,
-                emaid=question.emaid or self._emaid,
+                emaid=emaid,
                 chain=question.chain,
                 hash_data=self._hash_data(question.chain),
-                verdict=self._verdict,
+                verdict=self._verdict if contract else None,
                 attempt=question.attempt,
             )
             self._deciding = asyncio.ensure_future(self._decide(asked))
@@ -244,6 +235,12 @@ class StationAnswers:
         if decided.problem is not None and decided.status == "rejected" and not decided.response_code:
             raise with_code(decided.problem, self._edition) if question.method == "pnc" else decided.problem
         return q.Decision(decided.status, decided.response_code, decided.reason, decided.customer)
+
+    def _forget_decision(self) -> None:
+        deciding, self._deciding, self._deciding_on = self._deciding, None, None
+        if deciding is not None:
+            deciding.add_done_callback(_heard)
+            deciding.cancel()
 
     async def _decide(self, asked: Asked) -> Decided:
         return await self._plugins.authoriser.authorise(asked)
@@ -305,14 +302,18 @@ class StationAnswers:
             )
         )
 
+    async def _precharge(self, question: q.PreChargeQuestion) -> Present:
+        stage = self._plugins.stage
+        return await self._outlet.switch(lambda: stage.precharge(question.voltage, question.current))
+
     async def _contactor(self, question: q.ContactorQuestion) -> q.Done:
         stage = self._plugins.stage
-        await (stage.close() if question.closed else stage.open())
+        await self._outlet.switch(stage.close if question.closed else stage.open)
         if question.closed and not self._readings:
             self._readings.append(await self._reading())
         elif not question.closed and self._readings:
             # What flowed until now counts too.
-            self._readings[1:] = [await self._reading()]
+            self._keep(await self._reading())
         return q.DONE
 
     async def _reading(self) -> Reading:
@@ -326,7 +327,7 @@ class StationAnswers:
         loop_now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = loop_now
-        stage, payer = self._plugins.stage, self._payer
+        stage, payer = self._outlet.reached(), self._payer
         # What flowed until now is counted, and seen by whoever decides what shall flow next.
         present, reading = await stage.present(), await self._reading()
         self._keep(reading)
@@ -368,14 +369,24 @@ class StationAnswers:
         first = self._readings[0]
         return (reading.imported - first.imported) + (reading.exported - first.exported)
 
-    def _take_paused(self, question: q.PausedQuestion) -> q.Paused | None:
-        self._handed_out = self._paused.take(question.session_id, question.edition)
-        return self._handed_out
+    def _joined(self, question: q.PausedQuestion) -> q.Paused | None:
+        self._resumed = self._paused.take(question.session_id, question.edition)
+        return self._resumed
 
     def _pause(self, question: q.PauseQuestion) -> q.Done:
-        self._paused.keep(question.paused)
+        """Who pays is written down here: -20 has the EMAID in the contract's certificate alone."""
+        paused = question.paused
+        if paused is not self._resumed:
+            paused = replace(paused, emaid=self._payer.emaid)
+        self._paused.keep(paused)
         return q.DONE
 
     def _receipt(self, question: q.ReceiptQuestion) -> q.Done:
         self._confirmed = self._transferred(question.reading)
         return q.DONE
+
+
+def _heard(deciding: asyncio.Task[Decided]) -> None:
+    """An error that comes when nobody asks any more is nobody's to catch."""
+    if not deciding.cancelled():
+        deciding.exception()

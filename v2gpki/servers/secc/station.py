@@ -8,7 +8,6 @@ ISO 15118-2 7.10.1, [V2G2-105] (ports); ISO 15118-20 7.10.1.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import random
@@ -22,7 +21,8 @@ from v2gpki.energy.quantities import Reading
 from v2gpki.errors import V2GPKIError
 from v2gpki.servers.discovery import DiscoveryServer, Seen, local_address, serve_discovery, unseen
 from v2gpki.servers.driving import drive
-from v2gpki.servers.secc.answers import PausedSessions, StationAnswers, StationKeys
+from v2gpki.servers.secc.answers import StationAnswers, StationKeys
+from v2gpki.servers.secc.outlet import PausedSessions
 from v2gpki.servers.secc.plugins import StationPlugins
 from v2gpki.servers.v2gtls import KeyLog, Limits, Link, StationSecurity, Tap, accept
 from v2gpki.session.editions import Spoken
@@ -184,6 +184,28 @@ class Station:
         await self._session(link)
 
     async def _session(self, link: Link) -> None:
+        try:
+            answers, engine, told = self._begin(link)
+        except BaseException:
+            # Plug-ins that cannot be made leave no connection behind.
+            await link.close()
+            self._ended(Session(link.peer, link.secured))
+            raise
+        ending = None
+        self._running.add(answers)
+        if self._closing:
+            answers.stop()
+        try:
+            ending = await drive(engine, link, answers.answers, told=told, over=answers.ended, waits_for_close=True)
+        except asyncio.CancelledError:
+            reason = "the station was closed, and the vehicle had not stopped by then"
+            ending = Ending("terminated", V2GPKIError("station.closed", reason))
+            raise
+        finally:
+            self._running.discard(answers)
+            self._ended(Session(link.peer, link.secured, ending, answers.readings))
+
+    def _begin(self, link: Link) -> tuple[StationAnswers, Engine, Callable[[Notice], Awaitable[None]]]:
         setup = self._setup
         plugins = setup.plugins()
         answers = StationAnswers(
@@ -202,23 +224,7 @@ class Station:
                 await telling
 
         script = station_script(setup.editions(plugins), link.secured, lab=setup.lab)
-        engine = Engine(script, clock=setup.clock)
-        ending = None
-        self._running.add(answers)
-        if self._closing:
-            answers.stop()
-        try:
-            ending = await drive(engine, link, answers.answers, told=told, waits_for_close=True)
-        except asyncio.CancelledError:
-            reason = "the station was closed, and the vehicle had not stopped by then"
-            ending = Ending("terminated", V2GPKIError("station.closed", reason))
-            raise
-        finally:
-            self._running.discard(answers)
-            with contextlib.suppress(V2GPKIError):
-                # A contactor that sticks is the stage's alarm; this session is over either way.
-                await answers.ended()
-            self._ended(Session(link.peer, link.secured, ending, answers.readings))
+        return answers, Engine(script, clock=setup.clock), told
 
 
 async def listening(
