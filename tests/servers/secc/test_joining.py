@@ -12,9 +12,10 @@ from v2gpki.energy import Needs, Reading, Receipt, SchedulesGiven, StageLimits, 
 from v2gpki.energy.meter import Meter
 from v2gpki.energy.stage import Stage
 from v2gpki.profile.load import Catalogue
-from v2gpki.servers.secc.answers import PausedSessions, StationAnswers
+from v2gpki.servers.secc.answers import StationAnswers
 from v2gpki.servers.secc.credentials import station_keys
 from v2gpki.servers.secc.defaults import ListedAuthoriser, SimulatedStage, StockOperator, offer_of
+from v2gpki.servers.secc.outlet import PausedSessions
 from v2gpki.servers.secc.plugins import ScheduleAsked, StationPlugins
 from v2gpki.session import questions as q
 from v2gpki.session.notices import Agreed, Established
@@ -69,7 +70,7 @@ def scene(*, resumed: bool) -> ScheduleAsked:
 
 
 @pytest.mark.parametrize(
-    ("resumed", "wanted"), [(True, ("pnc", "DEABCC12345678", SESSION)), (False, ("eim", "", bytes(8)))]
+    ("resumed", "wanted"), [(True, ("pnc", "DEABCC12345678", SESSION)), (False, ("eim", "", SESSION))]
 )
 def test_who_pays_in_a_joined_session(resumed: bool, wanted: tuple[str, str, bytes]) -> None:
     asked = scene(resumed=resumed)
