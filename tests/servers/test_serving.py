@@ -381,6 +381,24 @@ def test_a_running_request_is_finished_and_no_new_one_begun() -> None:
         assert b"connection: close" in answers[0]
 
 
+def test_a_client_that_sends_no_more_gets_what_it_asked() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    async def slow(request: Request) -> Response:
+        begun.set()
+        await asyncio.to_thread(go.wait, 20)
+        return PlainTextResponse("finished")
+
+    with Own(Route("/", slow)) as own, socket.create_connection(own.address, timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert begun.wait(20)
+        go.set()
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"finished")
+
+
 def test_a_request_that_outlives_its_grace_is_ended() -> None:
     begun = threading.Event()
 

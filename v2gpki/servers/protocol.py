@@ -251,9 +251,14 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """The client sends no more, but may wait for what it asked."""
         self._go_on()
-        if self._owed is None:
+        if self._owed is not None:
+            self._owed = self._owed[0], True
+            return True
+        cycle = self.cycle if self._grown else None
+        if cycle is None or cycle.response_complete:
             return None
-        self._owed = self._owed[0], True
+        # What answers it closes the connection when it is done.
+        cycle.keep_alive = False
         return True
 
     def _grow(self) -> None:
