@@ -208,7 +208,13 @@ def test_the_demo_says_that_the_library_proves_when_there_is_no_openssl_program(
     done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("(OpenSSL library; no openssl program here, -x509_strict)") == 13
-    assert "Done: 13 certificates proven, 2 things refused" in done.stdout
+    assert "Done: 13 certificates proven, 2 charging sessions, 2 things refused" in done.stdout
+    # Each session as the vehicle saw it: over its TLS, with a contract installed on the way, to its planned end.
+    assert done.stdout.count("stopped as planned after") == 2
+    assert done.stdout.count("contract, installed") == 2
+    assert "TLS 1.2  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256" in done.stdout
+    assert "TLS 1.3  TLS_AES_256_GCM_SHA384, secp521r1" in done.stdout
+    assert "kWh given back" in done.stdout
 
 
 def test_the_demo_replaces_no_folder_but_its_own(tmp_path: Path) -> None:
