@@ -320,3 +320,24 @@ def test_a_reset_after_the_session_is_nobody_s_unheard_error() -> None:
     asyncio.run(scene())
     gc.collect()
     assert unheard == []
+
+
+def test_a_listener_that_hangs_holds_up_no_session() -> None:
+    told: list[Notice] = []
+
+    async def hangs(notice: Notice) -> None:
+        told.append(notice)
+        await asyncio.Event().wait()
+
+    async def scene() -> tuple[Ending, Ending]:
+        one, other = pipes()
+        answers: Answers = {CableCheckQuestion: lambda _: "valid"}
+        ours, theirs = await asyncio.gather(
+            drive(Engine(station, clock=CLOCK), one, answers, told=hangs, waits_for_close=True),
+            drive(Engine(vehicle, clock=CLOCK), other, {}, told=lambda _: None),
+        )
+        return ours, theirs
+
+    ours, _ = asyncio.run(asyncio.wait_for(scene(), 30))
+    assert ours == Ending("stopped")
+    assert len(told) == 1

@@ -103,7 +103,9 @@ def test_it_is_for_its_owner_alone_and_overwrites_nothing(tmp_path: Path) -> Non
     with pytest.raises(V2GPKIError) as refusal:
         OwnFile(path, failed=pytest.fail)
     assert refusal.value.code == "file.exists"
+    path.chmod(0o644)
     OwnFile(path, failed=pytest.fail, force=True).close()
+    assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_bytes() == b""
 
 

@@ -29,6 +29,8 @@ Answers: TypeAlias = Mapping[type, Answering]
 FAREWELL = 2.0
 #: Seconds that a plug-in has to end when it is told to; one that does not is left behind.
 _GIVES_UP = 1.0
+#: Seconds that a listener has for one notice.
+_LISTENS = 1.0
 
 
 async def drive(
@@ -72,6 +74,7 @@ class _Driver:
         self._told = told
         self._loop = loop
         self._reading: asyncio.Task[bytes] | None = None
+        self._deaf = False
 
     async def run(self) -> Ending:
         engine = self._engine
@@ -96,9 +99,14 @@ class _Driver:
                 self._lost(problem, self._loop.time())
         for notice in engine.notices():
             try:
-                telling = self._told(notice)
+                telling = None if self._deaf else self._told(notice)
                 if telling is not None:
-                    await telling
+                    async with asyncio.timeout(_LISTENS):
+                        await telling
+            except TimeoutError:
+                # Deadlines stand still while it is told something; contactors do not wait for it.
+                self._deaf = True
+                _LOG.warning("a listener takes too long; it is told nothing more of this session")
             except Exception:  # noqa: BLE001  # a listener of somebody else's; the session goes on without it
                 _LOG.warning("a listener failed", exc_info=True)
 

@@ -8,6 +8,7 @@ matter: it stops the recording and is told once.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +30,11 @@ class OwnFile:
         self._failed = failed
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
         try:
-            self._file: BinaryIO | None = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+            descriptor = os.open(path, flags, 0o600)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                # One that was there keeps its mode else.
+                os.fchmod(descriptor, 0o600)
+            self._file: BinaryIO | None = os.fdopen(descriptor, "wb", buffering=0)
         except FileExistsError:
             message, hint = f"{path} is there already", "give another name, or --force"
             raise V2GPKIError("file.exists", message, hint=hint, facts={"file": str(path)}) from None

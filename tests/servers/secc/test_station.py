@@ -10,16 +10,27 @@ from typing import cast
 from tests.chains import mint
 from tests.pnc.installation.parties import SESSION
 from v2gpki.clock import FixedClock
+from v2gpki.energy.meter import Meter
 from v2gpki.energy.quantities import Needs
+from v2gpki.energy.stage import Stage
 from v2gpki.energy.steering import SchedulesGiven
 from v2gpki.servers.secc.answers import StationAnswers, StationKeys
-from v2gpki.servers.secc.defaults import limits_of
+from v2gpki.servers.secc.defaults import (
+    ListedAuthoriser,
+    SimulatedStage,
+    StockOperator,
+    StockTariffs,
+    limits_of,
+    offer_of,
+)
 from v2gpki.servers.secc.outlet import PausedSessions
 from v2gpki.servers.secc.plugins import Asked, Decision, ScheduleAsked, StationPlugins
 from v2gpki.servers.secc.station import Session, Station, StationSetup
 from v2gpki.session import questions as q
+from v2gpki.session.iso2.settings import StationSettings
 from v2gpki.session.notices import Agreed, Established
 from v2gpki.session.questions import SchedulesQuestion
+from v2gpki.session.station import iso2_station
 
 CLOCK = FixedClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 KEYS = StationKeys(judge_contract=lambda *_: None)
@@ -117,3 +128,56 @@ def test_tariffs_know_who_pays_also_when_the_session_is_joined_again() -> None:
         ("pnc", "DEABCC123ABC56", SESSION),
         ("eim", "", SESSION),
     ]
+
+
+def test_more_connections_than_a_station_takes_are_closed_unheard() -> None:
+    async def scene() -> tuple[bytes, int]:
+        setup = StationSetup(lambda: cast(StationPlugins, Desk()), lambda _: (), KEYS, None, CLOCK, most_connections=2)
+        station = Station(setup)
+        await station.listen("::1")
+        try:
+            held = [await asyncio.open_connection(*station.address) for _ in range(2)]
+            while station.sessions < 2:
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_connection(*station.address)
+            async with asyncio.timeout(10):
+                try:
+                    data = await reader.read()
+                except ConnectionResetError:
+                    data = b""
+            sessions = station.sessions
+            for _, one in (*held, (reader, writer)):
+                one.close()
+        finally:
+            await station.close(grace=5)
+        return data, sessions
+
+    assert asyncio.run(scene()) == (b"", 2)
+
+
+def test_a_vehicle_cannot_have_a_station_wait_for_a_megabyte() -> None:
+    sessions: list[Session] = []
+    limits = limits_of("DC", 50_000)
+    stage = SimulatedStage(Stage(limits, Meter("M")))
+    plugins = StationPlugins(
+        offer_of(limits, "DE*ABC*E1", methods=("eim",)), ListedAuthoriser(), stage, StockTariffs(), StockOperator()
+    )
+
+    async def scene() -> None:
+        spoken = [iso2_station(StationSettings(plugins.offer), bytes)]
+        station = Station(StationSetup(lambda: plugins, lambda _: spoken, KEYS, None, CLOCK), ended=sessions.append)
+        await station.listen("::1")
+        try:
+            reader, writer = await asyncio.open_connection(*station.address)
+            writer.write(bytes.fromhex("01fe8001") + (300 * 1024).to_bytes(4, "big") + bytes(8))
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            writer.close()
+        finally:
+            await station.close(grace=5)
+
+    asyncio.run(scene())
+    [session] = sessions
+    assert session.ending is not None
+    assert session.ending.problem is not None
+    assert session.ending.problem.code == "v2gtp.length"

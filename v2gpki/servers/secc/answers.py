@@ -9,6 +9,7 @@ C07.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,6 +34,7 @@ from v2gpki.session import questions as q
 from v2gpki.session.notices import Agreed, Established, Notice
 from v2gpki.session.secured import Secured
 
+_LOG = logging.getLogger("v2gpki.secc")
 #: What says only that nobody here knows the root.
 _UNKNOWN_HERE = frozenset({"path.no_anchor", "path.status_unknown"})
 #: Readings of a session that are kept: a day of minutes.
@@ -251,7 +253,8 @@ class StationAnswers:
             return ()
         try:
             return tuple(data for _, data in entries(chain, anchors=self._keys.roots))
-        except V2GPKIError:
+        except V2GPKIError as problem:
+            _LOG.info("no hash data of a contract chain", extra={"code": problem.code, "reason": problem.message})
             return ()
 
     async def _contract(self, question: q.ContractQuestion) -> q.ContractGiven:

@@ -37,6 +37,8 @@ _BACKLOG = 512
 #: Ports of a V2G connection ([V2G2-105]); so many are tried before there seems to be none.
 _PORTS = range(49152, 65536)
 _TRIES = 20
+#: Octets of the largest message that a vehicle may send; what stations need are some kilobytes.
+_MOST_OCTETS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class StationSetup:
     """What a station is made of.
 
     ``plugins`` gives the plug-ins of one session (a fresh stage for each where many charge at once), ``editions`` the
-    editions that are spoken with them. ``security`` None: plain TCP only. ``lab`` speaks -20 below its TLS.
+    editions that are spoken with them. ``security`` None: plain TCP only. ``lab`` speaks -20 below its TLS. Of more
+    than ``most_connections`` at once the newest are closed unheard.
     """
 
     plugins: Callable[[], StationPlugins]
@@ -68,6 +71,7 @@ class StationSetup:
     clock: Clock
     lab: bool = False
     limits: Limits = field(default_factory=Limits)
+    most_connections: int = 1_000
 
 
 #: Is told of a connection before its session: what it returns is told each notice of it.
@@ -157,6 +161,10 @@ class Station:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # asyncio runs this in a task of its own
+        if len(self._sessions) >= self._setup.most_connections:
+            _LOG.warning("too many connections", extra={"connections": len(self._sessions)})
+            writer.transport.abort()
+            return
         self._sessions.add(task)
         try:
             await self._serve(reader, writer)
@@ -224,7 +232,7 @@ class Station:
                 await telling
 
         script = station_script(setup.editions(plugins), link.secured, lab=setup.lab)
-        return answers, Engine(script, clock=setup.clock), told
+        return answers, Engine(script, clock=setup.clock, limit=_MOST_OCTETS), told
 
 
 async def listening(
