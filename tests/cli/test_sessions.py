@@ -224,6 +224,8 @@ def test_a_session_pauses_and_goes_on(exported: dict[str, str], tmp_path: Path, 
     kept.write_text("{}")
     broken = run(*vehicle, "--resume", str(kept))
     assert (broken.status, broken.error["code"]) == (3, "file.unreadable")
+    missing = run(*vehicle, "--resume", str(tmp_path / "nowhere"))
+    assert missing.error["message"] == f"{tmp_path / 'nowhere'} cannot be read: No such file or directory"
 
 
 def test_a_first_interruption_stops_in_order(exported: dict[str, str], tmp_path: Path) -> None:

@@ -307,13 +307,16 @@ def _kept(file: Path) -> Paused:
 
     try:
         return msgspec.json.decode(file.read_bytes(), type=Paused)
-    except (OSError, msgspec.MsgspecError) as problem:
-        raise V2GPKIError(
-            "file.unreadable",
-            f"{file} holds no paused session: {problem}",
-            hint="evcc run --pause FILE writes one",
-            facts={"file": str(file)},
-        ) from problem
+    except OSError as problem:
+        raise _no_paused_session(file, f"cannot be read: {problem.strerror}") from problem
+    except msgspec.MsgspecError as problem:
+        raise _no_paused_session(file, f"holds no paused session: {problem}") from problem
+
+
+def _no_paused_session(file: Path, why: str) -> V2GPKIError:
+    hint = "evcc run --pause FILE writes one"
+    return V2GPKIError("file.unreadable", f"{file} {why}", hint=hint, facts={"file": str(file)})
+
 
 
 def _with_chains(
