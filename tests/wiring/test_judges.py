@@ -19,7 +19,7 @@ from v2gpki.errors import V2GPKIError
 from v2gpki.profile.load import Catalogue
 from v2gpki.services.trust import TrustedChain, judge
 from v2gpki.wiring.credentials import Roots, StationCredentials, VehicleCredentials
-from v2gpki.wiring.judges import anchors, contract_judge, cps_judge, judged_as
+from v2gpki.wiring.judges import Anchors, anchors, contract_judge, cps_judge, judged_as
 from v2gpki.wiring.pki_folder import station_credentials, vehicle_credentials
 
 CATALOGUE = Catalogue()
@@ -196,6 +196,14 @@ def test_what_is_no_cps(code: str, chain: tuple[str, ...]) -> None:
 def test_a_root_has_the_role_of_its_folder_and_the_first_of_several() -> None:
     roots = Roots(v2g=corpus("v2g"), mo=corpus("v2g", "mo"), oem=corpus("oemroot", "mo"))
     assert [anchor.role for anchor in anchors(CATALOGUE, roots, "iso15118-2")] == ["v2g-root", "mo-root", "oem-root"]
+
+
+def test_roots_that_are_known_are_known_for_their_edition_alone() -> None:
+    roots = Roots(v2g=corpus("v2g"), mo=corpus("mo"))
+    known = Anchors(CATALOGUE, roots, ["iso15118-2"])
+    assert known.of("iso15118-2") == anchors(CATALOGUE, roots, "iso15118-2")
+    assert known.of("iso15118-20") == anchors(CATALOGUE, roots, "iso15118-20")
+    refused("profile.unknown_edition", lambda: known.of("none"))  # type: ignore[arg-type]  # there is none
 
 
 def test_a_station_of_a_private_operator_is_known_by_its_root(everything: v2gpki.CertificateAuthority) -> None:

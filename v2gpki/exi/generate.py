@@ -65,8 +65,6 @@ class Coder:
         self._document_codes = {element.name: code for code, element in enumerate(schema.document)}
         self._encoders_made: dict[Type, Encode] = {}
         self._decoders_made: dict[Type, Decode] = {}
-        #: Elements of substitution groups, whose decoders are chosen by their codes.
-        self._chosen: list[Element] = []
 
     # --- ahead of the first use
 
@@ -77,9 +75,9 @@ class Coder:
         reads: Callable[[Element], bool],
         fragments: Collection[str] = (),
     ) -> None:
-        """Compile now what documents need that are written, and read; the functions choose roots and members of
-        substitution groups. ``fragments`` are names of elements that are written alone. The rest is compiled at its
-        first use all the same."""
+        """Compile now what documents need that are written, and read; the functions choose among the global elements.
+        ``fragments`` are names of elements that are written alone. The rest is compiled at its first use all the
+        same."""
         for index, element in enumerate(self.schema.document):
             if element.abstract or not element.own:
                 continue
@@ -91,7 +89,7 @@ class Coder:
             for _, element in self.schema.fragment_roots.values():
                 if element.name.name in fragments:
                     self._compile_encoder(element.type)
-        while self._prepare_encoders(writes) or self._prepare_decoders(reads):
+        while self._prepare_encoders(writes) or self._prepare_decoders():
             pass
 
     def _prepare_encoders(self, wanted: Callable[[Element], bool]) -> bool:
@@ -102,9 +100,9 @@ class Coder:
             self._compile_encoder(type_)
         return bool(missing)
 
-    def _prepare_decoders(self, wanted: Callable[[Element], bool]) -> bool:
-        known = {*self._decoder_names, *(one.type for one in list(self._chosen) if wanted(one))}
-        missing = [type_ for type_ in known if type_ not in self._decoders_made]
+    def _prepare_decoders(self) -> bool:
+        """The same; members of a substitution group are roots too, and chosen there."""
+        missing = [type_ for type_ in list(self._decoder_names) if type_ not in self._decoders_made]
         for type_ in missing:
             self._compile_decoder(type_)
         return bool(missing)
@@ -225,7 +223,6 @@ class Coder:
 
     def _late_decoder(self, element: Element, table: list[Decode | None], index: int) -> Decode:
         """A stand-in for an entry of a table, replaced at its first use."""
-        self._chosen.append(element)
 
         def first(d: bytes, x: int, r: int, q: int) -> tuple[object, int, int, int]:
             decode = table[index] = self._compile_decoder(element.type)
