@@ -10,7 +10,7 @@ from tests.servers.running_time import Time, paced
 from v2gpki.energy.battery import Battery, BatteryFacts, Goals
 from v2gpki.energy.curve import Curve
 from v2gpki.energy.meter import Meter
-from v2gpki.energy.quantities import Demand, Needs, Reading, Setpoint, StageLimits, VehicleLimits, VehicleState
+from v2gpki.energy.quantities import Current, Demand, Needs, Reading, Setpoint, StageLimits, VehicleLimits, VehicleState
 from v2gpki.energy.stage import Stage
 from v2gpki.energy.steering import Delivered
 from v2gpki.servers.evcc import plugins
@@ -132,6 +132,19 @@ def test_energy_is_given_back_first_and_then_taken() -> None:
     assert demand(silent, given(DC)).power > 0
     assert limits(silent).max_discharge_power == 0
     assert needs(silent).v2x_maximum is None
+
+
+@pytest.mark.parametrize("current", ["AC", "DC"])
+def test_nothing_is_given_back_where_nothing_is_taken(current: Current) -> None:
+    """11 kW for an hour, not an end that never comes. Before the power path is closed there is nothing to conclude."""
+    one_way, both = limits_of(current, 11_000), limits_of(current, 11_000, discharge=5_000)
+    car, time = vehicle(Inlet(current, discharge=True, charger_efficiency=1.0), energy=11_000, discharge=5_000)
+    demand(car, Delivered(one_way))
+    assert demand(car, given(both)).power == -5_000
+    assert demand(car, given(one_way)).power == 11_000
+    demand(car, given(one_way, 11_000))
+    time.now += 3_601
+    assert state(car).complete
 
 
 def test_ac_follows_a_station_that_wants_energy_back() -> None:

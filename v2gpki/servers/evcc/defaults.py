@@ -42,7 +42,8 @@ class Inlet:
 class SimulatedVehicle:
     """``plugins.Battery`` over ``energy.battery.Battery``, in the time of a ``Pace`` (start the battery at 0).
 
-    ``energy`` Wh and it is complete, though the battery were not; ``discharge`` Wh are given back first (BPT).
+    ``energy`` Wh and it is complete, though the battery were not; ``discharge`` Wh are given back first (BPT),
+    where they are taken.
     """
 
     def __init__(
@@ -148,6 +149,9 @@ class SimulatedVehicle:
     async def demand(self, delivered: Delivered) -> Demand:
         """What flows until asked again is what is delivered now (DC), or what is asked for now (AC)."""
         self._advance()
+        if delivered.closed and delivered.limits.max_discharge_power <= 0:
+            # Nothing is taken back here; waiting for it would never end.
+            self._discharge = self._given
         wanted = self._wanted(delivered)
         if self.inlet.current == "DC":
             self._flowing = delivered.power if delivered.closed else 0.0
