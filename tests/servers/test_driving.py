@@ -265,7 +265,11 @@ def test_what_is_over_is_told_also_when_the_session_is_cancelled() -> None:
 
 
 def test_a_plug_in_that_will_not_be_cancelled_is_left_behind() -> None:
+    """And what it raises at last is nobody's unheard error."""
+    unheard: list[object] = []
+
     async def scene() -> Ending:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
         asked, let = asyncio.Event(), asyncio.Event()
 
         async def stubborn(_: CableCheckQuestion) -> str:
@@ -284,9 +288,13 @@ def test_a_plug_in_that_will_not_be_cancelled_is_left_behind() -> None:
         vehicle_side.cancel()
         ending = await asyncio.wait_for(driving, 10)
         let.set()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await asyncio.wait(left)
         return ending
 
     assert asyncio.run(scene()).kind == "peer_closed"
+    gc.collect()
+    assert unheard == []
 
 
 class Reset(Pipe):

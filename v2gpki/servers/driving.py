@@ -189,7 +189,6 @@ class _Driver:
         """Close the link, whatever state it is in."""
         if self._reading is not None:
             self._reading.cancel()
-            self._reading.add_done_callback(_seen)
             await asyncio.wait([self._reading])
         with contextlib.suppress(OSError, V2GPKIError):
             await self._link.close()

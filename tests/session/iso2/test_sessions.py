@@ -288,6 +288,7 @@ def test_pause_and_resume() -> None:
 def test_no_session_is_joined_that_this_vehicle_did_not_pause(why: str) -> None:
     outlet, settings = Outlet(), STATION
     kept = paused(outlet)
+    kept_at_station = outlet.kept.get(kept.session_id)
     asks = replace(VEHICLE, resume=kept)
     if why == "another vehicle":
         asks = replace(asks, evcc_id=bytes(6))
@@ -304,6 +305,10 @@ def test_no_session_is_joined_that_this_vehicle_did_not_pause(why: str) -> None:
     run(secc, evcc)
     assert evcc.codes()[1] == ("SessionSetupRes", "OK_NewSessionEstablished")
     assert one(evcc.notices, Established).session_id == b"\x55" * 8
+    if why == "another vehicle":
+        # It stays its owner's, also where what is taken is gone.
+        given_back = [question.paused for question in secc.asked if isinstance(question, q.PauseQuestion)]
+        assert given_back == [kept_at_station]
 
 
 def test_what_the_power_stage_is_told_in_ac() -> None:
