@@ -55,8 +55,8 @@ def test_the_finest_physical_value(value: float, multiplier: int, number: int) -
 
 @given(st.floats(min_value=-32_767_000, max_value=32_767_000))
 def test_a_quantity_comes_back_within_its_last_place(value: float) -> None:
-    """Half of 10^Multiplier at most, but for the last place of a float, and of two that fit the finer one; fractions, so
-    that nothing rounds here."""
+    """Half of 10^Multiplier at most, but for a float's last place, and of two that fit the finer one; fractions, so that
+    nothing rounds here."""
     coded = physical(value, "V")
     unit = Fraction(10) ** coded.Multiplier
     # 0.0025 as a float is a little more than that; divided by the unit it is 2.5.
