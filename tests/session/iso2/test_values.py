@@ -55,7 +55,7 @@ def test_the_finest_physical_value(value: float, multiplier: int, number: int) -
 
 @given(st.floats(min_value=-32_767_000, max_value=32_767_000))
 def test_a_quantity_comes_back_within_its_last_place(value: float) -> None:
-    """Half of 10^Multiplier at most, but for a float's last place, and of two that fit the finer one; fractions, so that
+    """Half of 10^Multiplier at most, but for a float's last place, and of two that fit the finer one; in fractions, so
     nothing rounds here."""
     coded = physical(value, "V")
     unit = Fraction(10) ** coded.Multiplier
