@@ -72,7 +72,8 @@ def test_plug_and_charge_in_ac_of_iso2(exported: dict[str, str], tmp_path: Path)
     assert {"contract chain", "AuthorizationReq signature"} <= verdicts
     # 2 kWh and what flows between two turns of the loop at 500 times the speed; 0.50 EUR for each
     assert 1500 < station["charged_wh"] < 3000
-    assert station["charged_wh"] == pytest.approx(vehicle["charged_wh"], abs=1)
+    # The vehicle has the last reading that it was told; the meter goes on until the contactors open.
+    assert 0 <= station["charged_wh"] - vehicle["charged_wh"] < 500
     assert float(station["cost"]) == pytest.approx(station["charged_wh"] / 2000, abs=0.02)
     assert station["currency"] == "EUR"
     # Every message is an event of both, in the same order.

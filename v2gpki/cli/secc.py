@@ -267,6 +267,7 @@ class _Running:
             elif session.problem is not None:
                 click.echo(error_text(session.problem))
             return
+        watch.tally.metered(session.readings)
         watch.tally.cost = self._cost(session)
         summary = watch.finish(Ended(asyncio.get_running_loop().time(), session.ending))
         if self.once:

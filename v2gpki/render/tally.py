@@ -140,6 +140,7 @@ class Tally:
     _used: dict[str, Used] = field(default_factory=dict, repr=False)
     _verdicts: list[Judged] = field(default_factory=list, repr=False)
     _energy: _Energy = field(default_factory=_Energy, repr=False)
+    _metered: tuple[Reading, Reading] | None = field(default=None, repr=False)
     _connected: Connected | None = field(default=None, repr=False)
     _edition: str = field(default="", repr=False)
     _established: Established | None = field(default=None, repr=False)
@@ -166,6 +167,11 @@ class Tally:
                 self._chains(event.secured)
         elif isinstance(event, Ended):
             self._ending = event.ending
+
+    def metered(self, readings: Sequence[Reading]) -> None:
+        """The meter itself, where it can be asked: what was told on the way is older than its last reading."""
+        if readings:
+            self._metered = readings[0], readings[-1]
 
     @property
     def secured(self) -> Secured | None:
@@ -195,8 +201,8 @@ class Tally:
             tuple(self._steps.values()),
             tuple(self._used.values()),
             tuple(self._verdicts),
-            self._energy.charged,
-            self._energy.discharged,
+            self._energy.charged if self._metered is None else self._metered[1].imported - self._metered[0].imported,
+            self._energy.discharged if self._metered is None else self._metered[1].exported - self._metered[0].exported,
             self._energy.peak,
             self.cost,
             self._ending,
