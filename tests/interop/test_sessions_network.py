@@ -97,3 +97,32 @@ def test_discovery_session_and_what_was_recorded(exported: dict[str, str], tmp_p
         assert datagrams[1].startswith("01fe9000")
         assert datagrams[3].startswith("01fe9001")
         assert sorted(decrypted(file, keys, port)) == sorted(shown), side
+
+
+@pytest.mark.interop("ip", "unshare")
+@pytest.mark.parametrize(("auth", "code"), [("pnc,eim", 0), ("pnc", 1)])
+def test_a_station_that_says_it_has_no_tls(exported: dict[str, str], tmp_path: Path, auth: str, code: int) -> None:
+    """Whoever answers discovery first can say so: with EIM the vehicle goes on and says what that means."""
+    ready, shared = tmp_path / "ready", ("--interface", INTERFACE, "--speed", "500", "--json")
+    station = ("secc", "run", *shared, "--auth", "eim", "--ready-file", str(ready))
+    vehicle = ("evcc", "run", *shared, "--pki", exported["iso15118-2"], "--energy", "1kWh", "--auth", auth)
+    with (
+        private_network(tmp_path) as network,
+        ForeignProcess(
+            network.inside(command(*station)), log=tmp_path / "secc.log", cwd=tmp_path, env=environment()
+        ) as secc,
+    ):
+        secc.await_file(ready, PATIENCE)
+        done = subprocess.run(
+            network.inside(command(*vehicle)),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            env=environment(),
+        )
+    assert done.returncode == code, done.stderr
+    if code:
+        assert json.loads(done.stderr.splitlines()[-1])["code"] == "tls.plain"
+    else:
+        assert any("no TLS, though it was asked for" in str(one.get("text")) for one in objects(done.stdout))

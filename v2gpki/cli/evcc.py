@@ -274,8 +274,8 @@ class _Running:
         if self.interface == "lo":
             self.frame.note("discovery by unicast to [::1]:15118, because lo has no multicast")
         found = await find(self.interface or "", tls=self.words.tls, seen=self.recorded.datagram)
-        secure = found.response.security == sdp.Security.TLS
-        if self.words.tls and not secure:
+        secure, wanted = found.response.security == sdp.Security.TLS, self.words.tls
+        if wanted and not secure:
             if "eim" not in self.words.methods:
                 raise V2GPKIError(
                     "tls.plain",
@@ -288,6 +288,10 @@ class _Running:
         how = "TLS" if secure else "plain TCP"
         text = f"found {Address(*found.address)}, {how}, {found.seconds * 1000:.0f} ms, request {len(found.attempts)}"
         watch.tell(Remarked(at, text))
+        if wanted and not secure:
+            # Discovery is not protected: whoever answers first can say that there is no TLS.
+            warning = "no TLS, though it was asked for: the station is not known to be one; --auth pnc refuses that"
+            watch.tell(Remarked(at, warning))
         return Address(*found.address)
 
 

@@ -256,6 +256,13 @@ class PowerQuestion(Question[Delivery]):
 
 
 @dataclass(frozen=True, slots=True)
+class IdleQuestion(Question[Done]):
+    """SECC: from now on nothing flows; the contactors stay closed."""
+
+    takes = Done
+
+
+@dataclass(frozen=True, slots=True)
 class WeldingQuestion(Question[Present]):
     """SECC: what is at the output after the contactors have opened."""
 

@@ -345,7 +345,10 @@ def test_a_vehicle_stands_by_and_goes_on(ac: bool, control: str) -> None:
     assert progress == ["Start", "Standby", "Start", "Stop"]
     granted = [one.granted for one in meeting.station_world.targets]
     assert granted[1:3] == [0.0, 0.0]
+    assert [one.setpoint.power for one in meeting.station_world.targets[1:3]] == [0.0, 0.0]
     assert granted[3] != 0.0
+    # Nothing flows from the answer to PowerDelivery on, not only from the next turn of the loop.
+    assert meeting.station_world.idled == [1]
 
 
 def test_the_station_wakes_a_vehicle_up() -> None:

@@ -177,6 +177,8 @@ class StationWorld:
     closed: bool = False
     receipts: list[Reading] = field(default_factory=list)
     targets: list[q.PowerQuestion] = field(default_factory=list)
+    #: After which turns of the loop it was told that nothing flows any more.
+    idled: list[int] = field(default_factory=list)
     signed: bool = False
     go_to_pause: bool = False
     kept: Kept = field(default_factory=Kept)
@@ -196,6 +198,7 @@ class StationWorld:
             q.PreChargeQuestion: self.pre_charge,
             q.ContactorQuestion: self.contactor,
             q.PowerQuestion: self.turn,
+            q.IdleQuestion: self.idle,
             q.WeldingQuestion: lambda _: Present(self.voltage, 0.0, 0.0),
             q.ReceiptQuestion: self.receipt,
             q.PausedQuestion: self.kept.take,
@@ -256,6 +259,10 @@ class StationWorld:
         self.closed = question.closed
         if not question.closed:
             self.voltage = 0.0
+        return q.DONE
+
+    def idle(self, _question: q.IdleQuestion) -> q.Done:
+        self.idled.append(self.turns)
         return q.DONE
 
     def turn(self, question: q.PowerQuestion) -> q.Delivery:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from v2gpki.clock import Clock
 from v2gpki.energy.offer import Method
-from v2gpki.energy.quantities import Present, Reading
+from v2gpki.energy.quantities import Present, Reading, Setpoint
 from v2gpki.energy.steering import SchedulesGiven, steered
 from v2gpki.errors import V2GPKIError
 from v2gpki.keys.signer import Signer
@@ -40,6 +41,8 @@ _UNKNOWN_HERE = frozenset({"path.no_anchor", "path.status_unknown"})
 #: Readings of a session that are kept: a day of minutes.
 _MINUTE = 60
 _MOST_READINGS = 1440
+#: Chains are judged in threads of their own: a flood of them must not keep a power stage's threads from opening.
+_JUDGING = ThreadPoolExecutor(2, thread_name_prefix="judging")
 #: An authoriser that has not answered by then is still at work, and asked again.
 _AUTHORISES_WITHIN = 1.0
 _NAMESPACES: dict[str, str] = {
@@ -127,6 +130,7 @@ class StationAnswers:
             q.PreChargeQuestion: self._precharge,
             q.ContactorQuestion: self._contactor,
             q.PowerQuestion: self._power,
+            q.IdleQuestion: self._idle,
             q.WeldingQuestion: lambda _: self._plugins.stage.present(),
             q.ReceiptQuestion: self._receipt,
             q.PausedQuestion: self._joined,
@@ -169,8 +173,8 @@ class StationAnswers:
         self._verdict, self._emaid = None, ""
         try:
             self._emaid = authorisation.check_contract(question.emaid, question.chain)
-            trusted = await asyncio.to_thread(
-                self._keys.judge_contract, question.chain, self._edition, self._clock.now()
+            trusted = await asyncio.get_running_loop().run_in_executor(
+                _JUDGING, self._keys.judge_contract, question.chain, self._edition, self._clock.now()
             )
         except V2GPKIError as problem:
             with_code(problem, self._edition)
@@ -326,6 +330,10 @@ class StationAnswers:
             reading = replace(reading, signature=await self._plugins.meter_signer.sign(reading))
         return reading
 
+    async def _idle(self, _question: q.IdleQuestion) -> q.Done:
+        await self._plugins.stage.deliver(Setpoint(0.0, current=0.0))
+        return q.DONE
+
     async def _power(self, question: q.PowerQuestion) -> q.Delivery:
         loop_now = asyncio.get_running_loop().time()
         if self._began is None:
@@ -353,7 +361,10 @@ class StationAnswers:
         )
         if self._closing:
             control = replace(control, notification="stop")
-        present = await stage.deliver(steered(question.setpoint, control, question.control))
+        # Who stands by is given nothing, whatever the station has in mind.
+        standing_by = question.control == "dynamic" and question.granted == 0.0
+        shall = question.setpoint if standing_by else steered(question.setpoint, control, question.control)
+        present = await stage.deliver(shall)
         receipt = await self._plugins.tariffs.receipt(payer.session_id, self.readings)
         return q.Delivery(present, await stage.limits(), control, reading, receipt)
 

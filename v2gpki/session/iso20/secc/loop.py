@@ -52,7 +52,7 @@ class Loop(Part):
         granted = self._granted()
         delivery = yield from self.station.ask(
             PowerQuestion(
-                setpoint=self._given_back(self._within(turn.setpoint, granted)),
+                setpoint=self._setpoint(turn.setpoint, granted),
                 control=selected.variant.control,
                 vehicle=turn.vehicle,
                 limits=turn.limits,
@@ -63,6 +63,12 @@ class Loop(Part):
         course.stage = delivery.limits
         self._tell(delivery)
         return (yield from self._answer(turn, delivery, granted))
+
+    def _setpoint(self, wished: Setpoint, granted: float | None) -> Setpoint:
+        """What the vehicle asks for, in the bounds of its schedule either way; nothing while it stands by."""
+        if self.station.state.startswith("standby"):
+            return replace(wished, power=0.0, current=0.0)
+        return self._given_back(self._within(wished, granted))
 
     def _granted(self) -> float | None:
         """The power that schedule and profile have now; 0 while the vehicle stands by."""

@@ -24,6 +24,7 @@ from v2gpki.session.notices import Remarked
 from v2gpki.session.questions import (
     CableCheckQuestion,
     ContactorQuestion,
+    IdleQuestion,
     PreChargeQuestion,
     SchedulesQuestion,
     SigningQuestion,
@@ -168,7 +169,7 @@ class Power(Part):
             possible = self.station.dialect.flow.after(self.station.state, _POWER)
             return Answer(_delivered("OK"), then=starting if starting in possible else self.station.state)
         if progress == "Standby":
-            return self._stand_by()
+            return (yield from self._stand_by())
         if progress == "ScheduleRenegotiation" and not self.station.state.startswith("renegotiated"):
             then = self.reached("renegotiating")
             self.require_step(_POWER, then)
@@ -206,13 +207,15 @@ class Power(Part):
         course.chosen = course.profile = course.issued = course.issued_signature = None
         return Answer(_delivered("OK"), then=then)
 
-    def _stand_by(self) -> Answer:
+    def _stand_by(self) -> Steps[Answer]:
+        """Contactors stay closed, and nothing flows from now on: the loop's next turn may be a minute away."""
         then = self.reached("standby")
         self.require_step(_POWER, then)
         if not self.settings.standby:
             raise V2GPKIError(
                 "session.standby", "vehicles may not stand by at this station", clause="ISO 15118-20 8.3.4.4.6"
             )
+        yield from self.station.ask(IdleQuestion())
         return Answer(_delivered("OK"), then=then)
 
     def _detect_welding(self, _: dc.DC_WeldingDetectionReq) -> Steps[Answer]:
