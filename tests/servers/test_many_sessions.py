@@ -41,11 +41,15 @@ async def _scene(site: Site) -> None:
     async with outlet(site) as here:
         await _round(site, here, SESSIONS)
         assert here.most == SESSIONS
-        before, kept = _resident(), _living()
-        for _ in range(2):
+        kept = _living()
+        await _round(site, here, SESSIONS // 10)
+        before, after = _resident(), []
+        for _ in range(3):
             await _round(site, here, SESSIONS // 10)
+            after.append(_resident())
         assert _living() == kept == dict.fromkeys(kept, 0)
-        assert _resident() < before + SLACK
+        # What sessions leave behind grows with every round; what the allocator of a large process does goes both ways.
+        assert min(after) < before + SLACK
 
 
 async def _round(site: Site, here: Outlet, count: int) -> None:
